@@ -1,0 +1,132 @@
+"""What Spinney needs of a container host, and nothing more.
+
+Three small Protocols for three kinds of caller; one object per host implements all of them. The contract suite in
+``tests/drivers`` says what each promise means and runs on every implementation.
+
+Guaranteed by every implementation:
+
+* every call ends within a time limit of its own (streams: an idle limit or a heartbeat) and raises only
+  ``spinney.errors.HostError`` subclasses, with a message fit for a user;
+* ``ensure_*`` and ``create`` are find-or-create: repeated after a failure with unknown outcome they end in the same world;
+* ``remove``, ``stop``, ``kill`` and ``start`` are idempotent: absent is success for ``remove``, an already stopped or
+  running container is success for ``stop`` and ``start``;
+* nothing that does not bear our deployment label is ever changed;
+* cancelling a call releases its connection; the Docker engine may still carry the request out.
+
+Not guaranteed: order between calls on different containers, or that an event is delivered (hence ``GAP``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from spinney.domain.container import (
+    Container,
+    ContainerEvent,
+    ContainerRequest,
+    ContainerStats,
+    HostFacts,
+    ImageRequest,
+    LogChunk,
+    LogQuery,
+    NetworkRequest,
+)
+
+
+class ContainerOperator(Protocol):
+    """What carrying out actions needs."""
+
+    async def ensure_image(self, image: ImageRequest) -> None:
+        """Have the image on the host, pulling as its policy says. One pull per image however many callers wait for it.
+
+        Raises: ImageNotFound, ImagePullFailed, DiskFull, HostRefused (registry credential refused).
+        """
+
+    async def ensure_network(self, network: NetworkRequest) -> None:
+        """Find or create the bridge. Serialised per host: Docker itself would make two of one name.
+
+        Raises: AddressPoolOverlap.
+        """
+
+    async def remove_network(self, name: str) -> None:
+        """Remove our network of that name; absent or still in use is success (the last user removes it)."""
+
+    async def create(self, request: ContainerRequest) -> Container:
+        """Find or create the container by its name, without starting it.
+
+        A container of that name with the same deployment, node and generation labels is the one asked for; ours with
+        other labels is removed first. Raises: NameTaken, ImageNotFound, ContainerRefused.
+        """
+
+    async def start(self, container_id: str) -> None:
+        """Raises: ContainerGone, CommandNotFound, PortTaken, ContainerRefused."""
+
+    async def inspect(self, id_or_name: str) -> Container | None:
+        """None: there is no such container."""
+
+    async def stop(self, container_id: str, timeout: int) -> None:
+        """Stop signal, then kill after ``timeout`` seconds. Raises: ContainerGone."""
+
+    async def restart(self, container_id: str, timeout: int) -> None:
+        """Stop and start in one. Raises: ContainerGone and what ``start`` raises."""
+
+    async def kill(self, container_id: str, signal: str) -> None:
+        """Raises: ContainerGone; ContainerRefused when it does not run or the signal is unknown."""
+
+    async def pause(self, container_id: str) -> None:
+        """Already paused is success. Raises: ContainerGone; ContainerRefused when it does not run."""
+
+    async def unpause(self, container_id: str) -> None:
+        """Not paused is success. Raises: ContainerGone."""
+
+    async def remove(self, container_id: str) -> None:
+        """Kill and remove the container with its anonymous volumes, and return when it is gone."""
+
+
+class ContainerObserver(Protocol):
+    """What watching a host needs."""
+
+    async def facts(self) -> HostFacts: ...
+
+    async def containers(self, labels: Mapping[str, str]) -> list[Container]:
+        """All containers, stopped ones too, that bear all these labels (health may be unknown)."""
+
+    def events(self, labels: Mapping[str, str]) -> AsyncIterator[ContainerEvent]:
+        """Endless: what happens to containers with these labels, from now on.
+
+        The first item is a ``GAP``, sent once the subscription stands, so that listing after it misses nothing. When
+        the connection is lost the iterator raises HostUnreachable; opening it again is the caller's business.
+        """
+
+
+class ContainerReader(Protocol):
+    """What looking into a container needs."""
+
+    def logs(self, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+        """Ends with the container when following, at the end of what there is otherwise. Raises: ContainerGone."""
+
+    async def stats(self, container_id: str) -> ContainerStats:
+        """One sample. Raises: ContainerGone."""
+
+
+class ContainerHost(ContainerOperator, ContainerObserver, ContainerReader, Protocol):
+    """One host, connected lazily: making this object does no I/O."""
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostAddress:
+    """Where a Docker engine is and with what to approach it."""
+
+    endpoint: str  # unix:///path, tcp://host:port, ssh://user@host[:port]
+    credential: str | None = None  # name of a credential held by the service
+
+
+class HostConnector(Protocol):
+    """Turns an address into a host. One per process; wiring chooses which."""
+
+    def connect(self, address: HostAddress) -> ContainerHost:
+        """Raises HostRefused for an endpoint that is not permitted here or lacks its credential."""

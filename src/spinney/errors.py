@@ -1,0 +1,220 @@
+"""Every failure Spinney can name, in one tree.
+
+    SpinneyError
+    ├── UserError                      the caller can mend it; ``status`` is the HTTP status
+    │   ├── BadRequest            400    HTTPBadRequest is the same fault found in the shape of the request
+    │   ├── InvalidSpec           400
+    │   ├── MultipleChoices       400
+    │   ├── MethodVersionNotFound 400
+    │   ├── RequestLimitExceeded  400
+    │   ├── Unauthorized          401
+    │   ├── Forbidden             403
+    │   ├── OverQuota             403
+    │   ├── ResourceNotFound      404
+    │   ├── RouteNotFound         404
+    │   ├── InvalidGlobalAPIVersion 406
+    │   └── Conflict              409    ActionConflict, ActionInProgress, ActionImmutable, ResourceIsLocked,
+    │                                    ResourceInUse, FeatureNotSupported
+    ├── HostError                      a Docker engine or the way to it; ``retryable`` tells the engine what to do
+    │   ├── HostUnreachable       retry  refused, reset, timed out, TLS
+    │   ├── HostBroken            retry  answered 500 or nonsense
+    │   ├── HostRefused           final  the credential or certificate was refused, or the address is not permitted
+    │   ├── ImageNotFound         final
+    │   ├── ImagePullFailed       retry  registry out of reach
+    │   ├── DiskFull              final
+    │   ├── CommandNotFound       final  the image has no such program
+    │   ├── PortTaken             final
+    │   ├── NameTaken             final  a container that is not ours bears the name
+    │   ├── AddressPoolOverlap    final  the subnet is used by another network of the host
+    │   ├── ContainerRefused      final  the Docker engine refuses the request for another reason
+    │   └── ContainerGone         final  no such container
+    └── LeaseLost                      this engine no longer owns what it was working on; nothing was written
+
+Every message names what was asked, what was found and what to do. A library's error is wrapped once, in its driver, with
+``raise … from``.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class SpinneyError(Exception):
+    """Something went wrong that Spinney has a name for."""
+
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    #: True: the same call may succeed later without anybody changing anything.
+    retryable: bool = False
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0]) if self.args else (type(self).__doc__ or "")
+
+    @property
+    def type_name(self) -> str:
+        """The name that clients see in ``error.type``."""
+        return type(self).__name__
+
+
+class UserError(SpinneyError):
+    """The caller asked for something that cannot be done as asked."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class BadRequest(UserError):
+    """A value makes no sense here."""
+
+
+class HTTPBadRequest(BadRequest):
+    """The request is malformed."""
+
+
+class InvalidSpec(UserError):
+    """A profile specification is not acceptable."""
+
+
+class MultipleChoices(UserError):
+    """A name or id prefix matches several objects."""
+
+
+class MethodVersionNotFound(UserError):
+    """The method does not exist at the API version asked for."""
+
+
+class RequestLimitExceeded(UserError):
+    """The request body is too large."""
+
+
+class Unauthorized(UserError):
+    """The request carries no valid credentials."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(UserError):
+    """The caller's roles do not allow this."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class OverQuota(UserError):
+    """A quota of the project is used up."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class ResourceNotFound(UserError):
+    """There is no such object, or it belongs to another project."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class RouteNotFound(UserError):
+    """There is nothing at this path."""
+
+    status = HTTPStatus.NOT_FOUND
+
+    @property
+    def type_name(self) -> str:
+        return "HTTPNotFound"
+
+
+class InvalidGlobalAPIVersion(UserError):
+    """The API version asked for is not spoken here."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
+class Conflict(UserError):
+    """The state of the object does not allow this now."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class ActionConflict(Conflict):
+    """Another live action has the same target."""
+
+
+class ActionInProgress(Conflict):
+    """The object is changing."""
+
+
+class ActionImmutable(Conflict):
+    """The action is already final."""
+
+
+class ResourceIsLocked(Conflict):
+    """The object is locked by a running action."""
+
+
+class ResourceInUse(Conflict):
+    """Something refers to the object."""
+
+
+class FeatureNotSupported(Conflict):
+    """The object cannot do this in its present status."""
+
+
+class HostError(SpinneyError):
+    """A Docker engine, or the way to it, failed."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class HostUnreachable(HostError):
+    """The host does not answer."""
+
+    retryable = True
+
+
+class HostBroken(HostError):
+    """The Docker engine failed or answered nonsense."""
+
+    retryable = True
+
+
+class HostRefused(HostError):
+    """The host refused our credential, or its address is not permitted."""
+
+
+class ImageNotFound(HostError):
+    """The image exists neither on the host nor in its registry."""
+
+
+class ImagePullFailed(HostError):
+    """The image could not be pulled."""
+
+    retryable = True
+
+
+class DiskFull(HostError):
+    """The host has no disk space left."""
+
+
+class CommandNotFound(HostError):
+    """The image does not contain the program to run."""
+
+
+class PortTaken(HostError):
+    """A published port is already in use on the host."""
+
+
+class NameTaken(HostError):
+    """A container that is not ours bears the name."""
+
+
+class AddressPoolOverlap(HostError):
+    """The subnet is already used by another network of the host."""
+
+
+class ContainerRefused(HostError):
+    """The Docker engine refuses the container."""
+
+
+class ContainerGone(HostError):
+    """There is no such container on the host."""
+
+
+class LeaseLost(SpinneyError):
+    """Another engine has taken over; nothing was written."""
