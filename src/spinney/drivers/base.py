@@ -130,3 +130,19 @@ class HostConnector(Protocol):
 
     def connect(self, address: HostAddress) -> ContainerHost:
         """Raises HostRefused for an endpoint that is not permitted here or lacks its credential."""
+
+
+class HostAccess(Protocol):
+    """Looking into hosts on behalf of the API, through the engine that holds their credentials.
+
+    Raises HostError subclasses; HostUnreachable also when no engine is there to ask.
+    """
+
+    async def probe(self, address: HostAddress) -> HostFacts:
+        """Try an endpoint that is not registered yet."""
+
+    async def inspect(self, host_id: str, container_id: str) -> Container | None: ...
+
+    async def stats(self, host_id: str, container_id: str) -> ContainerStats: ...
+
+    def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]: ...

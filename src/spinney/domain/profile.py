@@ -1,0 +1,21 @@
+"""Profiles: immutable, typed specifications that nodes are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    id: str
+    name: str
+    type: str  # "<type>-<version>"
+    spec: Mapping[str, Any]  # exactly as posted
+    metadata: Mapping[str, Any]
+    user: str
+    project: str
+    domain: str | None
+    created_at: float
+    updated_at: float | None = None

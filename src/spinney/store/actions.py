@@ -1,0 +1,107 @@
+"""The queue is the table of actions: submitting, cancelling, and who stands in whose way.
+
+The rules of conflict, in the order they are applied to a new action of a user:
+
+1. a deletion stands in nobody's way: whatever lives on its target is asked to stop, and the deletion starts when it has;
+2. an operation on a node queues behind whatever works on the node;
+3. otherwise a running action of a user on the same target refuses the new one (ResourceIsLocked), a waiting one too
+   (ActionConflict); work of the system is asked to stop instead, because it yields to users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
+from spinney.errors import ActionConflict, ActionImmutable, ResourceIsLocked, ResourceNotFound
+from spinney.store.rows import ACTIONS
+from spinney.store.tables import action as table
+
+_LIVE = [status.value for status in LIVE_STATUSES]
+_SCALING = (ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_SCALE_OUT)
+
+
+def submit(connection: Connection, action: Action) -> None:
+    """Queue an action of a user. Raises: ResourceIsLocked, ActionConflict."""
+    kind = action.action
+    if kind is ActionKind.CLUSTER_DELETE:
+        request_cancel(connection, table.c.cluster_id == action.target)
+    if kind in (ActionKind.CLUSTER_DELETE, ActionKind.NODE_DELETE):
+        request_cancel(connection, table.c.target == action.target)
+    elif kind is not ActionKind.NODE_OPERATION:
+        _refuse_conflict(connection, action)
+    ACTIONS.insert(connection, [action])
+
+
+def _refuse_conflict(connection: Connection, action: Action) -> None:
+    live = connection.execute(
+        sa.select(table.c.id, table.c.action, table.c.status, table.c.cause, table.c.running_target).where(
+            table.c.target == action.target, table.c.status.in_(_LIVE)
+        )
+    ).all()
+    for other in live:
+        if other.cause == Cause.HEALING:
+            request_cancel(connection, table.c.id == other.id)
+            continue
+        what = f"{other.action} {other.id} ({other.status})"
+        if other.running_target is not None:
+            raise ResourceIsLocked(
+                f"{action.action} on {action.target} is refused: {what} is at work on it; wait for it or cancel it."
+            )
+        raise ActionConflict(
+            f"{action.action} on {action.target} is refused: {what} is queued before it; wait for it or cancel it."
+        )
+
+
+def request_cancel(connection: Connection, *where: sa.ColumnElement[bool]) -> None:
+    """Ask live actions to stop at their next safe point. An engine makes them final."""
+    connection.execute(
+        table.update()
+        .where(table.c.status.in_(_LIVE), table.c.cancel_requested.is_(False), *where)
+        .values(cancel_requested=True, ready_at=0.0)
+    )
+
+
+def cancel(connection: Connection, action_id: str) -> None:
+    """Ask an action and its children to stop. Raises: ResourceNotFound, ActionImmutable."""
+    found = ACTIONS.one(connection, table.c.id == action_id)
+    if found is None:
+        raise ResourceNotFound(f"The action '{action_id}' could not be found.")
+    if found.final:
+        raise ActionImmutable(f"The action '{action_id}' is already {found.status} and can no longer be cancelled.")
+    request_cancel(connection, sa.or_(table.c.id == action_id, table.c.parent_id == action_id))
+
+
+def get_many(connection: Connection, ids: Collection[str]) -> list[Action]:
+    return ACTIONS.all(connection, table.c.id.in_(ids)) if ids else []
+
+
+def insert(connection: Connection, actions: Sequence[Action]) -> None:
+    """Queue actions that need no look at conflicts: children, and work of the system."""
+    ACTIONS.insert(connection, actions)
+
+
+def live_targets(connection: Connection, targets: Collection[str]) -> set[str]:
+    """Those of the targets on which an action lives, whatever its status."""
+    if not targets:
+        return set()
+    rows = connection.execute(sa.select(table.c.target).where(table.c.target.in_(targets), table.c.status.in_(_LIVE)))
+    return set(rows.scalars())
+
+
+def dependencies(connection: Connection, actions: Sequence[Action]) -> dict[str, list[str]]:
+    """For each action the ids of its live children: what it still depends on."""
+    waiting = [a.id for a in actions if a.status in (ActionStatus.WAITING, ActionStatus.READY, ActionStatus.RUNNING)]
+    found: dict[str, list[str]] = {a.id: [] for a in actions}
+    if waiting:
+        rows = connection.execute(
+            sa.select(table.c.parent_id, table.c.id)
+            .where(table.c.parent_id.in_(waiting), table.c.status.in_(_LIVE))
+            .order_by(table.c.id)
+        )
+        for parent, child in rows:
+            found[parent].append(child)
+    return found

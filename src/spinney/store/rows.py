@@ -1,0 +1,69 @@
+"""Rows to frozen values and back: the one place where the two forms meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Table
+
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
+from spinney.domain.cluster import Cluster, ClusterStatus
+from spinney.domain.event import Event, Level
+from spinney.domain.host import HostState
+from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.domain.profile import Profile
+from spinney.store import tables
+
+V = TypeVar("V")
+
+
+class Mapper(Generic[V]):
+    """Between one table and one dataclass whose fields are named like its columns.
+
+    ``enums`` tells which columns hold which enumeration; ``extra`` columns exist in the table alone.
+    """
+
+    def __init__(self, table: Table, kind: type[V], enums: Mapping[str, type] | None = None) -> None:
+        self.table = table
+        self._kind = kind
+        self._enums = dict(enums or {})
+        self.names = tuple(f.name for f in fields(kind))  # type: ignore[arg-type]  # every V is a dataclass
+        self.columns = [table.c[name] for name in self.names]
+        self._values = attrgetter(*self.names)
+
+    def value(self, row: Row[Any]) -> V:
+        values = dict(zip(self.names, row, strict=True))
+        for name, enum in self._enums.items():
+            values[name] = enum(values[name])
+        return self._kind(**values)
+
+    def row(self, value: V) -> dict[str, Any]:
+        return dict(zip(self.names, self._values(value), strict=True))
+
+    def select(self) -> sa.Select[Any]:
+        return sa.select(*self.columns)
+
+    def all(self, connection: Connection, *where: sa.ColumnElement[bool]) -> list[V]:
+        return [self.value(row) for row in connection.execute(self.select().where(*where))]
+
+    def one(self, connection: Connection, *where: sa.ColumnElement[bool]) -> V | None:
+        row = connection.execute(self.select().where(*where)).first()
+        return None if row is None else self.value(row)
+
+    def insert(self, connection: Connection, values: Iterable[V]) -> None:
+        rows = [self.row(value) for value in values]
+        if rows:
+            connection.execute(self.table.insert(), rows)
+
+
+PROFILES = Mapper(tables.profile, Profile)
+CLUSTERS = Mapper(tables.cluster, Cluster, {"status": ClusterStatus})
+NODES = Mapper(tables.node, Node, {"status": NodeStatus, "power": PowerState})
+ACTIONS = Mapper(tables.action, Action, {"action": ActionKind, "cause": Cause, "status": ActionStatus})
+EVENTS = Mapper(tables.event, Event, {"level": Level})
+
+HOST_ENUMS = {"state": HostState}

@@ -1,0 +1,254 @@
+"""The tables. Times are seconds since the epoch as double precision; ids are UUIDs as text.
+
+Invariants the database itself keeps:
+
+* ``action.running_target`` is unique: at most one action works on an object at a time, whoever claims it;
+* ``port`` is keyed by host, protocol and port: two nodes never hold the same published port;
+* ``host.endpoint`` is unique: a machine is registered once;
+* ``network`` is unique per host and subnet index: two projects never share a subnet on one host.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+
+def _id(name: str, **kw: object) -> Column[str]:
+    return Column(name, String(36), **kw)  # type: ignore[arg-type]  # Column's own keywords, passed through
+
+
+def _owned() -> list[Column[str]]:
+    return [
+        Column("user", String(64), nullable=False),
+        Column("project", String(64), nullable=False),
+        Column("domain", String(64)),
+    ]
+
+
+#: Facts about the deployment itself: its id, whether the first start is done.
+meta = Table("meta", metadata, Column("key", String(64), primary_key=True), Column("value", Text, nullable=False))
+
+profile = Table(
+    "profile",
+    metadata,
+    _id("id", primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("type", String(255), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    *_owned(),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+    Index("ix_profile_project", "project", "created_at"),
+)
+
+#: A container profile pins the host or host cluster it names.
+pin = Table(
+    "pin",
+    metadata,
+    _id("profile_id", primary_key=True),
+    _id("target_id", primary_key=True),
+    Index("ix_pin_target", "target_id"),
+)
+
+cluster = Table(
+    "cluster",
+    metadata,
+    _id("id", primary_key=True),
+    Column("name", String(255), nullable=False),
+    _id("profile_id", nullable=False),
+    *_owned(),
+    Column("init_at", Double, nullable=False),
+    Column("created_at", Double),
+    Column("updated_at", Double),
+    Column("min_size", Integer, nullable=False),
+    Column("max_size", Integer, nullable=False),
+    Column("desired_capacity", Integer, nullable=False),
+    Column("timeout", Integer, nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("status_reason", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("next_index", Integer, nullable=False),
+    Index("ix_cluster_project", "project", "init_at"),
+    Index("ix_cluster_profile", "profile_id"),
+)
+
+node = Table(
+    "node",
+    metadata,
+    _id("id", primary_key=True),
+    Column("name", String(255), nullable=False),
+    _id("profile_id", nullable=False),
+    Column("cluster_id", String(36), nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("role", String(255), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("status_reason", Text, nullable=False),
+    Column("physical_id", String(255)),
+    Column("tainted", Boolean, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
+    *_owned(),
+    Column("init_at", Double, nullable=False),
+    Column("created_at", Double),
+    Column("updated_at", Double),
+    Column("power", String(16), nullable=False),
+    _id("host_id"),
+    Column("generation", Integer, nullable=False),
+    Column("placed_at", Double),
+    Column("reserved_cpu", Double, nullable=False),
+    Column("reserved_memory", BigInteger, nullable=False),
+    Column("repairs", Integer, nullable=False),
+    Column("repaired_at", Double),
+    Column("waiting_since", Double),
+    Index("ix_node_cluster_status", "cluster_id", "status"),
+    Index("ix_node_project", "project", "init_at"),
+    Index("ix_node_host", "host_id"),
+    Index("ix_node_profile", "profile_id"),
+    Index("ix_node_physical", "physical_id"),
+    Index("ix_node_waiting", "waiting_since"),
+)
+
+host = Table(
+    "host",
+    metadata,
+    _id("node_id", primary_key=True),
+    Column("endpoint", String(255), nullable=False, unique=True),
+    Column("credential", String(255)),
+    Column("state", String(16), nullable=False),
+    Column("state_reason", Text, nullable=False),
+    Column("zone", String(255)),
+    Column("region", String(255)),
+    Column("labels", JSON, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("cpu", Double, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Column("reserved_cpu", Double, nullable=False),
+    Column("reserved_memory", BigInteger, nullable=False),
+    Column("containers", Integer, nullable=False),
+    Column("seen_at", Double),
+)
+
+port = Table(
+    "port",
+    metadata,
+    _id("host_id", primary_key=True),
+    Column("protocol", String(8), primary_key=True),
+    Column("port", Integer, primary_key=True),
+    _id("node_id", nullable=False),
+    Index("ix_port_node", "node_id"),
+)
+
+#: The subnet of a project's own bridge on one host, as an index into the configured pool.
+network = Table(
+    "network",
+    metadata,
+    _id("host_id", primary_key=True),
+    Column("project", String(64), primary_key=True),
+    Column("subnet_index", Integer, nullable=False),
+    UniqueConstraint("host_id", "subnet_index", name="uq_network_subnet"),
+)
+
+action = Table(
+    "action",
+    metadata,
+    _id("id", primary_key=True),
+    Column("name", String(255), nullable=False),
+    _id("target", nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("cause", String(64), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("status_reason", Text, nullable=False),
+    Column("cluster_id", String(36), nullable=False),
+    _id("parent_id"),
+    _id("owner"),
+    Column("attempt", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("ready_at", Double, nullable=False),
+    Column("start_time", Double),
+    Column("end_time", Double),
+    Column("timeout", Integer, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("outputs", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+    *_owned(),
+    #: The target while an engine works on it (RUNNING) or waits for its children (WAITING), else null.
+    Column("running_target", String(36), unique=True),
+    Index("ix_action_queue", "status", "project", "ready_at"),
+    Index("ix_action_target", "target", "status"),
+    Index("ix_action_parent", "parent_id", "status"),
+    Index("ix_action_cluster", "cluster_id", "status"),
+    Index("ix_action_project", "project", "created_at"),
+    Index("ix_action_end", "end_time"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _id("id", primary_key=True),
+    Column("timestamp", Double, nullable=False),
+    _id("oid", nullable=False),
+    Column("oname", String(255), nullable=False),
+    Column("otype", String(16), nullable=False),
+    Column("cluster_id", String(36), nullable=False),
+    Column("level", Integer, nullable=False),
+    Column("user", String(64), nullable=False),
+    Column("project", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("status_reason", Text, nullable=False),
+    Column("meta_data", JSON, nullable=False),
+    Index("ix_event_project", "project", "timestamp"),
+    Index("ix_event_oid", "oid"),
+    Index("ix_event_cluster", "cluster_id", "timestamp"),
+    Index("ix_event_timestamp", "timestamp"),
+)
+
+#: One row per engine process: membership, its lease, and where it answers other processes.
+engine = Table(
+    "engine",
+    metadata,
+    _id("id", primary_key=True),
+    Column("hostname", String(255), nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    #: What it has claimed is its own until then, by the database's clock.
+    Column("expires_at", Double, nullable=False),
+    #: Unix socket or URL of its host-access service; null where only its own process uses it.
+    Column("address", String(255)),
+)
+
+__all__ = [
+    "action",
+    "cluster",
+    "engine",
+    "event",
+    "host",
+    "meta",
+    "metadata",
+    "network",
+    "node",
+    "pin",
+    "port",
+    "profile",
+]
