@@ -245,7 +245,7 @@ def _worth_repeating(error: DBAPIError) -> bool:
         return True
     if type(original).__module__ == "sqlite3":
         return "locked" in str(original) or "busy" in str(original)
-    arguments = getattr(original, "args", ())
+    arguments: tuple[object, ...] = getattr(original, "args", ())
     return bool(arguments) and arguments[0] in _RETRY_ERRNOS
 
 
