@@ -15,6 +15,7 @@
     │   ├── InvalidGlobalAPIVersion 406
     │   └── Conflict              409    ActionConflict, ActionInProgress, ActionImmutable, ResourceIsLocked,
     │                                    ResourceInUse, FeatureNotSupported
+    ├── ESchema                  500    a specification violates its schema where the API's contract says 500
     ├── HostError                      a Docker engine or the way to it; ``retryable`` tells the engine what to do
     │   ├── HostUnreachable       retry  refused, reset, timed out, TLS
     │   ├── HostBroken            retry  answered 500 or nonsense
@@ -154,6 +155,10 @@ class ResourceInUse(Conflict):
 
 class FeatureNotSupported(Conflict):
     """The object cannot do this in its present status."""
+
+
+class ESchema(SpinneyError):
+    """A specification has no type or version, or a policy's violates its schema. The API's contract makes this a 500."""
 
 
 class HostError(SpinneyError):
