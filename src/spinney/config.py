@@ -5,12 +5,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from oslo_config import cfg
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Node:
     placed_at: float | None = None
     reserved_cpu: float = 0.0
     reserved_memory: int = 0
-    #: Repairs in a row since the last good period, and when the latest was ordered.
+    #: Repairs in a row since the last good period, and the moment from which the latest was allowed to run.
     repairs: int = 0
     repaired_at: float | None = None
     #: Set while no host has room: the node is placed by itself as soon as one has.

@@ -129,7 +129,9 @@ def to_map(value: Any) -> dict[str, Any]:
         raise NotAllowed("a map")
     for key in found:
         if not isinstance(key, str) or not 1 <= len(key) <= _KEY_LIMIT or not _is_clean(key) or not key.isprintable():
-            raise Contradiction(f"the key {_shown(key)} is not allowed: keys are 1 to {_KEY_LIMIT} printable characters")
+            raise Contradiction(
+                f"the key {_shown(key)} is not allowed: keys are 1 to {_KEY_LIMIT} printable characters"
+            )
     return dict(found)
 
 

@@ -1,0 +1,245 @@
+"""What a cluster action turns into: sizes to record, nodes to make, work per node, and in the end a verdict.
+
+``begin`` is asked when an engine first takes the action up, ``conclude`` when all of its children are final. Between the two
+the action waits and nothing of it is kept in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from spinney.domain import sizing
+from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.domain.cluster import Cluster
+from spinney.domain.node import NodeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    id: str
+    name: str
+    status: NodeStatus
+    index: int
+    tainted: bool = False
+    made: bool = True  # has a physical object
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    action: ActionKind
+    node_id: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """``cluster`` is the cluster as it is to be stored; ``create`` counts new nodes beside the children named."""
+
+    cluster: Cluster
+    create: int = 0
+    children: tuple[Child, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The action fails without having changed anything."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """How the children of an action ended."""
+
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    reasons: tuple[str, ...] = ()  # of the first failures, each naming its node
+
+    @property
+    def total(self) -> int:
+        return self.succeeded + self.failed + self.cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    status: ActionStatus
+    reason: str
+
+
+def begin(cluster: Cluster, action: Action, members: Sequence[Member], *, limit: int) -> Begin | Refusal:
+    """``limit`` is the greatest number of nodes a cluster may have."""
+    return _BEGIN[action.action](cluster, action, members, limit)
+
+
+def victims(members: Sequence[Member], count: int) -> list[Member]:
+    """Who goes when nobody was named: the broken, the tainted and the unmade first, then the youngest."""
+
+    def order(member: Member) -> tuple[int, int]:
+        worthless = member.status in (NodeStatus.ERROR, NodeStatus.WARNING) or not member.made
+        return (0 if worthless else 1 if member.tainted else 2, -member.index)
+
+    return sorted(members, key=order)[:count]
+
+
+def _create(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    return Begin(cluster, create=max(cluster.desired_capacity - len(members), 0))
+
+
+def _delete(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    inputs = {"force": True} if action.inputs.get("force") else {}
+    return Begin(cluster, children=_each(ActionKind.NODE_DELETE, members, inputs))
+
+
+def _resize_to(cluster: Cluster, members: Sequence[Member], desired: int) -> Begin:
+    resized = replace(cluster, desired_capacity=desired)
+    missing = desired - len(members)
+    if missing >= 0:
+        return Begin(resized, create=missing)
+    leaving = victims(members, -missing)
+    return Begin(
+        resized,
+        children=_each(ActionKind.NODE_DELETE, leaving),
+        outputs={"nodes_removed": [member.id for member in leaving]},
+    )
+
+
+def _scale_out(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    desired = len(members) + _count(action)
+    fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
+    return Refusal(fault) if fault else _resize_to(cluster, members, desired)
+
+
+def _scale_in(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    desired = len(members) - min(_count(action), len(members))
+    fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
+    return Refusal(fault) if fault else _resize_to(cluster, members, desired)
+
+
+def _count(action: Action) -> int:
+    count = action.inputs.get("count")
+    return 1 if count is None else int(count)
+
+
+def _resize(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    outcome = sizing.resize(cluster, action.inputs, current=len(members), max_nodes=limit)
+    if isinstance(outcome, str):
+        return Refusal(outcome)
+    resized = replace(cluster, min_size=outcome.min_size, max_size=outcome.max_size)
+    return _resize_to(resized, members, outcome.desired_capacity)
+
+
+def _add_nodes(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    joining = [str(node) for node in action.inputs["nodes"]]
+    desired = len(members) + len(joining)
+    fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
+    if fault:
+        return Refusal(fault)
+    children = tuple(Child(ActionKind.NODE_JOIN, node, {"cluster_id": cluster.id}) for node in joining)
+    return Begin(replace(cluster, desired_capacity=desired), children=children, outputs={"nodes_added": joining})
+
+
+def _del_nodes(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    named = {str(node) for node in action.inputs["candidates"]}
+    leaving = [member for member in members if member.id in named]
+    desired = len(members) - len(leaving)
+    fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
+    if fault:
+        return Refusal(fault)
+    kind = ActionKind.NODE_DELETE if action.inputs.get("destroy_after_deletion") else ActionKind.NODE_LEAVE
+    return Begin(
+        replace(cluster, desired_capacity=desired),
+        children=_each(kind, leaving),
+        outputs={"nodes_removed": [member.id for member in leaving]},
+    )
+
+
+def _replace_nodes(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    pairs = {str(old): str(new) for old, new in action.inputs["candidates"].items()}
+    present = {member.id for member in members}
+    absent = [old for old in pairs if old not in present]
+    if absent:
+        return Refusal(f"nodes {', '.join(sorted(absent))} are no longer members of cluster {cluster.name}")
+    joins = tuple(Child(ActionKind.NODE_JOIN, new, {"cluster_id": cluster.id}) for new in pairs.values())
+    leaves = tuple(Child(ActionKind.NODE_LEAVE, old) for old in pairs)
+    return Begin(cluster, children=joins + leaves)
+
+
+def _update(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    inputs = action.inputs
+    changes = {key: inputs[key] for key in ("name", "metadata", "timeout", "config") if inputs.get(key) is not None}
+    profile = inputs.get("new_profile_id")
+    if profile is None:
+        return Begin(replace(cluster, **changes))
+    updated = replace(cluster, **changes, profile_id=profile)
+    if inputs.get("profile_only"):
+        return Begin(updated)
+    return Begin(updated, children=_each(ActionKind.NODE_UPDATE, members, {"new_profile_id": profile}))
+
+
+def _check(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    return Begin(cluster, children=_each(ActionKind.NODE_CHECK, members))
+
+
+def _recover(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    """Without ``check`` only members known to be unwell are recovered; with it, each is looked at first."""
+    look_first = bool(action.inputs.get("check"))
+    inputs = {
+        key: action.inputs[key] for key in ("operation", "operation_params") if action.inputs.get(key) is not None
+    }
+    unwell = [m for m in members if look_first or m.status is not NodeStatus.ACTIVE]
+    missing = cluster.desired_capacity - len(members) if action.inputs.get("check_capacity") else 0
+    if look_first:
+        inputs["check"] = True
+    leaving = victims(members, -missing) if missing < 0 else []
+    gone = {member.id for member in leaving}
+    return Begin(
+        cluster,
+        create=max(missing, 0),
+        children=_each(ActionKind.NODE_RECOVER, [m for m in unwell if m.id not in gone], inputs)
+        + _each(ActionKind.NODE_DELETE, leaving),
+    )
+
+
+def _operation(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    named = {str(node) for node in action.inputs.get("nodes", ())}
+    chosen = [member for member in members if member.id in named]
+    inputs = {"operation": action.inputs["operation"], "params": action.inputs.get("params") or {}}
+    return Begin(cluster, children=_each(ActionKind.NODE_OPERATION, chosen, inputs))
+
+
+def _each(kind: ActionKind, members: Sequence[Member], inputs: Mapping[str, Any] | None = None) -> tuple[Child, ...]:
+    return tuple(Child(kind, member.id, dict(inputs or {})) for member in members)
+
+
+_BEGIN: Mapping[ActionKind, Callable[[Cluster, Action, Sequence[Member], int], Begin | Refusal]] = {
+    ActionKind.CLUSTER_CREATE: _create,
+    ActionKind.CLUSTER_DELETE: _delete,
+    ActionKind.CLUSTER_UPDATE: _update,
+    ActionKind.CLUSTER_ADD_NODES: _add_nodes,
+    ActionKind.CLUSTER_DEL_NODES: _del_nodes,
+    ActionKind.CLUSTER_RESIZE: _resize,
+    ActionKind.CLUSTER_CHECK: _check,
+    ActionKind.CLUSTER_RECOVER: _recover,
+    ActionKind.CLUSTER_REPLACE_NODES: _replace_nodes,
+    ActionKind.CLUSTER_SCALE_OUT: _scale_out,
+    ActionKind.CLUSTER_SCALE_IN: _scale_in,
+    ActionKind.CLUSTER_OPERATION: _operation,
+}
+
+
+def conclude(action: Action, results: Results) -> Verdict:
+    """The action's final word once its children are final."""
+    label = action.action.value
+    if action.cancel_requested or results.cancelled:
+        done = f"{results.succeeded} of {results.total} nodes were done before"
+        return Verdict(ActionStatus.CANCELLED, f"{label} was cancelled; {done}.")
+    if results.failed:
+        told = "; ".join(results.reasons)
+        return Verdict(ActionStatus.FAILED, f"{label}: {results.failed} of {results.total} nodes failed: {told}")
+    if results.total == 0:
+        return Verdict(ActionStatus.SUCCEEDED, f"{label} is done.")
+    return Verdict(ActionStatus.SUCCEEDED, f"{label} is done: {results.total} nodes.")

@@ -1,0 +1,117 @@
+"""Is a member well, what to do when it is not, and which containers nobody owns. Decided by state, not by story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spinney.config import HealthSettings
+from spinney.domain.container import Container, ContainerState
+from spinney.domain.node import Node, PowerState
+from spinney.domain.retry import backoff
+
+
+class RestartPolicy(StrEnum):
+    """What the user wants when a container ends by itself. ``always`` is ours to do, never Docker's."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "no"
+
+
+class Ailment(StrEnum):
+    GONE = "gone"
+    ENDED = "ended"
+    UNHEALTHY = "unhealthy"
+    #: It runs although its user stopped it, or is paused or not against the wanted power state.
+    WRONG_POWER = "wrong-power"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    ailment: Ailment
+    text: str
+    failed: bool = True  # False: it ended with exit code 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    operation: str  # REBOOT: start again what is there | RECREATE: make it anew
+    at: float
+    repairs: int
+
+
+def diagnose(node: Node, container: Container | None) -> Diagnosis | None:
+    """None: all is as wanted. ``container`` is what the Docker engine has now under the node's ``physical_id``."""
+    if container is None:
+        return Diagnosis(Ailment.GONE, "the container was removed behind Spinney's back")
+    if node.power is PowerState.STOPPED:
+        return None
+    state = container.state
+    if state in (ContainerState.EXITED, ContainerState.DEAD, ContainerState.CREATED, ContainerState.REMOVING):
+        return Diagnosis(Ailment.ENDED, _ending(container), failed=container.exit_code != 0 or container.oom_killed)
+    if (state is ContainerState.PAUSED) != (node.power is PowerState.PAUSED) and state is not ContainerState.RESTARTING:
+        return Diagnosis(Ailment.WRONG_POWER, f"the container is {state.value}, wanted is {node.power.value}")
+    if container.health == "unhealthy":
+        return Diagnosis(Ailment.UNHEALTHY, "the container's health check reports unhealthy")
+    return None
+
+
+def _ending(container: Container) -> str:
+    if container.oom_killed:
+        return "the container ran out of memory and was killed; give it more memory in the profile"
+    if container.exit_code == 137:
+        return "the container was killed (exit code 137)"
+    error = f": {container.error}" if container.error else ""
+    return f"the container ended with exit code {container.exit_code}{error}"
+
+
+def repair(
+    node: Node, diagnosis: Diagnosis, *, healing: bool, policy: RestartPolicy, settings: HealthSettings, now: float
+) -> Repair | None:
+    """What healing does, and when: at once the first time, with growing delays while it keeps failing.
+
+    The count of repairs starts anew once the member was left alone for the good period.
+    """
+    if not healing or diagnosis.ailment is Ailment.WRONG_POWER:
+        return None
+    if diagnosis.ailment is Ailment.ENDED and (
+        policy is RestartPolicy.NEVER or (policy is RestartPolicy.ON_FAILURE and not diagnosis.failed)
+    ):
+        return None
+    quiet = node.repaired_at is None or now - node.repaired_at >= settings.good_period
+    earlier = 0 if quiet else node.repairs
+    anew = diagnosis.ailment is Ailment.GONE or earlier >= settings.restarts_before_recreate
+    delay = backoff(earlier, settings.repair_delay, settings.repair_ceiling)
+    return Repair("RECREATE" if anew else "REBOOT", now + delay, earlier + 1)
+
+
+def is_orphan(container: Container, owner: Node | None, host_id: str, *, busy: bool) -> bool:
+    """Whether a container that bears our deployment label belongs to nobody.
+
+    ``owner`` is the node its label names, as the database has it now; ``busy``: an action works on that node, so that what
+    is being made need not be recorded yet.
+    """
+    if owner is None or owner.host_id != host_id:
+        return True
+    if container.id == owner.physical_id:
+        return False
+    if container.generation < owner.generation:
+        return not busy
+    return owner.physical_id is not None and not busy
+
+
+def orphans(
+    containers: Iterable[Container], nodes: Mapping[str, Node], busy: frozenset[str], host_id: str
+) -> list[Container]:
+    return [
+        container
+        for container in containers
+        if is_orphan(
+            container,
+            nodes.get(container.node_id or ""),
+            host_id,
+            busy=(container.node_id or "") in busy,
+        )
+    ]
