@@ -1,0 +1,74 @@
+"""The ``spinney`` command: every command's name, and where it is found when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+import typer
+
+from spinney.cli.lazy import Entry, LazyGroup
+
+_OBJECTS, _LOOK, _RUN = "Clusters and what they are made of", "Looking at it", "Running the service"
+_CLI = "spinney.cli."
+
+
+class SpinneyGroup(LazyGroup):
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "cluster": Entry(_CLI + "cluster", "app", "Sets of containers or hosts, kept at the size you want.", _OBJECTS),
+        "node": Entry(_CLI + "node", "app", "Single members: one container or one host each.", _OBJECTS),
+        "profile": Entry(_CLI + "profile", "app", "What nodes are made from.", _OBJECTS),
+        "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
+        "action": Entry(_CLI + "action", "app", "Work under way and work done.", _LOOK),
+        "event": Entry(_CLI + "event", "app", "What happened.", _LOOK),
+        "logs": Entry(_CLI + "logs", "logs", "What a node, or every node of a cluster, prints.", _LOOK),
+        "stats": Entry(_CLI + "stats", "stats", "CPU, memory and traffic of a node or a cluster.", _LOOK),
+        "wait": Entry(_CLI + "wait", "wait", "Wait until a cluster has a status.", _LOOK),
+        "service": Entry(_CLI + "service", "app", "The processes that make up the service.", _LOOK),
+        "build-info": Entry(_CLI + "service", "build_info", "Which build of the service answers.", _LOOK),
+        "standalone": Entry(_CLI + "server", "standalone", "Run the whole service in one process.", _RUN),
+        "api": Entry(_CLI + "server", "api", "Run one API process.", _RUN),
+        "engine": Entry(_CLI + "server", "engine", "Run one engine process.", _RUN),
+        "db": Entry(_CLI + "server", "db", "Prepare and upgrade the database.", _RUN),
+        "simulate-hosts": Entry(_CLI + "simulate", "simulate_hosts", "Run simulated Docker engines to try with.", _RUN),
+    }
+
+
+app = typer.Typer(
+    cls=SpinneyGroup,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"spinney {version('spinney')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    os_cloud: Annotated[
+        str | None,
+        typer.Option("--os-cloud", metavar="NAME", help="Cloud of clouds.yaml; may also follow the command."),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Clusters of Docker containers on clusters of hosts.
+
+    Talks to the service on this machine (start one with: spinney standalone), or to any OpenStack cloud that has one.
+    """
+
+
+def main() -> None:
+    app(prog_name="spinney")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Showing results: tables for people, JSON, YAML or names for programs.
+
+On a terminal tables are drawn by rich and fit its width. Anywhere else they are plain columns, never cut, and nothing of
+rich is loaded. Programs get the objects of the API as they came, without their envelope; a list is an array. What is said beside the
+result goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from spinney.cli import text
+
+Row = Mapping[str, Any]
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    title: str
+    #: The cell of one object; a key of the object or a function of it.
+    source: str | Callable[[Row], str]
+    is_time: bool = False
+    is_status: bool = False
+    right: bool = False
+
+    def cell(self, row: Row, now: datetime) -> str:
+        if callable(self.source):
+            return self.source(row)
+        value = row.get(self.source)
+        return text.ago(value, now) if self.is_time else text.one_line(value)
+
+
+def emit(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def note(line: str) -> None:
+    """Beside the result."""
+    sys.stdout.flush()
+    sys.stderr.write(text.harmless(line) + "\n")
+    sys.stderr.flush()
+
+
+def name_of(row: Row) -> str:
+    return text.harmless(str(row.get("name") or row.get("id") or row.get("action") or ""))
+
+
+def coloured(stream: Any = None) -> bool:
+    target = stream or sys.stdout
+    return bool(target.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def dump(value: Any, form: Format) -> None:
+    if form is Format.JSON:
+        emit(json.dumps(value, indent=2, ensure_ascii=False))
+        return
+    import yaml
+
+    sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def show_list(rows: Sequence[Row], columns: Sequence[Column], form: Format, empty: str) -> None:
+    if form is Format.NAME:
+        for row in rows:
+            emit(name_of(row))
+    elif form is not Format.TABLE:
+        dump(list(rows), form)
+    elif not rows:
+        note(empty)
+    else:
+        now = datetime.now(UTC)
+        draw(columns, [[column.cell(row, now) for column in columns] for row in rows])
+
+
+def draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    if not sys.stdout.isatty():
+        for drawn in plain_table([column.title for column in columns], cells):
+            emit(drawn)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+    for line in cells:
+        table.add_row(
+            *(
+                Text(cell, style=text.STATUS_STYLES.get(cell.upper(), "") if column.is_status else "")
+                for column, cell in zip(columns, line, strict=True)
+            )
+        )
+    Console(highlight=False).print(table)
+
+
+def plain_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    lines = [titles, *cells]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(titles))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def show_object(value: Row, form: Format, times: Sequence[str] = ()) -> None:
+    """One object, every field of it, times exact."""
+    if form is Format.NAME:
+        emit(name_of(value))
+    elif form is not Format.TABLE:
+        dump(value, form)
+    else:
+        show_fields([(key, text.exact(inner) if key in times else inner) for key, inner in value.items()])
+
+
+def show_fields(fields: Sequence[tuple[str, Any]]) -> None:
+    shown = [(key, text.many_lines(value).split("\n")) for key, value in fields]
+    width = max((len(key) for key, _ in shown), default=0)
+    bold = coloured()
+    for key, lines in shown:
+        title = key.ljust(width)
+        first = lines[0]
+        if bold:
+            title = f"\x1b[1m{title}\x1b[0m"
+            first = painted(first, text.STATUS_STYLES.get(first, "") if key in ("status", "state", "level") else "")
+        emit(f"{title}  {first}")
+        for line in lines[1:]:
+            emit(f"{'':{width}}  {line}")
+
+
+_CODES = {"green": 32, "yellow": 33, "red": 31, "cyan": 36, "blue": 34, "magenta": 35}
+
+
+def painted(words: str, style: str) -> str:
+    code = _CODES.get(style)
+    return f"\x1b[{code}m{words}\x1b[0m" if code else words

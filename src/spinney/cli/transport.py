@@ -1,0 +1,259 @@
+"""Carrying requests to the service, and turning what comes back into values or one plain sentence.
+
+Two transports share one small interface. ``LightTransport`` is the standard library's HTTP client, for plain HTTP with no
+authentication or HTTP basic: it costs no import of the OpenStack libraries. ``SessionTransport`` is a keystoneauth session, for
+everything else. Neither retries anything that could change something; a GET is sent again once when a kept connection turns
+out to be closed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from spinney.cli.faults import CliError, Refused, Unreachable
+
+VERSION_HEADER = "OpenStack-API-Version"
+VERSIONS = "clustering 1.14, spinney latest"
+REPLY_TIMEOUT = 60.0
+CHUNK = 65536
+
+Query = Mapping[str, str | Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+class Transport(Protocol):
+    #: The address requests go to, ending in ``/v1``.
+    base: str
+
+    def send(self, method: str, path: str, body: bytes | None) -> Reply: ...
+
+    def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
+        """The reply's head (with the whole body when it is an error) and the body as it arrives."""
+
+
+def headers(body: bytes | None) -> dict[str, str]:
+    sent = {VERSION_HEADER: VERSIONS, "Accept": "application/json, */*;q=0.5"}
+    if body is not None:
+        sent["Content-Type"] = "application/json"
+    return sent
+
+
+def no_answer(base: str, why: str = "") -> Unreachable:
+    detail = f" ({why})" if why else ""
+    return Unreachable(
+        f"no Spinney service answers at {base}{detail}: start one with `spinney standalone` "
+        "or name a cloud with --os-cloud"
+    )
+
+
+def _broke_off(base: str, error: Exception) -> Unreachable:
+    return Unreachable(f"{base} broke off in the middle of its answer: {error or type(error).__name__}")
+
+
+class LightTransport:
+    """Plain HTTP with fixed headers, over one kept connection."""
+
+    def __init__(self, base: str, extra_headers: Mapping[str, str]) -> None:
+        self.base = base
+        parts = urlsplit(base)
+        self._address = (parts.hostname or "", parts.port or 80)
+        self._prefix = parts.path.rstrip("/")
+        self._extra = dict(extra_headers)
+        self._kept: http.client.HTTPConnection | None = None
+
+    def send(self, method: str, path: str, body: bytes | None) -> Reply:
+        if method != "GET":
+            self._drop()
+        reused = self._kept is not None
+        try:
+            return self._exchange(method, path, body)
+        except (http.client.HTTPException, OSError) as error:
+            self._drop()
+            if reused and isinstance(error, http.client.RemoteDisconnected | ConnectionError):
+                return self.send(method, path, body)
+            raise self._explain(error) from error
+
+    def _exchange(self, method: str, path: str, body: bytes | None) -> Reply:
+        if self._kept is None:
+            self._kept = http.client.HTTPConnection(*self._address, timeout=REPLY_TIMEOUT)
+        self._kept.request(method, self._prefix + path, body, {**headers(body), **self._extra})
+        response = self._kept.getresponse()
+        content = response.read()
+        if response.will_close:
+            self._drop()
+        return Reply(response.status, _lowered(response.getheaders()), content)
+
+    def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
+        connection = http.client.HTTPConnection(*self._address, timeout=REPLY_TIMEOUT)
+        try:
+            connection.request("GET", self._prefix + path, None, {**headers(None), **self._extra})
+            response = connection.getresponse()
+            if connection.sock is not None:
+                connection.sock.settimeout(None)  # a quiet container is no fault
+            failed = response.read() if response.status >= 400 else b""
+        except (http.client.HTTPException, OSError) as error:
+            raise self._explain(error) from error
+        return Reply(response.status, _lowered(response.getheaders()), failed), self._arriving(response)
+
+    def _arriving(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        try:
+            while piece := response.read1(CHUNK):
+                yield piece
+        except (http.client.HTTPException, OSError) as error:
+            raise _broke_off(self.base, error) from error
+
+    def _drop(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def _explain(self, error: Exception) -> Unreachable:
+        if isinstance(error, ConnectionRefusedError):
+            return no_answer(self.base)
+        if isinstance(error, TimeoutError):
+            return Unreachable(f"{self.base} did not answer within {REPLY_TIMEOUT:.0f} s")
+        if isinstance(error, socket.gaierror):
+            return no_answer(self.base, f"the name {self._address[0]!r} is not known")
+        return no_answer(self.base, str(error) or type(error).__name__)
+
+
+def _lowered(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    return {name.lower(): value for name, value in pairs}
+
+
+class SessionTransport:
+    """A keystoneauth adapter: any authentication that OpenStack clients know."""
+
+    def __init__(self, base: str, adapter: Any) -> None:
+        self.base = base
+        self._adapter = adapter
+
+    def _request(self, method: str, path: str, body: bytes | None, **more: Any) -> Any:
+        from keystoneauth1 import exceptions
+
+        try:
+            return self._adapter.request(
+                self.base + path, method, data=body, headers=headers(body), raise_exc=False, **more
+            )
+        except exceptions.ConnectTimeout as error:
+            raise Unreachable(f"{self.base} did not answer in time") from error
+        except exceptions.SSLError as error:
+            raise CliError(f"the TLS certificate of {self.base} is not accepted: {error}") from error
+        except exceptions.ConnectFailure as error:
+            raise no_answer(self.base, str(error)) from error
+        except exceptions.ClientException as error:
+            raise CliError(f"the cloud refuses the credentials it was given: {error}") from error
+
+    def send(self, method: str, path: str, body: bytes | None) -> Reply:
+        response = self._request(method, path, body)
+        return Reply(response.status_code, _lowered(list(response.headers.items())), response.content)
+
+    def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
+        response = self._request("GET", path, None, stream=True)
+        failed = response.content if response.status_code >= 400 else b""
+        reply = Reply(response.status_code, _lowered(list(response.headers.items())), failed)
+        return reply, self._arriving(response)
+
+    def _arriving(self, response: Any) -> Iterator[bytes]:
+        import requests
+
+        try:
+            while piece := response.raw.read1(CHUNK, decode_content=True):
+                yield piece
+        except (requests.RequestException, OSError) as error:
+            raise _broke_off(self.base, error) from error
+
+
+def segment(word: str) -> str:
+    """One path segment for any name: nothing in it can leave its place in the path."""
+    if not word:
+        raise CliError("a name or id is needed here, and an empty one was given")
+    if set(word) == {"."}:
+        return "%2E" * len(word)
+    return quote(word, safe="")
+
+
+class Service:
+    """The API as values: JSON in, JSON out, refusals as ``Refused``."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def base(self) -> str:
+        return self._transport.base
+
+    def get(self, *path: str, query: Query | None = None) -> Any:
+        return self._decoded(self._transport.send("GET", _path(path, query), None))
+
+    def post(self, *path: str, body: Mapping[str, Any]) -> tuple[Any, str | None]:
+        """What it answered, and the id of the action it started."""
+        return self._changed("POST", path, body)
+
+    def patch(self, *path: str, body: Mapping[str, Any], query: Query | None = None) -> tuple[Any, str | None]:
+        return self._changed("PATCH", path, body, query)
+
+    def delete(self, *path: str, body: Mapping[str, Any] | None = None) -> str | None:
+        return self._changed("DELETE", path, body)[1]
+
+    def _changed(
+        self, method: str, path: Sequence[str], body: Mapping[str, Any] | None, query: Query | None = None
+    ) -> tuple[Any, str | None]:
+        content = None if body is None else json.dumps(body).encode()
+        reply = self._transport.send(method, _path(path, query), content)
+        value = self._decoded(reply)
+        location = reply.headers.get("location", "")
+        return value, location.rsplit("/actions/", 1)[1] if "/actions/" in location else None
+
+    def stream(self, *path: str, query: Query | None = None) -> Iterator[bytes]:
+        reply, body = self._transport.stream(_path(path, query))
+        if reply.status >= 400:
+            self._decoded(reply)
+        return body
+
+    def _decoded(self, reply: Reply) -> Any:
+        try:
+            value = json.loads(reply.body) if reply.body.strip() else None
+        except ValueError:
+            value = None
+            if reply.status < 400:
+                raise CliError(f"{self.base} answered {reply.status} with something that is no JSON") from None
+        if reply.status >= 400:
+            raise refusal(reply.status, value, self.base)
+        return value
+
+
+#: What the user can do about a status, where the service's own words may not tell.
+_REMEDIES = {
+    401: "check the user name and password of the cloud you named, or the state directory of the local service",
+    403: "ask somebody with the role for it",
+    406: "this client is newer or older than the service",
+}
+
+
+def refusal(status: int, value: Any, base: str) -> Refused:
+    fault = value.get("error") if isinstance(value, dict) else None
+    fault = fault if isinstance(fault, dict) else {}
+    said = str(fault.get("message") or "").strip()
+    kind = str(fault.get("type") or "")
+    if not said:
+        said = f"{base} answered {status} {http.client.responses.get(status, '')}".rstrip()
+    remedy = _REMEDIES.get(status)
+    return Refused(f"{said.rstrip('.')}: {remedy}" if remedy else said, status, kind)
+
+
+def _path(path: Sequence[str], query: Query | None) -> str:
+    joined = "".join("/" + segment(part) for part in path)
+    return f"{joined}?{urlencode(query, doseq=True)}" if query else joined

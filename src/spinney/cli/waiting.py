@@ -1,0 +1,323 @@
+"""Deciding whether something waited for has come true, from what is observed.
+
+A goal is a pure function from one ``Scene`` to a ``Verdict``. The action row alone never decides: that it SUCCEEDED is not
+believed until the objects show it, and a FAILED one does not matter when the objects are what was asked for. It decides one
+thing, whether somebody is still at work. ``FAILED`` is only said of something final.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from spinney.cli.faults import Refused, Unreachable
+
+Seen = Mapping[str, Any]
+
+FINAL_ACTIONS = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
+SETTLED_BADLY = frozenset({"WARNING", "ERROR", "CRITICAL"})
+FIRST_PAUSE = 0.2
+LONGEST_PAUSE = 1.0
+SLOWEST_PAUSE = 5.0
+
+
+class State(Enum):
+    PENDING = "pending"
+    REACHED = "reached"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    state: State
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One look at the service. ``subject`` is the cluster, node or host; None when there is none (any more)."""
+
+    subject: Seen | None
+    members: Sequence[Seen] = ()
+    action: Seen | None = None
+
+    @property
+    def status(self) -> str:
+        return str((self.subject or {}).get("status") or (self.subject or {}).get("state") or "gone")
+
+    @property
+    def active(self) -> int:
+        return sum(1 for member in self.members if member.get("status") == "ACTIVE")
+
+    @property
+    def desired(self) -> int:
+        return int((self.subject or {}).get("desired_capacity") or 0)
+
+    @property
+    def working(self) -> bool:
+        return self.action is not None and self.action.get("status") not in FINAL_ACTIONS
+
+    @property
+    def gave_up(self) -> bool:
+        return self.action is not None and self.action.get("status") in ("FAILED", "CANCELLED")
+
+    @property
+    def failing(self) -> list[Seen]:
+        return [member for member in self.members if member.get("status") in SETTLED_BADLY]
+
+
+Goal = Callable[[Scene], Verdict]
+
+
+def describe(scene: Scene) -> str:
+    """Where things are, in a few words."""
+    if scene.subject is None:
+        return "gone"
+    words = [scene.status]
+    if "desired_capacity" in scene.subject:
+        words.append(f"{scene.active} of {scene.desired} members ACTIVE")
+        in_error = sum(1 for member in scene.members if member.get("status") == "ERROR")
+        if in_error:
+            words.append(f"{in_error} in ERROR")
+    return ", ".join(words)
+
+
+def _pending(scene: Scene) -> Verdict:
+    return Verdict(State.PENDING, describe(scene))
+
+
+def _reached(scene: Scene) -> Verdict:
+    return Verdict(State.REACHED, describe(scene))
+
+
+def _failed(scene: Scene) -> Verdict:
+    """With the reason nearest to what went wrong."""
+    reason = (scene.subject or {}).get("status_reason") or (scene.subject or {}).get("state_reason") or ""
+    if scene.gave_up and scene.action is not None:
+        reason = f"its action {scene.action.get('status')}: {scene.action.get('status_reason') or reason}"
+    return Verdict(State.FAILED, f"{describe(scene)}{f': {reason}' if reason else ''}")
+
+
+def sized(target: int | None = None) -> Goal:
+    """The cluster is ACTIVE with as many ACTIVE members as it wants.
+
+    With a ``target`` that number is what it has to want, and the action's own opinion does not matter. Without one the
+    action has to have SUCCEEDED, since nobody else knows which size was meant.
+    """
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _failed(scene)
+        if scene.working:
+            return _pending(scene)
+        if scene.status == "ACTIVE" and scene.active == scene.desired:
+            if target is None and not scene.gave_up:
+                return _reached(scene)
+            if target is not None and scene.desired == target:
+                return _reached(scene)
+            return _failed(scene)
+        if scene.status in SETTLED_BADLY or (scene.gave_up and scene.status == "ACTIVE"):
+            return _failed(scene)
+        return _pending(scene)
+
+    return goal
+
+
+def healthy(whatever_the_action: bool) -> Goal:
+    """The cluster and all its members are ACTIVE, once the action is final.
+
+    A cancelled check says nothing of the members, so it fails; a recovery that gave up while somebody else healed the cluster
+    (``whatever_the_action``) is as good as one that succeeded.
+    """
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _failed(scene)
+        if scene.working:
+            return _pending(scene)
+        if scene.gave_up and not whatever_the_action:
+            return _failed(scene)
+        if scene.status == "ACTIVE" and not scene.failing:
+            return _reached(scene)
+        if scene.status in SETTLED_BADLY or scene.gave_up:
+            return _failed(scene)
+        return _pending(scene)
+
+    return goal
+
+
+def matches(fields: Mapping[str, Any], members: Mapping[str, Any]) -> Goal:
+    """The cluster or node has these values; with ``members``, its ACTIVE members too, and nobody is left behind."""
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _failed(scene)
+        if scene.working:
+            return _pending(scene)
+        right = _holds(scene.subject, fields)
+        if members:
+            right = right and all(m.get("status") == "ACTIVE" and _holds(m, members) for m in scene.members)
+        if right and (not members or scene.status == "ACTIVE"):
+            return _reached(scene)
+        if scene.gave_up or scene.status in SETTLED_BADLY:
+            return _failed(scene)
+        return _pending(scene)
+
+    return goal
+
+
+def _holds(seen: Seen, fields: Mapping[str, Any]) -> bool:
+    for key, wanted in fields.items():
+        value = seen.get(key)
+        if isinstance(wanted, Mapping):
+            if not isinstance(value, Mapping) or any(value.get(k) != v for k, v in wanted.items()):
+                return False
+        elif value != wanted:
+            return False
+    return True
+
+
+def membership(present: Collection[str], absent: Collection[str]) -> Goal:
+    """These nodes (by id) are members, those are not."""
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _failed(scene)
+        if scene.working:
+            return _pending(scene)
+        there = {str(member.get("id")) for member in scene.members}
+        if there.issuperset(present) and there.isdisjoint(absent):
+            return _reached(scene)
+        return _failed(scene) if scene.gave_up else _pending(scene)
+
+    return goal
+
+
+def gone() -> Goal:
+    """The object answers 404."""
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _reached(scene)
+        if scene.gave_up and scene.status != "DELETING":
+            return _failed(scene)
+        return _pending(scene)
+
+    return goal
+
+
+def active() -> Goal:
+    """A single node is ACTIVE, once the action is final. A failed action is no matter when it is."""
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _failed(scene)
+        if scene.working:
+            return _pending(scene)
+        if scene.status == "ACTIVE":
+            return _reached(scene)
+        if scene.status in SETTLED_BADLY or scene.gave_up:
+            return _failed(scene)
+        return _pending(scene)
+
+    return goal
+
+
+def operated() -> Goal:
+    """The operation SUCCEEDED and left nothing in OPERATING or ERROR."""
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _failed(scene)
+        if scene.working:
+            return _pending(scene)
+        statuses = {scene.status, *(str(member.get("status")) for member in scene.members)}
+        if scene.gave_up or "ERROR" in statuses:
+            return _failed(scene)
+        return _pending(scene) if "OPERATING" in statuses else _reached(scene)
+
+    return goal
+
+
+def status_is(wanted: str) -> Goal:
+    """For ``spinney wait``: a status and nothing else; ACTIVE means all wanted members too.
+
+    ``action`` is any live action on the cluster. With none, ERROR and CRITICAL are final: nobody is at work on it.
+    """
+
+    def goal(scene: Scene) -> Verdict:
+        if scene.subject is None:
+            return _reached(scene) if wanted == "DELETED" else _failed(scene)
+        if scene.status == wanted and (wanted != "ACTIVE" or scene.active == scene.desired):
+            return _reached(scene)
+        if scene.status in ("ERROR", "CRITICAL") and scene.action is None:
+            return _failed(scene)
+        return _pending(scene)
+
+    return goal
+
+
+def reasons(members: Sequence[Seen], most: int = 5) -> list[str]:
+    """Why members failed, the same reason said once."""
+    by_reason: dict[str, list[str]] = {}
+    for member in members:
+        reason = str(member.get("status_reason") or "no reason given")
+        by_reason.setdefault(reason, []).append(str(member.get("name") or member.get("id")))
+    lines = []
+    for reason, names in list(by_reason.items())[:most]:
+        who = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        lines.append(f"{who}: {reason}")
+    if len(by_reason) > most:
+        lines.append(f"and {len(by_reason) - most} more reasons: see `spinney node list`")
+    return lines
+
+
+class Watcher(Protocol):
+    def show(self, scene: Scene, says: str, elapsed: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``verdict`` is PENDING when time ran out."""
+
+    verdict: Verdict
+    scene: Scene
+    elapsed: float
+
+
+def pause_after(turn: int, look_took: float) -> float:
+    """Longer each time, and longer for a service that has much to tell."""
+    steady = min(FIRST_PAUSE * 1.3**turn, LONGEST_PAUSE)
+    return max(steady, min(4 * look_took, SLOWEST_PAUSE))
+
+
+def wait_for(
+    look: Callable[[], Scene],
+    goal: Goal,
+    timeout: float,
+    watcher: Watcher,
+    now: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """Look until the goal decides or the time is over. A service that is away for a while is waited for as well."""
+    started = now()
+    scene, verdict = Scene(None), Verdict(State.PENDING, "nothing seen yet")
+    turn = 0
+    while True:
+        looked = now()
+        try:
+            scene = look()
+            verdict = goal(scene)
+        except (Unreachable, Refused) as error:
+            if turn == 0 or (isinstance(error, Refused) and error.status < 500):
+                raise
+            verdict = Verdict(State.PENDING, f"no answer for the moment: {error.message}")
+        elapsed = now() - started
+        watcher.show(scene, verdict.says, elapsed)
+        if verdict.state is not State.PENDING or elapsed >= timeout:
+            return Outcome(verdict, scene, elapsed)
+        sleep(min(pause_after(turn, now() - looked), max(timeout - elapsed, 0.0)))
+        turn += 1
