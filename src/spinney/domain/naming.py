@@ -1,7 +1,7 @@
-"""Names of nodes made in a cluster, from the cluster's ``node.name.format``.
+"""Names: what they may look like, and the template from which a cluster names its nodes.
 
-``$[n]R`` gives n random letters and digits (the first a letter; 8 without n), ``$[n]r`` the same in lower case, ``$[n]I`` the
-node's index padded to n digits. Everything else stands for itself.
+In ``node.name.format`` stands ``$[n]R`` for n random letters and digits of which the first is a letter, ``$[n]r`` for the
+same in lower case (n is 8 unless given), ``$[n]I`` for the node's index padded with zeros to n digits; other text is literal.
 """
 
 from __future__ import annotations
@@ -10,23 +10,45 @@ import re
 import string
 from collections.abc import Callable
 
+NAME = re.compile(r"[A-Za-z0-9._~\-\u4e00-\u9fa5]{1,255}")
+NAME_SAYS = "1 to 255 letters, digits, '.', '_', '~', '-' or CJK characters"
+
 DEFAULT_FORMAT = "node-$8R"
-_PATTERN = re.compile(r"\$(\d{0,3})([RrI])")
-_LIMIT = 255
+_PLACE = re.compile(r"\$([0-9]{0,3})([RrI])")
+_LOWER = string.ascii_lowercase
+_LETTERS = string.ascii_letters
+_LONGEST = 200
 
-#: (length, alphabet) -> that many characters of it, chosen by chance.
-Chooser = Callable[[int, str], str]
+#: ``(length, alphabet) -> text``: where chance comes from.
+Choose = Callable[[int, str], str]
 
 
-def node_name(pattern: str | None, index: int, choose: Chooser) -> str:
-    """At most 255 characters."""
+def expand(template: str, index: int, choose: Choose) -> str:
+    """The name of the node with that index."""
 
-    def fill(match: re.Match[str]) -> str:
+    def place(match: re.Match[str]) -> str:
         digits, kind = match.groups()
         if kind == "I":
             return str(index).zfill(int(digits or 0))
+        letters = _LETTERS if kind == "R" else _LOWER
         length = int(digits or 8)
-        letters = string.ascii_letters if kind == "R" else string.ascii_lowercase
-        return choose(1, letters) + choose(length - 1, letters + string.digits) if length else ""
+        return (choose(1, letters) + choose(length - 1, letters + string.digits)) if length else ""
 
-    return _PATTERN.sub(fill, pattern or DEFAULT_FORMAT)[:_LIMIT]
+    return _PLACE.sub(place, template)
+
+
+def node_name(config: object, index: int, choose: Choose) -> str:
+    """The name of a cluster's new member; ``config`` is the cluster's."""
+    template = config.get("node.name.format") if isinstance(config, dict) else None
+    return expand(template or DEFAULT_FORMAT, index, choose)
+
+
+def format_fault(template: object) -> str | None:
+    """What is wrong with a ``node.name.format``, or None."""
+    if not isinstance(template, str) or not template:
+        return f"a string such as '{DEFAULT_FORMAT}' is needed"
+    widths = [int(digits or 0) for digits, _ in _PLACE.findall(template)]
+    if sum(widths) + len(template) > _LONGEST:
+        return f"the names it makes may be longer than {_LONGEST} characters; shorten it"
+    sample = expand(template, 1, lambda length, alphabet: alphabet[0] * length)
+    return None if NAME.fullmatch(sample) else f"it must make names of {NAME_SAYS}, with $8R, $8r or $3I in it"
