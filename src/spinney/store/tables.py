@@ -57,12 +57,13 @@ profile = Table(
     Index("ix_profile_project", "project", "created_at"),
 )
 
-#: A container profile pins the host or host cluster it names.
+#: A container profile pins the host (``kind`` host_node) and host cluster (``kind`` host_cluster) it names.
 pin = Table(
     "pin",
     metadata,
     _id("profile_id", primary_key=True),
-    _id("target_id", primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    _id("target_id", nullable=False),
     Index("ix_pin_target", "target_id"),
 )
 

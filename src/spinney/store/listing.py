@@ -1,0 +1,94 @@
+"""Lists: filters, order, pages, scope.
+
+Guaranteed: the order is total (the id is always the last key) and the same on every database: nulls come first ascending
+and last descending; a page that starts after a marker holds exactly what follows it in that order. Not guaranteed: that pages
+taken at different times add up to one moment's list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Table
+from sqlalchemy.sql.elements import ColumnElement
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    name: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """``filters``: column -> the values any of which fits. ``project`` None: all projects."""
+
+    project: str | None
+    filters: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    sort: tuple[SortKey, ...] = ()
+    marker: str | None = None
+    limit: int | None = None
+
+
+def run(connection: Connection, table: Table, select: sa.Select[Any], query: ListQuery) -> Sequence[Row[Any]]:
+    """The page of ``select``'s rows that ``query`` means; ``table`` has the columns it filters and sorts by."""
+    if query.limit == 0:
+        return []
+    keys = [*query.sort, SortKey("id")]
+    where = _conditions(table, query)
+    if query.marker is not None:
+        columns = [table.c[key.name] for key in keys]
+        scoped = [] if query.project is None else [table.c.project == query.project]
+        marked = connection.execute(sa.select(*columns).where(table.c.id == query.marker, *scoped)).first()
+        if marked is not None:
+            where.append(_after(table, keys, tuple(marked)))
+    statement = select.where(*where).order_by(*_order(table, keys))
+    if query.limit is not None:
+        statement = statement.limit(query.limit)
+    return connection.execute(statement).all()
+
+
+def _conditions(table: Table, query: ListQuery) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    if query.project is not None:
+        where.append(table.c.project == query.project)
+    for name, values in query.filters.items():
+        column = table.c[name]
+        where.append(column == values[0] if len(values) == 1 else column.in_(values))
+    return where
+
+
+def _order(table: Table, keys: Sequence[SortKey]) -> list[ColumnElement[Any]]:
+    order: list[ColumnElement[Any]] = []
+    for key in keys:
+        column = table.c[key.name]
+        if column.nullable:
+            nulls = sa.case((column.is_(None), 0), else_=1)
+            order.append(nulls.desc() if key.descending else nulls.asc())
+        order.append(column.desc() if key.descending else column.asc())
+    return order
+
+
+def _after(table: Table, keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
+    """Rows that come later than one with these values: later by some key, equal by all keys before it."""
+    later: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for key, value in zip(keys, values, strict=True):
+        column = table.c[key.name]
+        beyond = _beyond(column, key.descending, value)
+        if beyond is not None:
+            later.append(sa.and_(*equal, beyond))
+        equal.append(column.is_(None) if value is None else column == value)
+    return sa.or_(*later)
+
+
+def _beyond(column: sa.Column[Any], descending: bool, value: Any) -> ColumnElement[bool] | None:
+    """None: nothing comes later by this key."""
+    if value is None:
+        return None if descending else column.is_not(None)
+    if not descending:
+        return column > value
+    return sa.or_(column < value, column.is_(None)) if column.nullable else column < value

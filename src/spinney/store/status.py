@@ -1,0 +1,46 @@
+"""The one writer of cluster statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain.action import ActionKind
+from spinney.domain.cluster import STATUS_WHILE, Cluster, evaluate
+from spinney.domain.node import NodeStatus
+from spinney.store.rows import CLUSTERS
+from spinney.store.tables import action, node
+from spinney.store.tables import cluster as table
+
+
+def member_statuses(connection: Connection, cluster_id: str) -> dict[NodeStatus, int]:
+    rows = connection.execute(
+        sa.select(node.c.status, sa.func.count()).where(node.c.cluster_id == cluster_id).group_by(node.c.status)
+    )
+    return {NodeStatus(status): count for status, count in rows}
+
+
+def refresh(connection: Connection, cluster_ids: Iterable[str], because: str = "") -> None:
+    """Recompute the status of clusters whose members changed.
+
+    A cluster with an action at work keeps showing that action; it is evaluated when the action concludes.
+    """
+    for cluster_id in sorted(set(cluster_ids) - {""}):
+        found = CLUSTERS.one(connection, table.c.id == cluster_id)
+        if found is not None and _kind_at_work(connection, cluster_id) not in STATUS_WHILE:
+            write(connection, found, because)
+
+
+def write(connection: Connection, cluster: Cluster, because: str) -> Cluster:
+    """Evaluate a cluster on which nothing is at work, and store the result."""
+    status, reason = evaluate(cluster, member_statuses(connection, cluster.id), because)
+    if (status, reason) != (cluster.status, cluster.status_reason):
+        connection.execute(table.update().where(table.c.id == cluster.id).values(status=status, status_reason=reason))
+    return cluster
+
+
+def _kind_at_work(connection: Connection, cluster_id: str) -> ActionKind | None:
+    kind = connection.execute(sa.select(action.c.action).where(action.c.running_target == cluster_id)).scalar()
+    return None if kind is None else ActionKind(kind)

@@ -1,0 +1,242 @@
+"""Claiming actions and recording how they ended: the engine's side of the queue.
+
+Guaranteed: an action is claimed by one live engine at a time; at most one claimed action per target; every write about a
+claimed action is fenced by owner and attempt, so that an engine which lost its session changes nothing; an action's end, its
+node, its event, its cluster's status and the waking of its parent are one transaction. Not guaranteed: any order between
+actions but that a project's older ones are claimed first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from spinney.domain.action import LIVE_STATUSES, Action, ActionStatus
+from spinney.domain.event import Event
+from spinney.domain.node import Node
+from spinney.store import engines, placements, status
+from spinney.store.rows import ACTIONS, EVENTS
+from spinney.store.tables import action as table
+from spinney.store.tables import node
+
+#: Projects served in one claim; the rest are served by the next one, because the served ones' queues shrink.
+_PROJECTS = 32
+
+
+def claim(connection: Connection, engine_id: str, limit: int) -> list[Action]:
+    """Up to ``limit`` actions that may run now, shared evenly between projects. Raises: LeaseLost."""
+    now = engines.require(connection, engine_id)
+    ready = (table.c.status == ActionStatus.READY.value) & (table.c.ready_at <= now)
+    projects = connection.execute(
+        sa.select(table.c.project)
+        .where(ready)
+        .group_by(table.c.project)
+        .order_by(sa.func.min(table.c.ready_at))
+        .limit(_PROJECTS)
+    )
+    found: dict[str, Action] = {}  # by target: two actions on one object never run together
+    names = list(projects.scalars())
+    for position, project in enumerate(names):
+        share = -(-(limit - len(found)) // (len(names) - position))
+        for action in _claimable(connection, ready & (table.c.project == project), share):
+            found.setdefault(action.target, action)
+    claimed = list(found.values())
+    if not claimed:
+        return []
+    try:
+        with connection.begin_nested():
+            _mark(connection, [action.id for action in claimed], engine_id, now)
+    except IntegrityError:
+        return []  # another engine took an action on one of the targets at the same moment; the next round sees it
+    return [_as_claimed(action, engine_id, now) for action in claimed]
+
+
+def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int) -> list[Action]:
+    other = table.alias("other")
+    busy = sa.exists().where(other.c.running_target == table.c.target, other.c.id != table.c.id)
+    query = (
+        ACTIONS.select()
+        .where(ready, ~busy)
+        .order_by(table.c.ready_at, table.c.created_at, table.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [ACTIONS.value(row) for row in connection.execute(query)]
+
+
+def _mark(connection: Connection, ids: Sequence[str], engine_id: str, now: float) -> None:
+    connection.execute(
+        table.update()
+        .where(table.c.id.in_(ids))
+        .values(
+            status=ActionStatus.RUNNING,
+            owner=engine_id,
+            attempt=table.c.attempt + 1,
+            running_target=table.c.target,
+            start_time=sa.func.coalesce(table.c.start_time, now),
+            updated_at=now,
+        )
+    )
+
+
+def _as_claimed(action: Action, engine_id: str, now: float) -> Action:
+    return replace(
+        action,
+        status=ActionStatus.RUNNING,
+        owner=engine_id,
+        attempt=action.attempt + 1,
+        start_time=action.start_time if action.start_time is not None else now,
+        updated_at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one claimed action ended, or why it is put off (``status`` READY, with ``ready_at``)."""
+
+    action: Action
+    status: ActionStatus
+    reason: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    ready_at: float = 0.0
+    #: The node as loaded, and the columns to change in its row.
+    node: Node | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    remove_node: bool = False
+    release_placement: bool = False
+    events: tuple[Event, ...] = ()
+
+
+def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], now: float) -> list[tuple[str, str]]:
+    """Record a group of outcomes; those of claims that are no longer ours are left out.
+
+    Returns the (host id, project) pairs whose network has lost its last user.
+    """
+    ours = _fenced(connection, engine_id, outcomes)
+    if not ours:
+        return []
+    _end_actions(connection, ours, now)
+    freed = _settle_nodes(connection, ours)
+    _wake_parents(connection, {o.action.parent_id for o in ours if o.action.parent_id is not None}, now)
+    EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
+    alone = {o.node.cluster_id: o.reason for o in ours if o.node is not None and o.action.parent_id is None}
+    for cluster_id, reason in alone.items():
+        status.refresh(connection, [cluster_id], reason)
+    return freed
+
+
+def _fenced(connection: Connection, engine_id: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    rows = connection.execute(
+        sa.select(table.c.id, table.c.attempt)
+        .where(
+            table.c.id.in_([outcome.action.id for outcome in outcomes]),
+            table.c.owner == engine_id,
+            table.c.status == ActionStatus.RUNNING.value,
+        )
+        .with_for_update()
+    )
+    valid = {(row.id, row.attempt) for row in rows}
+    return [outcome for outcome in outcomes if (outcome.action.id, outcome.action.attempt) in valid]
+
+
+def _end_actions(connection: Connection, outcomes: Iterable[Outcome], now: float) -> None:
+    rows = []
+    for outcome in outcomes:
+        final = outcome.status is not ActionStatus.READY
+        rows.append(
+            {
+                "b_id": outcome.action.id,
+                "b_status": outcome.status,
+                "b_reason": outcome.reason,
+                "b_outputs": outcome.outputs,
+                "b_ready_at": outcome.ready_at,
+                "b_retries": outcome.action.retries + (0 if final else 1),
+                "b_end_time": now if final else None,
+            }
+        )
+    connection.execute(
+        table.update()
+        .where(table.c.id == sa.bindparam("b_id"))
+        .values(
+            status=sa.bindparam("b_status"),
+            status_reason=sa.bindparam("b_reason"),
+            outputs=sa.bindparam("b_outputs", type_=sa.JSON),
+            ready_at=sa.bindparam("b_ready_at"),
+            retries=sa.bindparam("b_retries"),
+            end_time=sa.bindparam("b_end_time"),
+            updated_at=now,
+            owner=None,
+            running_target=None,
+        ),
+        rows,
+    )
+
+
+def _settle_nodes(connection: Connection, outcomes: Iterable[Outcome]) -> list[tuple[str, str]]:
+    leaving, removed = [], []
+    changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for outcome in outcomes:
+        if outcome.node is None:
+            continue
+        if outcome.release_placement or outcome.remove_node:
+            leaving.append(outcome.node)
+        if outcome.remove_node:
+            removed.append(outcome.node.id)
+        elif outcome.changes:
+            row = {"b_id": outcome.node.id} | {f"b_{name}": value for name, value in outcome.changes.items()}
+            changed[tuple(sorted(outcome.changes))].append(row)
+    placements.release(connection, leaving)
+    for names, rows in changed.items():
+        values = {name: sa.bindparam(f"b_{name}", type_=node.c[name].type) for name in names}
+        connection.execute(node.update().where(node.c.id == sa.bindparam("b_id")).values(values), rows)
+    if removed:
+        connection.execute(node.delete().where(node.c.id.in_(removed)))
+    pairs = {(n.host_id, n.project) for n in leaving if n.host_id is not None}
+    return placements.drop_unused_networks(connection, pairs)
+
+
+def _wake_parents(connection: Connection, parents: set[str], now: float) -> None:
+    """Parents whose last child is final go back into the queue. Locking them first keeps two engines that finish the
+    last two children at the same time from each leaving the waking to the other."""
+    if not parents:
+        return
+    waiting = connection.execute(
+        sa.select(table.c.id)
+        .where(table.c.id.in_(parents), table.c.status == ActionStatus.WAITING.value)
+        .with_for_update()
+    )
+    for parent_id in list(waiting.scalars()):
+        live = sa.select(table.c.id).where(
+            table.c.parent_id == parent_id, table.c.status.in_([s.value for s in LIVE_STATUSES])
+        )
+        if connection.execute(live.limit(1)).first() is None:
+            connection.execute(
+                table.update()
+                .where(table.c.id == parent_id)
+                .values(status=ActionStatus.READY, ready_at=now, owner=None)
+            )
+
+
+def wait_for_children(connection: Connection, action: Action, data: Mapping[str, Any], reason: str) -> None:
+    """A parent steps back until its children are final; it goes on holding its target."""
+    connection.execute(
+        table.update()
+        .where(table.c.id == action.id)
+        .values(status=ActionStatus.WAITING, status_reason=reason, data=dict(data), owner=None)
+    )
+
+
+def cancelled_in(connection: Connection, engine_id: str) -> list[str]:
+    """Actions of this engine that somebody has asked to stop."""
+    rows = connection.execute(
+        sa.select(table.c.id).where(
+            table.c.owner == engine_id, table.c.status == ActionStatus.RUNNING.value, table.c.cancel_requested.is_(True)
+        )
+    )
+    return list(rows.scalars())
