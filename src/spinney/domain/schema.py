@@ -201,6 +201,17 @@ def matching(pattern: str, says: str, *, longest: int = 255, secret: bool = Fals
     return Rule(says, check)
 
 
+def at_most(count: int, what: str) -> Rule:
+    says = f"at most {count} {what}"
+
+    def check(value: Any) -> Any:
+        if len(value) > count:
+            raise NotAllowed(says)
+        return value
+
+    return Rule(says, check)
+
+
 def line(longest: int = 255) -> Rule:
     says = f"1 to {longest} printable characters"
 

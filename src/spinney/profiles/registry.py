@@ -1,0 +1,85 @@
+"""All profile types, and the validation of whole specifications.
+
+A new type is one module of this package and one entry of ``PROFILE_TYPES``.
+
+Guaranteed: ``validate_spec`` is pure and total over JSON values: it returns a ``ValidatedProfile`` or raises ESchema (no
+type or version), ResourceNotFound (unknown type) or InvalidSpec (anything else). Not guaranteed: that what the
+specification names exists; ``hosts.check_hosts`` decides that from looked-up facts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from spinney.domain.schema import NotAllowed, explain, to_text
+from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
+from spinney.profiles.base import ProfileProperties, ProfileType
+from spinney.profiles.container import CONTAINER
+from spinney.profiles.docker_host import DOCKER_HOST
+
+PROFILE_TYPES: Mapping[str, ProfileType] = {kind.name_version: kind for kind in (CONTAINER, DOCKER_HOST)}
+
+_SPEC_KEYS = frozenset({"type", "version", "properties"})
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedProfile:
+    type: str
+    version: str
+    properties: ProfileProperties
+
+    @property
+    def name_version(self) -> str:
+        return f"{self.type}-{self.version}"
+
+
+def listed_types(*, with_ours: bool) -> list[ProfileType]:
+    """By name and version; ours only for callers who speak Spinney's own API version."""
+    return [kind for _, kind in sorted(PROFILE_TYPES.items()) if with_ours or not kind.ours]
+
+
+def profile_type(name_version: str) -> ProfileType:
+    """Raises ResourceNotFound."""
+    found = PROFILE_TYPES.get(name_version)
+    if found is None:
+        raise ResourceNotFound(f"The profile_type '{name_version[:255]}' could not be found.")
+    return found
+
+
+def support_status(name: str) -> dict[str, list[dict[str, str]]]:
+    """All versions of one type, as its show answers."""
+    return {
+        version: entries
+        for kind in PROFILE_TYPES.values()
+        if kind.name == name
+        for version, entries in kind.support().items()
+    }
+
+
+def validate_spec(spec: Any) -> ValidatedProfile:
+    if not isinstance(spec, Mapping):
+        raise InvalidSpec("spec: a map with type, version and properties is needed")
+    kind = profile_type(f"{_word(spec, 'type')}-{_word(spec, 'version')}")
+    unknown = sorted(str(key)[:80] for key in spec if key not in _SPEC_KEYS)
+    if unknown:
+        raise InvalidSpec(f"spec: {', '.join(map(repr, unknown))} is not known; a spec has type, version and properties")
+    if spec.get("properties") is None:
+        raise InvalidSpec("spec.properties: this is required: a map of the profile type's properties")
+    try:
+        properties = kind.properties.model_validate(spec["properties"])
+    except ValidationError as error:
+        raise InvalidSpec(explain(error, kind.properties, "properties")) from error
+    return ValidatedProfile(kind.name, kind.version, properties)
+
+
+def _word(spec: Mapping[str, Any], key: str) -> str:
+    if spec.get(key) is None:
+        raise ESchema(f"spec.{key}: this is required and was not given")
+    try:
+        return to_text(spec[key])
+    except NotAllowed as error:
+        raise InvalidSpec(f"spec.{key}: {error.allowed} is needed") from error
