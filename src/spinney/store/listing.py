@@ -78,17 +78,18 @@ def _after(table: Table, keys: Sequence[SortKey], values: Sequence[Any]) -> Colu
     equal: list[ColumnElement[bool]] = []
     for key, value in zip(keys, values, strict=True):
         column = table.c[key.name]
-        beyond = _beyond(column, key.descending, value)
+        beyond = _beyond(column, key.descending, value, bool(column.nullable))
         if beyond is not None:
             later.append(sa.and_(*equal, beyond))
         equal.append(column.is_(None) if value is None else column == value)
     return sa.or_(*later)
 
 
-def _beyond(column: sa.Column[Any], descending: bool, value: Any) -> ColumnElement[bool] | None:
+def _beyond(column: ColumnElement[Any], descending: bool, value: Any, nullable: bool) -> ColumnElement[bool] | None:
     """None: nothing comes later by this key."""
     if value is None:
         return None if descending else column.is_not(None)
     if not descending:
-        return column > value
-    return sa.or_(column < value, column.is_(None)) if column.nullable else column < value
+        return column.__gt__(value)
+    before = column.__lt__(value)
+    return sa.or_(before, column.is_(None)) if nullable else before

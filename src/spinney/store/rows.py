@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, Table
 
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import Cluster, ClusterStatus
@@ -35,7 +35,7 @@ class Mapper(Generic[V]):
         self.columns = [table.c[name] for name in self.names]
         self._values = attrgetter(*self.names)
 
-    def value(self, row: Row[Any]) -> V:
+    def value(self, row: Sequence[Any]) -> V:
         values = dict(zip(self.names, row, strict=True))
         for name, enum in self._enums.items():
             values[name] = enum(values[name])

@@ -1,0 +1,48 @@
+"""Nodes as the API shows and changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from spinney.domain.node import Node
+from spinney.store.identity import Finder
+from spinney.store.rows import NODES
+from spinney.store.tables import host, profile
+from spinney.store.tables import node as table
+
+_home = table.alias("home")
+
+#: Each row is a node with its profile's name and type, the name of the host it is placed on, and whether it is a host.
+VIEW: sa.Select[Any] = sa.select(
+    *NODES.columns,
+    profile.c.name.label("profile_name"),
+    profile.c.type.label("profile_type"),
+    _home.c.name.label("host_name"),
+    host.c.node_id.label("as_host"),
+).select_from(
+    table.outerjoin(profile, table.c.profile_id == profile.c.id)
+    .outerjoin(_home, table.c.host_id == _home.c.id)
+    .outerjoin(host, table.c.id == host.c.node_id)
+)
+
+FINDER = Finder("node", table, VIEW)
+_WIDTH = len(NODES.names)
+
+
+def value(row: Row[Any]) -> Node:
+    """The node in a row of ``VIEW``."""
+    return NODES.value(row[:_WIDTH])
+
+
+def insert(connection: Connection, node: Node) -> None:
+    NODES.insert(connection, [node])
+
+
+def members(connection: Connection, cluster_id: str) -> Sequence[Row[Any]]:
+    """Rows of ``VIEW`` in the order of their indices."""
+    in_order = VIEW.where(table.c.cluster_id == cluster_id).order_by(table.c.index, table.c.id)
+    return connection.execute(in_order).all()
