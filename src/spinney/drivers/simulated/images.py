@@ -1,0 +1,101 @@
+"""Which images a simulated Docker engine has, can pull, or cannot get.
+
+An image reference decides how its pull ends, so that a specification alone can ask for any outcome:
+
+* a last path component with the word ``no-such``, ``absent`` or ``missing`` (``team/no-such-app``, ``web-absent``) does
+  not exist in its registry;
+* a registry host that begins with ``unreachable``, or a port 1 on the loopback address, cannot be reached;
+* a registry host that begins with ``private`` refuses every credential;
+* everything else is pulled after ``Catalogue.pull_seconds`` or the delay told by ``Catalogue.remote``.
+
+Guaranteed: ``busybox``, ``busybox:latest`` and ``docker.io/library/busybox:latest`` are one image. Not guaranteed: layers,
+sizes or platforms; an image is a name with an id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import lru_cache
+
+from spinney.drivers.simulated.values import Refusal
+from spinney.errors import DiskFull, HostRefused, ImageNotFound, ImagePullFailed
+
+_ABSENT = re.compile(r"(?:^|[/._-])(?:no-such|absent|missing)(?:[._-][^/]*)?$")
+_UNREACHABLE = re.compile(r"^(?:unreachable[^/]*|(?:127\.0\.0\.1|localhost):1)/")
+_PRIVATE = re.compile(r"^private[^/]*/")
+_REFERENCE = re.compile(r"^[a-z0-9]+(?:[._:/-]+[a-zA-Z0-9_]+)*(?:@sha256:[0-9a-f]{64})?$")
+_ID = re.compile(r"^(?:sha256:)?[0-9a-f]{12,64}$")
+
+
+@lru_cache(maxsize=4096)
+def normalised(reference: str) -> str:
+    """The reference in its shortest unambiguous spelling: no default registry, always a tag or digest."""
+    short = reference.removeprefix("docker.io/").removeprefix("index.docker.io/").removeprefix("library/")
+    last = short.rpartition("/")[2]
+    return short if ":" in last or "@" in last else f"{short}:latest"
+
+
+@lru_cache(maxsize=4096)
+def image_id(reference: str) -> str:
+    return "sha256:" + hashlib.sha256(normalised(reference).encode()).hexdigest()
+
+
+class Catalogue:
+    """The images of one Docker engine and of the registries it can reach."""
+
+    __slots__ = ("full", "local", "pull_seconds", "remote")
+
+    def __init__(self, local: tuple[str, ...] = ("busybox:latest", "alpine:latest"), pull_seconds: float = 0.0) -> None:
+        self.local: dict[str, str] = {normalised(reference): image_id(reference) for reference in local}
+        self.remote: dict[str, float] = {}
+        self.pull_seconds = pull_seconds
+        self.full = False
+
+    def find(self, reference: str) -> str | None:
+        """The id of a local image, by reference or by (a prefix of) its id."""
+        found = self.local.get(normalised(reference))
+        if found is None and _ID.match(reference):
+            digits = reference.removeprefix("sha256:")
+            found = next((i for i in self.local.values() if i.removeprefix("sha256:").startswith(digits)), None)
+        return found
+
+    def require(self, reference: str) -> str:
+        found = self.find(reference)
+        if found is None:
+            raise Refusal(404, f"No such image: {normalised(reference)}", ImageNotFound)
+        return found
+
+    def pull_delay(self, reference: str) -> float:
+        """Seconds that pulling takes. Raises Refusal when it cannot succeed."""
+        short = normalised(reference)
+        if not _REFERENCE.match(short):
+            raise Refusal(400, f"invalid reference format: {reference}", ImageNotFound)
+        repository = short.partition("@")[0].rpartition(":")[0] or short
+        if _UNREACHABLE.match(short):
+            registry = short.partition("/")[0]
+            text = f'Get "https://{registry}/v2/": dial tcp: connect: connection refused'
+            raise Refusal(500, text, ImagePullFailed)
+        if _PRIVATE.match(short):
+            text = f"Head https://{short.partition('/')[0]}/v2/: unauthorized: authentication required"
+            raise Refusal(500, text, HostRefused)
+        if _ABSENT.search(repository):
+            raise Refusal(404, f"manifest for {short} not found: manifest unknown: manifest unknown", ImageNotFound)
+        return self.remote.get(short, self.pull_seconds)
+
+    def pull(self, reference: str) -> str:
+        """Have it, from now on. Raises Refusal when the registry does not have it or the disk is full."""
+        self.pull_delay(reference)
+        if self.full:
+            raise disk_full()
+        return self.add(reference)
+
+    def add(self, reference: str) -> str:
+        found = image_id(reference)
+        self.local[normalised(reference)] = found
+        return found
+
+
+def disk_full() -> Refusal:
+    text = "failed to register layer: write /var/lib/docker/tmp/layer: no space left on device"
+    return Refusal(500, text, DiskFull)
