@@ -1,0 +1,19 @@
+"""Docker engines as container hosts, over their HTTP API, with nothing of ours on the host.
+
+Built on aiohttp directly, not on aiodocker, although that is the kept asyncio client for Docker: nearly all of what it
+would do for us has to be ours anyway. After its event stream ends, a second subscription waits for ever in silence; its
+pool of 100 connections starves calls once streams hold them all, and it sets no time limits; it takes the Docker engine's
+newest API version uncapped; and SSH runs a program on the host per connection. What is left, making requests, costs a
+third or less of its processor time here (``bench`` holds the figures), and answers of untrusted Docker engines are bounded
+and checked on the way.
+
+``connector`` is the way in. ``request``, ``errors``, ``parse``, ``shapes`` and ``endpoints`` are pure; ``client``,
+``connections``, ``faults`` and ``streams`` know HTTP; ``host``, ``images`` and ``networks`` know Docker.
+"""
+
+from spinney.drivers.docker.client import TimeLimits
+from spinney.drivers.docker.connector import DockerConnector
+from spinney.drivers.docker.credentials import Credentials, RegistryCredential
+from spinney.drivers.docker.host import DockerHost
+
+__all__ = ["Credentials", "DockerConnector", "DockerHost", "RegistryCredential", "TimeLimits"]

@@ -1,0 +1,212 @@
+"""HTTP to one Docker engine: calls and streams, each with a time limit, errors as ours, the version negotiated.
+
+Guaranteed: every call ends within its limit; an answer larger than its limit is HostBroken, never held in memory; whatever
+goes wrong on the way is a HostError whose message holds no address; the response of a cancelled call is closed. The API
+version is the lower of the Docker engine's newest and the newest we know (20.10 and 29 have none in common, so it cannot be
+fixed), asked for again when the Docker engine refuses it, as after an upgrade.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from spinney.drivers.docker.connections import Connections
+from spinney.drivers.docker.errors import quoted
+from spinney.drivers.docker.faults import bounded, translated
+from spinney.drivers.docker.shapes import mapping, text
+from spinney.errors import HostBroken, HostError, HostRefused
+
+Method = Literal["GET", "POST", "DELETE"]
+Version = tuple[int, int]
+
+NEWEST_VERSION: Version = (1, 47)
+OLDEST_VERSION: Version = (1, 41)
+LARGEST_ANSWER = 8 << 20
+LARGEST_LISTING = 64 << 20
+_VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
+_WRONG_VERSION = re.compile(r"client version \S+ is too (?:new|old)", re.IGNORECASE)
+
+_NOTHING: Mapping[str, str] = {}
+_JSON: Mapping[str, str] = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds."""
+
+    #: For what only looks.
+    look: float = 30.0
+    #: For what changes something: a loaded Docker engine takes its time.
+    change: float = 120.0
+    #: Added to the time a container is given to stop.
+    stop_margin: float = 30.0
+    #: Between two signs of life of a pull, and for all of it.
+    pull_silence: float = 120.0
+    pull: float = 3600.0
+    #: How long a stream may be silent before the Docker engine is asked whether it lives, and how long it may take to answer.
+    silence: float = 10.0
+    heartbeat: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+    @property
+    def said(self) -> str:
+        """What an answer that is no success says: Docker's ``message``, or its text."""
+        try:
+            return text(mapping(orjson.loads(self.body), "error").get("message"), "message")
+        except (ValueError, HostBroken):
+            return self.body[:1000].decode(errors="replace")
+
+
+class EngineClient:
+    """The Docker engine behind one way to it."""
+
+    def __init__(self, connections: Connections, limits: TimeLimits) -> None:
+        self.limits = limits
+        self._connections = connections
+        self._version: Version | None = None
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    async def version(self) -> str:
+        """The API version spoken, such as ``1.41``."""
+        async with bounded(self.limits.look):
+            return await self._spoken()
+
+    async def call(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        *,
+        limit: float | None = None,
+        largest: int = LARGEST_ANSWER,
+    ) -> Answer:
+        """One request and its whole answer, whatever its status. ``path`` is quoted already and bears no version."""
+        async with bounded(self.limits.look if limit is None else limit):
+            headers = _NOTHING if body is None else _JSON
+            response, refusal = await self._exchange(method, path, query, headers, body)
+            return refusal or await _whole(response, largest)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self,
+        method: Method,
+        path: str,
+        query: Mapping[str, str],
+        refused: Callable[[int, str], HostError],
+        *,
+        headers: Mapping[str, str] | None = None,
+        opening: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """A successful response whose headers arrived within ``opening`` seconds; its body is the caller's to read.
+
+        An answer that is no success is raised as what ``refused`` makes of its status and text.
+        """
+        async with bounded(self.limits.look if opening is None else opening):
+            response, refusal = await self._exchange(method, path, query, headers or _NOTHING)
+            if response.status >= 300:
+                refusal = refusal or await _whole(response, LARGEST_ANSWER)
+                raise refused(refusal.status, refusal.said)
+        _keep_alive(response)
+        try:
+            with translated():
+                yield response
+        finally:
+            response.close()
+
+    async def alive(self) -> None:
+        """Raises HostUnreachable when the Docker engine does not answer a ping in time."""
+        async with bounded(self.limits.heartbeat):
+            await _whole(await self._send("GET", "/_ping", _NOTHING), LARGEST_ANSWER)
+
+    async def _exchange(
+        self, method: Method, path: str, query: Mapping[str, str] | None, headers: Mapping[str, str], body: Any = None
+    ) -> tuple[aiohttp.ClientResponse, Answer | None]:
+        """The response, and its body where that had to be read: a 400 may mean that the version is not spoken.
+
+        Such a request was not carried out; it is sent once more with a version agreed on anew.
+        """
+        data = None if body is None else orjson.dumps(body)
+        target = f"{path}?{urlencode(query)}" if query else path
+        response = await self._send(method, f"/v{await self._spoken()}{target}", headers, data)
+        if response.status != 400:
+            return response, None
+        refusal = await _whole(response, LARGEST_ANSWER)
+        if not _WRONG_VERSION.search(refusal.said):
+            return response, refusal
+        self._version = None
+        return await self._send(method, f"/v{await self._spoken()}{target}", headers, data), None
+
+    async def _spoken(self) -> str:
+        if self._version is None:
+            self._version = await self._negotiate()
+        return f"{self._version[0]}.{self._version[1]}"
+
+    async def _negotiate(self) -> Version:
+        response = await self._send("GET", "/_ping", _NOTHING)
+        told = _VERSION.fullmatch(response.headers.get("Api-Version", ""))
+        answer = await _whole(response, LARGEST_ANSWER)
+        if answer.status in (401, 403):
+            raise HostRefused(f"the Docker engine does not let us in: {quoted(answer.said)}")
+        if answer.status != 200 or told is None:
+            raise HostBroken(f"what answers is no Docker engine (HTTP status {answer.status}): {quoted(answer.said)}")
+        newest = int(told[1]), int(told[2])
+        if newest < OLDEST_VERSION:
+            raise HostRefused(f"the Docker engine speaks API {told[0]} at most; upgrade it to Docker 20.10 or newer")
+        return min(newest, NEWEST_VERSION)
+
+    async def _send(
+        self, method: Method, target: str, headers: Mapping[str, str], data: bytes | None = None
+    ) -> aiohttp.ClientResponse:
+        way = await self._connections.way()
+        return await way.session.request(
+            method,
+            URL(way.base + target, encoded=True),
+            data=data,
+            headers=headers,
+            ssl=way.tls,
+            allow_redirects=False,
+        )
+
+
+async def _whole(response: aiohttp.ClientResponse, largest: int) -> Answer:
+    """The status and all of the body, the connection given back; HostBroken when it is larger than allowed."""
+    chunks, size = [], 0
+    try:
+        async for chunk in response.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > largest:
+                raise HostBroken(f"the Docker engine's answer is larger than {largest} bytes")
+    except BaseException:
+        response.close()
+        raise
+    response.release()
+    return Answer(response.status, b"".join(chunks))
+
+
+def _keep_alive(response: aiohttp.ClientResponse) -> None:
+    """Have the kernel notice within a minute that the other side of a silent stream is gone."""
+    transport = response.connection.transport if response.connection else None
+    raw = transport.get_extra_info("socket") if transport else None
+    if raw is not None and raw.family != socket.AF_UNIX:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+            raw.setsockopt(socket.IPPROTO_TCP, option, seconds)

@@ -1,0 +1,38 @@
+"""From a host's address to a host that speaks with its Docker engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spinney.clock import Clock, SystemClock
+from spinney.drivers.base import HostAddress
+from spinney.drivers.docker.client import EngineClient, TimeLimits
+from spinney.drivers.docker.connections import connections
+from spinney.drivers.docker.credentials import Credentials
+from spinney.drivers.docker.endpoints import endpoint
+from spinney.drivers.docker.host import DockerHost
+
+
+class DockerConnector:
+    """Hosts by address. Each ``connect`` makes a host with connections of its own; keep it and close it."""
+
+    def __init__(
+        self,
+        *,
+        allowed_unix_sockets: Sequence[str] = (),
+        credentials_dir: Path | None = None,
+        limits: TimeLimits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """``allowed_unix_sockets``: paths, or patterns of them as a shell has them; none is permitted by default."""
+        self._allowed_unix_sockets = tuple(allowed_unix_sockets)
+        self._credentials = Credentials(credentials_dir)
+        self._limits = limits or TimeLimits()
+        self._clock = clock or SystemClock()
+
+    def connect(self, address: HostAddress) -> DockerHost:
+        """Raises HostRefused for an endpoint that is not permitted here or names no credential. Does no I/O."""
+        where = endpoint(address, self._allowed_unix_sockets)
+        client = EngineClient(connections(where, self._credentials), self._limits)
+        return DockerHost(client, self._credentials, self._clock)

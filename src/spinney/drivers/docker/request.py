@@ -1,0 +1,141 @@
+"""A ``ContainerRequest`` as the JSON that creates it, with the hardening that is the same for every container.
+
+Pure. Guaranteed of every result: never privileged, no path, device or namespace of the host, no link, no bind, no foreign
+cgroup parent, all capabilities dropped but a short list, no new privileges, a limit on processes, a restart policy that
+does not outlive a reboot of the Docker engine, and each published port exposed too (without that a Docker engine
+ignores it silently).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spinney.domain.container import ContainerRequest, Healthcheck, NetworkRequest, PublishedPort
+from spinney.errors import ContainerRefused
+
+DEFAULT_CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETGID",
+    "SETUID",
+)
+#: The smallest weight Docker takes.
+_LEAST_CPU_SHARES = 2
+
+
+def create_body(request: ContainerRequest) -> dict[str, Any]:
+    """The body of ``POST /containers/create``. Raises ContainerRefused for ``cap_add`` of ALL."""
+    body: dict[str, Any] = {
+        "Image": request.image.reference,
+        "Labels": dict(request.labels),
+        "Env": [f"{name}={value}" for name, value in request.environment.items()],
+        "Tty": False,
+        "OpenStdin": False,
+        "StopTimeout": request.stop_timeout,
+        "ExposedPorts": {_port_key(port): {} for port in request.ports},
+        "HostConfig": _host_config(request),
+    }
+    optional = {
+        "Cmd": None if request.command is None else list(request.command),
+        "Entrypoint": None if request.entrypoint is None else list(request.entrypoint),
+        "WorkingDir": request.working_dir,
+        "User": request.user,
+        "Hostname": request.hostname,
+        "StopSignal": request.stop_signal,
+        "Healthcheck": None if request.healthcheck is None else _healthcheck(request.healthcheck),
+    }
+    return body | {key: value for key, value in optional.items() if value is not None}
+
+
+def _host_config(request: ContainerRequest) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "Privileged": False,
+        "PublishAllPorts": False,
+        "AutoRemove": False,
+        "IpcMode": "private",
+        "NetworkMode": "none" if request.network is None else request.network.name,
+        "CapDrop": ["ALL"],
+        "CapAdd": capabilities(request.cap_add, request.cap_drop),
+        "SecurityOpt": ["no-new-privileges:true"],
+        "PidsLimit": request.pids_limit,
+        "Init": request.init,
+        "ReadonlyRootfs": request.read_only,
+        "RestartPolicy": _restart_policy(request.restart_on_failure),
+        "LogConfig": {"Type": request.log_driver, "Config": dict(request.log_options)},
+        "PortBindings": _port_bindings(request.ports),
+        "Ulimits": [{"Name": one.name, "Soft": one.soft, "Hard": one.hard} for one in request.ulimits],
+        "Tmpfs": dict(request.tmpfs),
+    }
+    if request.cpu_limit is not None:
+        config["NanoCpus"] = round(request.cpu_limit * 1e9)
+    if request.cpu_reservation is not None:
+        config["CpuShares"] = max(_LEAST_CPU_SHARES, round(request.cpu_reservation * 1024))
+    if request.memory_limit is not None:
+        # Docker would grant as much swap again if the sum were left out.
+        config["Memory"] = config["MemorySwap"] = request.memory_limit
+    if request.memory_reservation is not None:
+        config["MemoryReservation"] = request.memory_reservation
+    if request.gpus:
+        config["DeviceRequests"] = [{"Driver": "", "Count": request.gpus, "Capabilities": [["gpu"]]}]
+    return config
+
+
+def capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> list[str]:
+    """What is added after all has been dropped: the default list without ``drop``, and ``add``."""
+    added, dropped = ({name.upper().removeprefix("CAP_") for name in names} for names in (add, drop))
+    if "ALL" in added:
+        raise ContainerRefused("cap_add: ALL is never given to a container; name the capabilities it needs")
+    kept = set() if "ALL" in dropped else set(DEFAULT_CAPABILITIES) - dropped
+    return sorted(kept | added)
+
+
+def _restart_policy(retries: int | None) -> dict[str, Any]:
+    # To Docker, on-failure with a count of 0 means "for ever".
+    if not retries:
+        return {"Name": "no", "MaximumRetryCount": 0}
+    return {"Name": "on-failure", "MaximumRetryCount": retries}
+
+
+def _port_key(port: PublishedPort) -> str:
+    return f"{port.container_port}/{port.protocol}"
+
+
+def _port_bindings(ports: tuple[PublishedPort, ...]) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        host_port = "" if port.host_port is None else str(port.host_port)
+        bindings.setdefault(_port_key(port), []).append({"HostIp": port.host_ip, "HostPort": host_port})
+    return bindings
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    if check.test == ("NONE",):
+        return {"Test": ["NONE"]}
+    return {
+        "Test": list(check.test),
+        "Interval": _nanoseconds(check.interval),
+        "Timeout": _nanoseconds(check.timeout),
+        "StartPeriod": _nanoseconds(check.start_period),
+        "Retries": check.retries,
+    }
+
+
+def _nanoseconds(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def network_body(network: NetworkRequest) -> dict[str, Any]:
+    """The body of ``POST /networks/create``: a bridge whose members reach each other."""
+    return {
+        "Name": network.name,
+        "Driver": "bridge",
+        "CheckDuplicate": True,
+        "EnableIPv6": False,
+        "IPAM": {"Driver": "default", "Config": [{"Subnet": network.subnet}]},
+        "Options": {"com.docker.network.bridge.enable_icc": "true"},
+        "Labels": dict(network.labels),
+    }
