@@ -1,11 +1,12 @@
-"""How the values of a specification are read, refused and described.
+"""How the values of a specification are read and refused.
 
 A specification (the ``properties`` of a profile or a policy, the parameters of an operation) is a closed pydantic model
-derived from ``SpecModel``. This module gives such models three things:
+derived from ``SpecModel``. This module gives such models two things:
 
 * the Clustering API's lenient reading of scalars (``Text``, ``Integer``, ``Number``, ``Boolean``, maps as JSON strings);
-* refusals which name the path, the value and what is allowed (``explain``);
-* the API's own schema dialect (``render``).
+* refusals which name the path, the value and what is allowed (``explain``).
+
+``dialect`` describes the same models to clients and readers.
 
 Guaranteed: validating any JSON value raises nothing but pydantic's ``ValidationError``; text that passes has no control
 characters but tab and line breaks, and can be encoded as UTF-8; ``explain`` never repeats a value marked secret nor more
@@ -24,8 +25,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 #: How many faults one message names.
 FAULTS_SHOWN = 5
@@ -332,16 +332,16 @@ def _unknown(key: str, model: type[SpecModel] | None) -> str:
 def _model_at(model: type[SpecModel], loc: tuple[int | str, ...]) -> type[SpecModel] | None:
     found: Any = model
     for part in loc:
-        found, _ = _strip(found)
+        found, _ = strip(found)
         if isinstance(found, type) and issubclass(found, SpecModel):
             found = found.model_fields[str(part)].annotation
         else:
             found = get_args(found)[0 if get_origin(found) is tuple else 1]
-    found, _ = _strip(found)
+    found, _ = strip(found)
     return found if isinstance(found, type) and issubclass(found, SpecModel) else None
 
 
-def _strip(annotation: Any) -> tuple[Any, list[Any]]:
+def strip(annotation: Any) -> tuple[Any, list[Any]]:
     """The bare type without ``| None`` and ``Annotated``, and what annotated it."""
     marks: list[Any] = []
     while True:
@@ -353,49 +353,3 @@ def _strip(annotation: Any) -> tuple[Any, list[Any]]:
             (annotation,) = (arm for arm in get_args(annotation) if arm is not NoneType)
         else:
             return annotation, marks
-
-
-# --- describing -------------------------------------------------------------------------------------------------------
-
-
-def render(model: type[SpecModel], updatable: Callable[[str], bool] | None) -> dict[str, Any]:
-    """The model in the API's schema dialect; ``updatable`` None leaves that key out, as operations' parameters do."""
-    return {
-        name: _rendered_field(field, None if updatable is None else updatable(name))
-        for name, field in model.model_fields.items()
-    }
-
-
-def rules(field: FieldInfo) -> list[Rule]:
-    """What a value of the field has to obey, for the reference pages."""
-    marks = _strip(field.annotation)[1] + list(field.metadata)
-    return [mark for mark in marks if isinstance(mark, Rule)]
-
-
-def _rendered_field(field: FieldInfo, updatable: bool | None) -> dict[str, Any]:
-    rendered = _rendered_type(field.annotation, list(field.metadata), updatable)
-    if field.description:
-        rendered["description"] = field.description
-    default = field.default
-    if default is not PydanticUndefined and isinstance(default, str | int | float):
-        rendered["default"] = default
-    rendered["required"] = field.is_required()
-    if updatable is not None:
-        rendered["updatable"] = updatable
-    return rendered
-
-
-def _rendered_type(annotation: Any, outer: list[Any], updatable: bool | None) -> dict[str, Any]:
-    bare, marks = _strip(annotation)
-    marks += outer
-    kind = next((mark.name for mark in marks if isinstance(mark, Kind)), None)
-    rendered: dict[str, Any] = {"type": kind}
-    if isinstance(bare, type) and issubclass(bare, SpecModel):
-        rendered = {"type": "Map", "schema": render(bare, None if updatable is None else lambda _: updatable)}
-    elif kind is None and get_origin(bare) is tuple:
-        item = {**_rendered_type(get_args(bare)[0], [], updatable), "required": False}
-        rendered = {"type": "List", "schema": {"*": item if updatable is None else {**item, "updatable": updatable}}}
-    allowed = [list(mark.allowed) for mark in marks if isinstance(mark, Rule) and mark.allowed]
-    if allowed:
-        rendered["constraints"] = [{"type": "AllowedValues", "constraint": values} for values in allowed]
-    return rendered

@@ -12,7 +12,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
 
-from spinney.domain.schema import Kind, SpecModel, explain, one_of, render, to_map
+from spinney.domain.dialect import render
+from spinney.domain.schema import Kind, SpecModel, explain, one_of, to_map
 from spinney.errors import BadRequest
 
 #: What a request context of OpenStack may carry. Nothing of it is used for containers and hosts.

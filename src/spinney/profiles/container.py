@@ -2,7 +2,7 @@
 
 Guaranteed: every specification that Senlin's type of this name took is taken (but an engine port of the user's choice), and
 the properties are a closed list without anything that reaches outside the container. What Docker is asked for is built from
-them in ``container_request`` alone. Not guaranteed: that image, host and registry credential exist.
+them in ``request`` alone. Not guaranteed: that image, host and registry credential exist.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ EnginePort = Annotated[Integer, Rule("2375 or 2376, and without effect", _check_
 UlimitMap = Annotated[
     Mapping[Annotated[Text, one_of(*ULIMIT_CEILINGS)], UlimitValue],
     Kind("Map", to_map),
-    Rule("names from " + ", ".join(ULIMIT_CEILINGS), check_ulimits),
+    Rule("at most " + ", ".join(f"{name} {most}" for name, most in ULIMIT_CEILINGS.items()), check_ulimits),
 ]
 
 

@@ -87,8 +87,8 @@ def _refuse_above(reservation: float | None, limit: float | None) -> None:
 class UlimitValue(SpecModel):
     """A single number means both."""
 
-    soft: Integer
-    hard: Integer
+    soft: Integer = Field(description="What it starts with; programs can raise it up to hard.")
+    hard: Integer = Field(description="What it can never exceed.")
 
     @classmethod
     def expand(cls, value: Any) -> Any:
