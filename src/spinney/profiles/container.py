@@ -2,7 +2,7 @@
 
 Guaranteed: every specification that Senlin's type of this name took is taken (but an engine port of the user's choice), and
 the properties are a closed list without anything that reaches outside the container. What Docker is asked for is built from
-them in ``request`` alone. Not guaranteed: that image, host and registry credential exist.
+them in ``container_request`` alone. Not guaranteed: that image, host and registry credential exist.
 """
 
 from __future__ import annotations
