@@ -75,9 +75,9 @@ class DriverSettings:
 class ContainerSettings:
     """What a container gets when its profile does not say. Cores, bytes, seconds."""
 
-    cpu_reservation: float = 0.1
+    cpu_reservation: float = 0.05
     cpu_limit: float = 1.0
-    memory_reservation: int = 64 * 2**20
+    memory_reservation: int = 32 * 2**20
     memory_limit: int = 512 * 2**20
     pids_limit: int = 512
     stop_timeout: int = 10

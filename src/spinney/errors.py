@@ -26,6 +26,7 @@
     │   ├── CommandNotFound       final  the image has no such program
     │   ├── PortTaken             final
     │   ├── NameTaken             final  a container that is not ours bears the name
+    │   ├── NetworkMissing        retry  the project's network is not on the host
     │   ├── AddressPoolOverlap    final  the subnet is used by another network of the host
     │   ├── ContainerRefused      final  the Docker engine refuses the request for another reason
     │   └── ContainerGone         final  no such container
@@ -211,6 +212,12 @@ class NameTaken(HostError):
 
 class AddressPoolOverlap(HostError):
     """The subnet is already used by another network of the host."""
+
+
+class NetworkMissing(HostError):
+    """The network of the container is not on the host."""
+
+    retryable = True
 
 
 class ContainerRefused(HostError):

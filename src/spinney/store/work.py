@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from spinney.domain.action import LIVE_STATUSES, Action, ActionStatus
 from spinney.domain.event import Event
 from spinney.domain.node import Node
+from spinney.errors import LeaseLost
 from spinney.store import engines, placements, status
 from spinney.store.rows import ACTIONS, EVENTS
 from spinney.store.tables import action as table
@@ -240,3 +241,15 @@ def cancelled_in(connection: Connection, engine_id: str) -> list[str]:
         )
     )
     return list(rows.scalars())
+
+
+def require_claim(connection: Connection, action: Action) -> None:
+    """The fence for writes in the middle of an action. Raises: LeaseLost."""
+    held = sa.select(table.c.id).where(
+        table.c.id == action.id,
+        table.c.owner == action.owner,
+        table.c.attempt == action.attempt,
+        table.c.status == ActionStatus.RUNNING.value,
+    )
+    if connection.execute(held.with_for_update()).first() is None:
+        raise LeaseLost(f"action {action.id} is no longer ours")

@@ -1,0 +1,81 @@
+"""The hosts an engine is connected to, each with a bound on what is asked of it at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from spinney.domain.container import ImageRequest, NetworkRequest
+from spinney.domain.host import Host
+from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
+from spinney.engine.lease import Lease
+
+_PULLS_REMEMBERED = 256
+
+
+class Connected:
+    """One host. Work that makes a Docker engine busy goes through ``slots``; waiting for a container to stop does not."""
+
+    def __init__(self, host: ContainerHost, address: HostAddress, concurrency: int, lease: Lease) -> None:
+        self.docker = host
+        self.address = address
+        self._slots = asyncio.Semaphore(concurrency)
+        self._lease = lease
+        self._networks: set[str] = set()
+        self._pulled: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[ContainerHost]:
+        async with self._slots:
+            self._lease.require()
+            yield self.docker
+
+    async def have_network(self, network: NetworkRequest | None) -> None:
+        if network is not None and network.name not in self._networks:
+            await self.docker.ensure_network(network)
+            self._networks.add(network.name)
+
+    def forget_network(self, name: str) -> None:
+        self._networks.discard(name)
+
+    async def pull_for(self, image: ImageRequest, cause: str) -> None:
+        """Pull once for all nodes that one cause (an action and its children) brings to this host."""
+        key = (image.reference, cause)
+        if key not in self._pulled:
+            await self.docker.ensure_image(image)
+            self._pulled[key] = None
+            while len(self._pulled) > _PULLS_REMEMBERED:
+                self._pulled.popitem(last=False)
+
+
+class HostPool:
+    def __init__(self, connector: HostConnector, concurrency: int, lease: Lease) -> None:
+        self._connector = connector
+        self._concurrency = concurrency
+        self._lease = lease
+        self._hosts: dict[str, Connected] = {}
+
+    def get(self, host: Host) -> Connected:
+        """Raises HostRefused for an endpoint that is not permitted or lacks its credential."""
+        address = HostAddress(host.endpoint, host.credential)
+        known = self._hosts.get(host.node_id)
+        if known is None or known.address != address:
+            known = Connected(self._connector.connect(address), address, self._concurrency, self._lease)
+            self._hosts[host.node_id] = known
+        return known
+
+    def connect(self, address: HostAddress) -> ContainerHost:
+        """A host that is not registered yet; the caller closes it."""
+        return self._connector.connect(address)
+
+    async def drop(self, host_id: str) -> None:
+        known = self._hosts.pop(host_id, None)
+        if known is not None:
+            with suppress(Exception):
+                await known.docker.close()
+
+    async def close(self) -> None:
+        for host_id in list(self._hosts):
+            await self.drop(host_id)

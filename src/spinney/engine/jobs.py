@@ -1,0 +1,51 @@
+"""What is left of an action once everything that can be decided is decided and stored: one thing to do on one host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from spinney.domain.action import Action
+from spinney.domain.host import Host
+from spinney.domain.node import Node
+from spinney.engine.catalog import ContainerProfile, HostProfile
+
+
+class Task(StrEnum):
+    CREATE = "create"
+    #: Remove the previous container and make the one of the node's present generation.
+    RECREATE = "recreate"
+    #: Start again, or restart, the container that is there.
+    REBOOT = "reboot"
+    DELETE = "delete"
+    CHECK = "check"
+    OPERATE = "operate"
+    #: A cancelled creation: remove what it may have made.
+    UNDO = "undo"
+    HOST_JOIN = "host-join"
+    HOST_CHECK = "host-check"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """``node`` is the node as stored when the job was made; its placement is the one to act on."""
+
+    task: Task
+    action: Action
+    node: Node
+    profile: ContainerProfile | HostProfile
+    host: Host | None = None
+    #: Where an earlier container of the node may be, when not on ``host``.
+    previous_host: Host | None = None
+    subnet_index: int | None = None
+
+    @property
+    def container_profile(self) -> ContainerProfile:
+        assert isinstance(self.profile, ContainerProfile)
+        return self.profile
+
+    @property
+    def deadline(self) -> float:
+        """Seconds since the epoch."""
+        assert self.action.start_time is not None
+        return self.action.start_time + self.action.timeout

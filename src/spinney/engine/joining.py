@@ -1,0 +1,77 @@
+"""Node actions that concern rows alone: joining and leaving clusters, and the removal of hosts."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.domain.node import Node, NodeStatus
+from spinney.store import hosts
+from spinney.store.tables import cluster as cluster_table
+from spinney.store.tables import node as table
+from spinney.store.work import Outcome
+
+
+def settle(connection: Connection, action: Action, node: Node, now: float) -> Outcome:
+    """NODE_JOIN and NODE_LEAVE."""
+    if action.action is ActionKind.NODE_LEAVE:
+        return _moved(action, node, "", -1, now)
+    cluster_id = str(action.inputs["cluster_id"])
+    index = connection.execute(
+        sa.select(cluster_table.c.next_index).where(cluster_table.c.id == cluster_id).with_for_update()
+    ).scalar()
+    if index is None or node.cluster_id not in ("", cluster_id):
+        reason = "the cluster no longer exists" if index is None else "the node belongs to another cluster"
+        return Outcome(action=action, status=ActionStatus.FAILED, reason=f"Joining failed: {reason}.")
+    if node.cluster_id == cluster_id:
+        return Outcome(action=action, status=ActionStatus.SUCCEEDED, reason="The node is a member already.")
+    connection.execute(cluster_table.update().where(cluster_table.c.id == cluster_id).values(next_index=index + 1))
+    return _moved(action, node, cluster_id, index, now)
+
+
+def _moved(action: Action, node: Node, cluster_id: str, index: int, now: float) -> Outcome:
+    changes = {"cluster_id": cluster_id, "index": index, "updated_at": now}
+    return Outcome(
+        action=action,
+        status=ActionStatus.SUCCEEDED,
+        reason=f"{action.action.value} is done.",
+        node=node,
+        changes=changes,
+    )
+
+
+def host_outcome(connection: Connection, action: Action, node: Node, now: float) -> Outcome | None:
+    """The outcome of a host node's action that needs no look at the host; None when it does."""
+    kind = action.action
+    if kind is ActionKind.NODE_DELETE:
+        return _leave(connection, action, node)
+    if kind is ActionKind.NODE_UPDATE and not action.inputs.get("new_profile_id"):
+        changes = {
+            key: action.inputs[key]
+            for key in ("name", "role", "metadata", "tainted")
+            if action.inputs.get(key) is not None
+        }
+        changes |= {"updated_at": now, "status": NodeStatus.ACTIVE, "status_reason": "Update succeeded."}
+        return Outcome(
+            action=action, status=ActionStatus.SUCCEEDED, reason="Update succeeded.", node=node, changes=changes
+        )
+    if kind is ActionKind.NODE_UPDATE or kind is ActionKind.NODE_OPERATION:
+        reason = f"{kind.value} is not something a host of type host.docker can do."
+        return Outcome(action=action, status=ActionStatus.FAILED, reason=reason, node=node)
+    return None
+
+
+def _leave(connection: Connection, action: Action, node: Node) -> Outcome:
+    """A host goes only when nothing of ours is placed on it; removing its row first keeps new placements away."""
+    placed = connection.execute(
+        sa.select(sa.func.count()).select_from(table).where(table.c.host_id == node.id)
+    ).scalar_one()
+    if placed:
+        reason = f"{placed} container nodes are placed on this host: delete or move them first."
+        changes = {"status": NodeStatus.ACTIVE, "status_reason": reason}
+        return Outcome(action=action, status=ActionStatus.FAILED, reason=reason, node=node, changes=changes)
+    hosts.remove(connection, node.id)
+    return Outcome(
+        action=action, status=ActionStatus.SUCCEEDED, reason="The host was removed.", node=node, remove_node=True
+    )

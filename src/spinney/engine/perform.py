@@ -1,0 +1,350 @@
+"""Carrying out jobs on hosts.
+
+Every function here is safe to repeat after having been stopped anywhere: it finds or creates, or ensures absence, by names
+and labels that hold the node and its generation. Each asks the lease before it sends anything that changes a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from spinney.config import NetworkSettings
+from spinney.domain.container import (
+    LABEL_DEPLOYMENT,
+    LABEL_PROJECT,
+    Container,
+    ContainerRequest,
+    ContainerState,
+    HostFacts,
+    LogQuery,
+    NetworkRequest,
+    PullPolicy,
+)
+from spinney.domain.health import Ailment, diagnose
+from spinney.domain.host import Host, HostState
+from spinney.domain.node import PowerState
+from spinney.domain.subnets import network_name, subnet
+from spinney.drivers.base import ContainerHost, HostAddress
+from spinney.engine.catalog import HostProfile
+from spinney.engine.hosts import Connected, HostPool
+from spinney.engine.jobs import Job, Task
+from spinney.errors import (
+    AddressPoolOverlap,
+    ContainerGone,
+    HostError,
+    HostUnreachable,
+    ImageNotFound,
+    NetworkMissing,
+)
+from spinney.profiles.container_request import ContainerDefaults, NodeIdentity, container_name, container_request
+
+_TRIES = 4
+_LOG_LINES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A container is there and was looked at; None: it is gone again."""
+
+    container: Container | None
+    #: The end of its output, when it ended at once.
+    last_words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    #: The host could not be asked: the reaper removes the container when the host is back.
+    forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    container: Container | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    container: Container | None
+    power: PowerState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    host: Host
+    facts: HostFacts
+
+
+@dataclass(frozen=True, slots=True)
+class StillGood:
+    facts: HostFacts
+
+
+Result = Made | Removed | Seen | Operated | Joined | StillGood
+#: Stores another subnet for a job's project on its host and returns its index.
+MoveSubnet = Callable[[Job, int], Awaitable[int]]
+
+_POWER = {
+    "start": PowerState.RUNNING,
+    "stop": PowerState.STOPPED,
+    "restart": PowerState.RUNNING,
+    "pause": PowerState.PAUSED,
+    "unpause": PowerState.RUNNING,
+}
+
+
+class Performer:
+    def __init__(
+        self,
+        pool: HostPool,
+        *,
+        deployment: str,
+        defaults: ContainerDefaults,
+        network: NetworkSettings,
+        move_subnet: MoveSubnet,
+    ) -> None:
+        self._pool = pool
+        self._deployment = deployment
+        self._defaults = defaults
+        self._network = network
+        self._move_subnet = move_subnet
+        self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
+            Task.CREATE: self._create,
+            Task.RECREATE: self._recreate,
+            Task.REBOOT: self._reboot,
+            Task.DELETE: self._delete,
+            Task.CHECK: self._check,
+            Task.OPERATE: self._operate,
+            Task.UNDO: self._delete,
+            Task.HOST_JOIN: self._host_join,
+            Task.HOST_CHECK: self._host_check,
+        }
+
+    async def perform(self, job: Job) -> Result:
+        """Raises: HostError, LeaseLost."""
+        return await self._tasks[job.task](job)
+
+    async def discard(self, job: Job) -> None:
+        """Remove what a failed creation left behind, as far as the host lets us; the reaper does the rest."""
+        with suppress(HostError):
+            await self._remove_generation(self._host(job), job)
+
+    def _host(self, job: Job) -> Connected:
+        if job.host is None:
+            raise HostUnreachable(f"host {job.node.host_id} is no longer registered; recover the node to place it anew")
+        return self._pool.get(job.host)
+
+    # -- making ------------------------------------------------------------------------------------------------------
+
+    async def _create(self, job: Job) -> Made:
+        return await self._make(self._host(job), job)
+
+    async def _make(self, host: Connected, job: Job) -> Made:
+        index = job.subnet_index
+        pulled = False
+        request = self._request(job, index)
+        if request.image.policy is PullPolicy.ALWAYS:
+            await host.pull_for(request.image, job.action.parent_id or job.action.id)
+            pulled = True
+        for _ in range(_TRIES):
+            try:
+                async with host.slot() as docker:
+                    await host.have_network(request.network)
+                    made = await docker.create(request)
+                    await docker.start(made.id)
+                    container = await docker.inspect(made.id)
+                return Made(container, await self._last_words(docker, container))
+            except ImageNotFound:
+                if pulled or request.image.policy is PullPolicy.NEVER:
+                    raise
+                await host.docker.ensure_image(request.image)
+                pulled = True
+            except NetworkMissing:
+                assert request.network is not None
+                host.forget_network(request.network.name)
+            except AddressPoolOverlap:
+                if index is None:
+                    raise
+                index = await self._move_subnet(job, index)
+                request = self._request(job, index)
+        raise NetworkMissing(f"the project's network on the host vanished {_TRIES} times while its container was made")
+
+    def _request(self, job: Job, index: int | None) -> ContainerRequest:
+        network = None
+        if index is not None:
+            network = NetworkRequest(
+                name=network_name(self._deployment, job.node.project),
+                subnet=subnet(self._network, index),
+                labels={LABEL_DEPLOYMENT: self._deployment, LABEL_PROJECT: job.node.project},
+            )
+        return container_request(
+            job.container_profile.properties,
+            node=_identity(job),
+            deployment=self._deployment,
+            network=network,
+            defaults=self._defaults,
+        )
+
+    async def _last_words(self, docker: ContainerHost, container: Container | None) -> str:
+        if container is None or container.state is not ContainerState.EXITED:
+            return ""
+        said = b""
+        with suppress(HostError):
+            async for chunk in docker.logs(container.id, LogQuery(tail=_LOG_LINES)):
+                said += chunk.data
+        return said.decode(errors="replace").strip()[-500:]
+
+    async def _recreate(self, job: Job) -> Made:
+        host = self._host(job)
+        container_id = job.node.physical_id
+        if container_id is not None:
+            before = self._pool.get(job.previous_host) if job.previous_host is not None else host
+            if job.action.inputs.get("check") and before is host:
+                seen = await host.docker.inspect(container_id)
+                if diagnose(job.node, seen) is None:
+                    return Made(seen)
+            try:
+                await self._stop_and_remove(before, container_id, job.container_profile.stop_timeout)
+            except HostUnreachable:
+                if before is host:
+                    raise
+                # It is replaced because its host is lost; when that host returns, the reaper removes it there.
+        return await self._make(host, job)
+
+    async def _reboot(self, job: Job) -> Made:
+        """Start what has ended, restart what runs; what is gone or too far gone is made anew by a RECREATE."""
+        host = self._host(job)
+        container_id = job.node.physical_id
+        assert container_id is not None
+        async with host.slot() as docker:
+            container = await docker.inspect(container_id)
+            sick = diagnose(job.node, container)
+            if sick is not None and sick.ailment is Ailment.GONE:
+                raise ContainerGone("the container is gone, so it cannot be restarted; recover with operation RECREATE")
+            if sick is not None and sick.ailment is Ailment.ENDED:
+                await docker.start(container_id)
+            elif sick is not None or not job.action.inputs.get("check"):
+                await docker.restart(container_id, job.container_profile.stop_timeout)
+            container = await docker.inspect(container_id)
+        return Made(container, await self._last_words(host.docker, container))
+
+    # -- ending ------------------------------------------------------------------------------------------------------
+
+    async def _delete(self, job: Job) -> Removed:
+        if job.node.host_id is None or job.host is None:
+            return Removed()
+        host = self._host(job)
+        try:
+            node = job.node
+            if node.physical_id is not None:
+                await self._stop_and_remove(host, node.physical_id, job.container_profile.stop_timeout)
+            if node.physical_id is None or node.generation > 1:
+                # An interrupted creation or recreation may have left a container that no row names yet.
+                await self._remove_generation(host, job)
+        except HostUnreachable:
+            if not job.action.inputs.get("force"):
+                raise
+            return Removed(forgotten=True)
+        return Removed()
+
+    async def _stop_and_remove(self, host: Connected, container_id: str, timeout: int) -> None:
+        with suppress(ContainerGone):
+            await host.docker.stop(container_id, timeout)
+        async with host.slot() as docker:
+            await docker.remove(container_id)
+
+    async def _remove_generation(self, host: Connected, job: Job) -> None:
+        name = container_name(job.container_profile.properties, _identity(job))
+        found = await host.docker.inspect(name)
+        if (
+            found is not None
+            and found.node_id == job.node.id
+            and found.labels.get(LABEL_DEPLOYMENT) == self._deployment
+        ):
+            async with host.slot() as docker:
+                await docker.remove(found.id)
+
+    # -- looking and operating ---------------------------------------------------------------------------------------
+
+    async def _check(self, job: Job) -> Seen:
+        if job.node.physical_id is None:
+            raise ContainerGone("the node has no container; recover it")
+        return Seen(await self._host(job).docker.inspect(job.node.physical_id))
+
+    async def _operate(self, job: Job) -> Operated:
+        operation = str(job.action.inputs["operation"])
+        params: Mapping[str, Any] = job.action.inputs.get("params") or {}
+        container_id = job.node.physical_id
+        if container_id is None:
+            raise ContainerGone(f"{operation} needs a container and the node has none; recover it")
+        timeout = int(params.get("timeout", params.get("wait_time", job.container_profile.stop_timeout)))
+        host = self._host(job)
+        if operation == "stop":
+            await host.docker.stop(container_id, timeout)
+        else:
+            async with host.slot() as docker:
+                await _OPERATIONS[operation](docker, container_id, timeout, params)
+        return Operated(await host.docker.inspect(container_id), _POWER.get(operation))
+
+    # -- hosts -------------------------------------------------------------------------------------------------------
+
+    async def _host_join(self, job: Job) -> Joined:
+        assert isinstance(job.profile, HostProfile)
+        machine = job.profile.properties.machines()[0]
+        docker = self._pool.connect(HostAddress(machine.endpoint, machine.credential))
+        try:
+            facts = await docker.facts()
+        finally:
+            await docker.close()
+        return Joined(host_of(job, facts), facts)
+
+    async def _host_check(self, job: Job) -> StillGood:
+        assert isinstance(job.profile, HostProfile)
+        machine = job.profile.properties.machines()[0]
+        docker = self._pool.connect(HostAddress(machine.endpoint, machine.credential))
+        try:
+            return StillGood(await docker.facts())
+        finally:
+            await docker.close()
+
+
+async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:
+    await docker.kill(container_id, str(params.get("signal", "SIGKILL")))
+
+
+_OPERATIONS: Mapping[str, Callable[[ContainerHost, str, int, Mapping[str, Any]], Awaitable[None]]] = {
+    "start": lambda docker, container_id, timeout, params: docker.start(container_id),
+    "restart": lambda docker, container_id, timeout, params: docker.restart(container_id, timeout),
+    "pause": lambda docker, container_id, timeout, params: docker.pause(container_id),
+    "unpause": lambda docker, container_id, timeout, params: docker.unpause(container_id),
+    "kill": _kill,
+}
+
+
+def host_of(job: Job, facts: HostFacts) -> Host:
+    """The host row of a host node, from its profile and what its Docker engine says."""
+    assert isinstance(job.profile, HostProfile)
+    machine = job.profile.properties.machines()[0]
+    capacity = machine.capacity
+    return Host(
+        node_id=job.node.id,
+        endpoint=machine.endpoint,
+        name=job.node.name,
+        cluster_id=job.node.cluster_id,
+        project=job.node.project,
+        credential=machine.credential,
+        state=HostState.READY,
+        zone=machine.zone,
+        region=machine.region,
+        labels={**facts.labels, **machine.labels},
+        facts=facts.as_dict(),
+        cpu=facts.cpu if capacity is None or capacity.cpu is None else capacity.cpu,
+        memory=facts.memory if capacity is None or capacity.memory is None else capacity.memory,
+    )
+
+
+def _identity(job: Job) -> NodeIdentity:
+    node = job.node
+    return NodeIdentity(node.id, node.name, node.cluster_id, node.project, node.generation)
