@@ -53,6 +53,8 @@ class Operation(StrEnum):
 _STARTING = (Operation.START, Operation.RESTART)
 _ABOUT_THE_HOST = (Operation.LIST, Operation.EVENTS, Operation.FACTS)
 
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
+_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b|\[[0-9a-fA-F:]*:[0-9a-fA-F:]*(?:%\w+)?\](?::\d{1,5})?")
 _NO_PROGRAM = re.compile(
     r'exec: \\?"(?P<program>[^"\\]*)\\?": '
     r"(?:stat [^:]*: )?(?P<why>executable file not found|no such file or directory|permission denied|is a directory)"
@@ -64,20 +66,22 @@ _PORT_UNSAID = re.compile(
 )
 _REFUSED_AT_START = re.compile(
     r"unable to find (?:user|group)|no matching entries in passwd|chdir to cwd|could not select device driver"
-    r"|rlimit|minimum memory|not a directory|read-only file system|unknown or invalid runtime",
+    r"|rlimit|minimum memory|not a directory|read-only file system|unknown or invalid runtime|invalid tmpfs option",
     re.IGNORECASE,
 )
 _NO_NETWORK = re.compile(r"network \S+ not found|could not find a network", re.IGNORECASE)
 
 
 def quoted(text: str) -> str:
-    """What the Docker engine said, as one bounded line."""
-    line = " ".join(text.split())
+    """What the Docker engine said, as one bounded line without the network addresses it knows."""
+    line = _ADDRESS.sub("(address)", " ".join(text.split()))
     return line if len(line) <= LONGEST_QUOTE else line[: LONGEST_QUOTE - 1] + "…"
 
 
 def docker_error(operation: Operation, subject: str, status: int, text: str) -> HostError:
     """The error for an answer that is not success. ``subject`` names the container, image or network asked about."""
+    if _FULL_ID.fullmatch(subject):
+        subject = subject[:12]
     if "no space left on device" in text:
         return DiskFull(
             f"could not {operation} {subject}: the host has no disk space left; "
@@ -91,12 +95,14 @@ def docker_error(operation: Operation, subject: str, status: int, text: str) -> 
 def _general(operation: Operation, subject: str, status: int, text: str) -> HostError:
     said = quoted(text) or f"HTTP status {status}"
     if status in (401, 403):
-        return HostRefused(f"could not {operation} {subject}: the Docker engine does not allow it ({said})")
+        return HostRefused(
+            f"could not {operation}{subject and f' {subject}'}: the Docker engine does not allow it ({said})"
+        )
     if status == 404 and "no such container" in text.lower():
         return ContainerGone(f"container {subject} does not exist on the host")
     if status in range(400, 500) and operation not in _ABOUT_THE_HOST:
         return ContainerRefused(f"could not {operation} {subject}: the Docker engine refused: {said}")
-    return HostBroken(f"could not {operation} {subject}: the Docker engine failed: {said}".replace("  ", " "))
+    return HostBroken(f"could not {operation}{subject and f' {subject}'}: the Docker engine failed: {said}")
 
 
 def _on_start(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
@@ -114,8 +120,8 @@ def _on_start(operation: Operation, subject: str, status: int, text: str) -> Hos
             "choose another host port, leave it out to get a free one, or use another host"
         )
     if _NO_NETWORK.search(text):
-        return HostBroken(
-            f"could not {operation} {subject}: its network has vanished from the host; it is set up again"
+        return NetworkMissing(
+            f"could not {operation} {subject}: its network has vanished from the host and is made again with the next try"
         )
     if _REFUSED_AT_START.search(text):
         return ContainerRefused(f"could not {operation} {subject}: the Docker engine refused: {quoted(text)}")
@@ -127,6 +133,10 @@ def _on_create(operation: Operation, subject: str, status: int, text: str) -> Ho
         image = re.search(r"no such image: (\S+)", text, re.IGNORECASE)
         name = image[1] if image else "asked for"
         return ImageNotFound(f"could not {operation} {subject}: the host has no image {name}; have it pulled first")
+    if "does not match the specified platform" in text:
+        return ImageNotFound(
+            f"could not {operation} {subject}: {quoted(text)}; name a platform the image is made for, or have it pulled"
+        )
     return _on_start(operation, subject, status, text)
 
 
