@@ -476,9 +476,10 @@ class NetworkPromises:
     async def test_a_used_network_stays_until_its_last_user_is_gone(self, world: World) -> None:
         network = world.network()
         await world.host.ensure_network(network)
-        container = await world.started(world.request(network=network))
-        await world.host.remove_network(network.name)
-        await world.host.restart(container, 5)
+        container = (await world.host.create(world.request(network=network))).id
+        for command in (world.host.start(container), world.host.stop(container, 5), world.host.start(container)):
+            await world.host.remove_network(network.name)
+            await command
         assert (await world.present(container)).addresses
         await world.host.remove(container)
         for _ in range(2):

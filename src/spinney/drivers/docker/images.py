@@ -39,7 +39,8 @@ class Images:
             return
         if image.policy is PullPolicy.NEVER:
             raise ImageNotFound(
-                f"the host has no image {image.reference}, and pull policy never forbids to pull it; "
+                f"the host has no image {image.reference}{f' for {image.platform}' if image.platform else ''}, "
+                "and pull policy never forbids to pull it; "
                 "load it there, or use pull policy missing"
             )
         key = (image.reference, image.platform, image.credential)

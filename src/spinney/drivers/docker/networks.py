@@ -51,7 +51,7 @@ class Networks:
     async def remove(self, name: str) -> None:
         async with self._changing:
             for found in await self._find(name):
-                if found.deployment is not None and not await self._used(found):
+                if found.deployment is not None and not await self._used(name, found):
                     await self._delete(name, found)
 
     async def _keep_oldest(self, network: NetworkRequest) -> bool:
@@ -75,9 +75,9 @@ class Networks:
         found = [_network(one) for one in listed if one.get("Name") == name]
         return sorted(found, key=lambda one: (one.created, one.id))
 
-    async def _used(self, network: _Network) -> bool:
-        """By stopped containers too, which could not start again without it."""
-        filters = orjson.dumps({"network": [network.id]}).decode()
+    async def _used(self, name: str, network: _Network) -> bool:
+        """By stopped containers too, which could not start again without it. One never started is found by name only."""
+        filters = orjson.dumps({"network": [network.id, name]}).decode()
         answer = await self._client.call("GET", "/containers/json", {"all": "1", "limit": "1", "filters": filters})
         if answer.status != 200:
             raise docker_error(Operation.NETWORK, network.id, answer.status, answer.said)
