@@ -26,7 +26,9 @@ from spinney.cli.output import Column
 from spinney.cli.progress import finish
 from spinney.cli.text import one_line
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Sets of containers or hosts, kept at the size you want.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Sets of containers or hosts, kept at the size you want."
+)
 cluster_members.register(app)
 
 TIMES = ("init_at", "created_at", "updated_at")
@@ -61,7 +63,9 @@ def create(
     use: Use,
     name: Annotated[str, typer.Argument(metavar="NAME")],
     profile: Annotated[str, typer.Option("--profile", help="What its nodes are made from.")],
-    desired: Annotated[int | None, typer.Option("--desired", min=0, help="How many nodes (default: the minimum).")] = None,
+    desired: Annotated[
+        int | None, typer.Option("--desired", min=0, help="How many nodes (default: the minimum).")
+    ] = None,
     minimum: Annotated[int | None, typer.Option("--min", min=0, help="Never fewer.")] = None,
     maximum: Annotated[int | None, typer.Option("--max", min=-1, help="Never more; -1 is no limit.")] = None,
     action_timeout: ActionTimeout = None,

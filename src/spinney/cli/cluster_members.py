@@ -16,7 +16,9 @@ from spinney.cli.progress import finish
 
 PANEL = "Size and members"
 Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beginning of the id.")]
-Count = Annotated[int | None, typer.Argument(metavar="[N]", min=1, help="How many (default: 1, or what a policy says).")]
+Count = Annotated[
+    int | None, typer.Argument(metavar="[N]", min=1, help="How many (default: 1, or what a policy says).")
+]
 Nodes = Annotated[list[str], typer.Argument(metavar="NODE…", help="Names, ids or beginnings of ids.")]
 
 
@@ -43,7 +45,9 @@ def resize(
     use: Use,
     cluster: Cluster,
     capacity: Annotated[int | None, typer.Option("--capacity", min=0, help="Exactly so many nodes.")] = None,
-    adjustment: Annotated[int | None, typer.Option("--adjustment", help="So many more, or fewer when negative.")] = None,
+    adjustment: Annotated[
+        int | None, typer.Option("--adjustment", help="So many more, or fewer when negative.")
+    ] = None,
     percentage: Annotated[float | None, typer.Option("--percentage", help="So many percent more or fewer.")] = None,
     min_size: Annotated[int | None, typer.Option("--min-size", min=0, help="New minimum.")] = None,
     max_size: Annotated[int | None, typer.Option("--max-size", min=-1, help="New maximum; -1 is no limit.")] = None,
@@ -80,7 +84,9 @@ def resize_request(
     if min_step is not None and percentage is None:
         raise CliError(f"--min-step {min_step} only has a meaning with --percentage: add it, or leave --min-step out")
     if not given and min_size is None and max_size is None:
-        raise CliError("nothing to change is given: add --capacity, --adjustment, --percentage, --min-size or --max-size")
+        raise CliError(
+            "nothing to change is given: add --capacity, --adjustment, --percentage, --min-size or --max-size"
+        )
     asked: dict[str, Any] = {"strict": strict}
     for _, kind, number in given:
         asked |= {"adjustment_type": kind, "number": number}

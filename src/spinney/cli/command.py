@@ -33,9 +33,7 @@ Cloud = Annotated[
         rich_help_panel="Common",
     ),
 ]
-WaitFlag = Annotated[
-    bool, typer.Option("--wait", help="Wait until it is done; exit 0 reached, 2 failed, 3 timed out.")
-]
+WaitFlag = Annotated[bool, typer.Option("--wait", help="Wait until it is done; exit 0 reached, 2 failed, 3 timed out.")]
 WaitLimit = Annotated[
     float | None,
     typer.Option("--timeout", min=0, help=f"How long --wait waits, in seconds (default {DEFAULT_WAIT:.0f})."),
@@ -63,6 +61,10 @@ class Use:
     @cached_property
     def service(self) -> Service:
         return connect(self.cloud)
+
+    def close(self) -> None:
+        if "service" in vars(self):  # only if it was ever used
+            self.service.close()
 
 
 def command(
@@ -103,7 +105,10 @@ def _with_common_options(function: Callable[Concatenate[Use, P], None], waits: b
             if limit is not None and not use.wait:
                 raise CliError(f"--timeout {limit:g} says how long --wait waits, and --wait is not given: add --wait")
             use.timeout = DEFAULT_WAIT if limit is None else limit
-        function(use, **given)  # type: ignore[call-arg]  # Typer calls by name what ParamSpec knows by position
+        try:
+            function(use, **given)  # type: ignore[call-arg]  # Typer calls by name what ParamSpec knows by position
+        finally:
+            use.close()
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

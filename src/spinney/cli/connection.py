@@ -64,7 +64,9 @@ def _local(environ: Mapping[str, str]) -> Transport:
         )
     settings = _read_clouds(path).get(LOCAL_CLOUD)
     if not isinstance(settings, dict):
-        raise CliError(f"{path} holds no cloud named {LOCAL_CLOUD!r}: start `spinney standalone` once to write it again")
+        raise CliError(
+            f"{path} holds no cloud named {LOCAL_CLOUD!r}: start `spinney standalone` once to write it again"
+        )
     return light(settings) or _through_sdk(LOCAL_CLOUD, [str(path)])
 
 

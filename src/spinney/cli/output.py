@@ -1,8 +1,8 @@
 """Showing results: tables for people, JSON, YAML or names for programs.
 
 On a terminal tables are drawn by rich and fit its width. Anywhere else they are plain columns, never cut, and nothing of
-rich is loaded. Programs get the objects of the API as they came, without their envelope; a list is an array. What is said beside the
-result goes to standard error.
+rich is loaded. Programs get the objects of the API as they came, without their envelope; a list is an array. What is said
+beside the result goes to standard error.
 """
 
 from __future__ import annotations

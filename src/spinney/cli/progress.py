@@ -91,7 +91,9 @@ def failure(name: str, outcome: Outcome) -> CliError | None:
     return CliError("\n  ".join([first, *reasons(outcome.scene.failing)]), code)
 
 
-def finish(use: Use, name: str, look: Callable[[], Scene], goal: Goal, show: Callable[[Any], None] | None = None) -> None:
+def finish(
+    use: Use, name: str, look: Callable[[], Scene], goal: Goal, show: Callable[[Any], None] | None = None
+) -> None:
     """Wait, show what is there at the end, and exit truthfully."""
     outcome = await_goal(use, name, look, goal)
     fault = failure(name, outcome)

@@ -42,6 +42,8 @@ class Transport(Protocol):
     def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
         """The reply's head (with the whole body when it is an error) and the body as it arrives."""
 
+    def close(self) -> None: ...
+
 
 def headers(body: bytes | None) -> dict[str, str]:
     sent = {VERSION_HEADER: VERSIONS, "Accept": "application/json, */*;q=0.5"}
@@ -104,15 +106,22 @@ class LightTransport:
                 connection.sock.settimeout(None)  # a quiet container is no fault
             failed = response.read() if response.status >= 400 else b""
         except (http.client.HTTPException, OSError) as error:
+            connection.close()
             raise self._explain(error) from error
-        return Reply(response.status, _lowered(response.getheaders()), failed), self._arriving(response)
+        return Reply(response.status, _lowered(response.getheaders()), failed), self._arriving(connection, response)
 
-    def _arriving(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+    def _arriving(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:
         try:
             while piece := response.read1(CHUNK):
                 yield piece
         except (http.client.HTTPException, OSError) as error:
             raise _broke_off(self.base, error) from error
+        finally:
+            response.close()
+            connection.close()
+
+    def close(self) -> None:
+        self._drop()
 
     def _drop(self) -> None:
         if self._kept is not None:
@@ -166,6 +175,9 @@ class SessionTransport:
         reply = Reply(response.status_code, _lowered(list(response.headers.items())), failed)
         return reply, self._arriving(response)
 
+    def close(self) -> None:
+        self._adapter.session.session.close()
+
     def _arriving(self, response: Any) -> Iterator[bytes]:
         import requests
 
@@ -195,6 +207,9 @@ class Service:
     def base(self) -> str:
         return self._transport.base
 
+    def close(self) -> None:
+        self._transport.close()
+
     def get(self, *path: str, query: Query | None = None) -> Any:
         return self._decoded(self._transport.send("GET", _path(path, query), None))
 
@@ -220,6 +235,8 @@ class Service:
     def stream(self, *path: str, query: Query | None = None) -> Iterator[bytes]:
         reply, body = self._transport.stream(_path(path, query))
         if reply.status >= 400:
+            for _ in body:  # it has been read already; this lets go of the connection
+                pass
             self._decoded(reply)
         return body
 

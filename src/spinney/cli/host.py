@@ -1,0 +1,204 @@
+"""``spinney host``: the machines with a Docker engine.
+
+A host is a node; what is here is its other face: how much it has, how much of that is set aside, and what state it is in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from spinney.cli import listing, looking, output, waiting
+from spinney.cli.batch import for_each
+from spinney.cli.command import Limit, Marker, Metadata, Sort, Use, command, list_query, pairs
+from spinney.cli.faults import CliError, Refused
+from spinney.cli.output import Column, Format
+from spinney.cli.progress import finish
+from spinney.cli.text import bar, cores, exact, one_line, share_of, size
+
+HOST_TYPE = "host.docker-1.0"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machines with a Docker engine.")
+
+
+def measured(row: output.Row, kind: str, wide: bool = False) -> str:
+    """How much of a resource is reserved: a bar on a terminal, numbers everywhere."""
+    reserved = (row.get("reserved") or {}).get(kind)
+    capacity = (row.get("capacity") or {}).get(kind)
+    write = cores if kind == "cpu" else size
+    drawn = f"{bar(reserved, capacity)} " if wide or output.coloured() else ""
+    return f"{drawn}{write(reserved)}/{write(capacity)} {share_of(reserved, capacity)}"
+
+
+COLUMNS = (
+    Column("NAME", "name"),
+    Column("ID", lambda row: str(row.get("id", ""))[:8]),
+    Column("STATE", "state", is_status=True),
+    Column("ZONE", "zone"),
+    Column("CPU RESERVED", lambda row: measured(row, "cpu")),
+    Column("MEMORY RESERVED", lambda row: measured(row, "memory")),
+    Column("CONTAINERS", "containers", right=True),
+    Column("DOCKER", lambda row: one_line((row.get("engine") or {}).get("version"))),
+    Column("REASON", lambda row: "" if row.get("state") == "ready" else one_line(row.get("state_reason"))),
+)
+
+
+@command(app, "list")
+def list_(
+    use: Use,
+    cluster: Annotated[str | None, typer.Option("--cluster", help="Only members of this host cluster.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="ready, cordoned, draining, suspect, lost…")] = None,
+    zone: Annotated[str | None, typer.Option("--zone")] = None,
+    region: Annotated[str | None, typer.Option("--region")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be repeated.")] = None,
+    limit: Limit = None,
+    marker: Marker = None,
+    sort: Sort = None,
+) -> None:
+    """List hosts with what is set aside on them."""
+    query = list_query(limit, marker, sort)
+    given = {"cluster_id": cluster, "state": state, "zone": zone, "region": region}
+    query |= {key: value for key, value in given.items() if value is not None}
+    if label:
+        query["label"] = [f"{key}={value}" for key, value in pairs(label, "--label").items()]
+    listing.show(use, "hosts", query, COLUMNS, "no hosts: add one with `spinney host add`")
+
+
+@command(app, "show")
+def show(
+    use: Use, host: Annotated[str, typer.Argument(metavar="HOST", help="Name, id or beginning of the id.")]
+) -> None:
+    """Show a host with everything known of it."""
+    found = looking.unwrapped(use.service.get("hosts", host))
+    if use.form is Format.TABLE:
+        output.show_fields(fields(found))
+    else:
+        output.show_object(found, use.form)
+
+
+def fields(host: output.Row) -> list[tuple[str, Any]]:
+    """With one line per resource in place of three maps."""
+    maps = ("capacity", "reserved", "used")
+    shown: list[tuple[str, Any]] = [(key, value) for key, value in host.items() if key not in maps]
+    used: Mapping[str, Any] = host.get("used") or {}
+    for kind in ("cpu", "memory", "disk"):
+        write = cores if kind == "cpu" else size
+        shown.append((kind, f"{measured(host, kind, wide=True)} reserved, {write(used.get(kind))} used"))
+    if used.get("sampled_at"):
+        shown.append(("sampled_at", exact(used["sampled_at"])))
+    return shown
+
+
+@command(app, "add", waits=True)
+def add(
+    use: Use,
+    endpoint: Annotated[
+        str, typer.Argument(metavar="ENDPOINT", help="unix:///path, tcp://address:port or ssh://user@address[:port].")
+    ],
+    name: Annotated[str | None, typer.Option("--name", help="Name of the host.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be repeated.")] = None,
+    zone: Annotated[str | None, typer.Option("--zone", help="What fails together.")] = None,
+    region: Annotated[str | None, typer.Option("--region")] = None,
+    credential: Annotated[str | None, typer.Option("--credential", help="Name or id, for tcp:// and ssh://.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Make it a member of this host cluster; made when there is none.")
+    ] = None,
+    metadata: Metadata = None,
+) -> None:
+    """Take a machine with a Docker engine as a host."""
+    reply, _ = use.service.post(
+        "nodes", "adopt", body=adoption(endpoint, name, label, zone, region, credential, metadata)
+    )
+    node = looking.unwrapped(reply)
+    if cluster is not None:
+        _join(use, node, cluster)
+    if use.wait:
+        finish(use, str(node["name"]), looking.at_host(use.service, node["id"]), ready)
+    if use.form is Format.TABLE:
+        output.emit(output.name_of(node) + ": added" + (f" to {cluster}" if cluster else ""))
+    else:
+        output.show_object(node, use.form)
+
+
+def adoption(
+    endpoint: str,
+    name: str | None = None,
+    label: list[str] | None = None,
+    zone: str | None = None,
+    region: str | None = None,
+    credential: str | None = None,
+    metadata: list[str] | None = None,
+) -> dict[str, Any]:
+    """The request body; a bare path is taken as a unix socket."""
+    identity = f"unix://{endpoint}" if endpoint.startswith("/") else endpoint
+    if "://" not in identity:
+        raise CliError(
+            f"endpoint {endpoint!r} has no scheme: write unix:///var/run/docker.sock, tcp://address:2376 or ssh://user@address"
+        )
+    given = {"zone": zone, "region": region, "credential": credential}
+    overrides: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if label:
+        overrides["labels"] = pairs(label, "--label")
+    asked: dict[str, Any] = {"identity": identity, "type": HOST_TYPE}
+    if overrides:
+        asked["overrides"] = overrides
+    if name is not None:
+        asked["name"] = name
+    if metadata:
+        asked["metadata"] = pairs(metadata, "--metadata")
+    return asked
+
+
+def _join(use: Use, node: Mapping[str, Any], cluster: str) -> None:
+    found = looking.found(use.service, "clusters", cluster)
+    if found is None:
+        body = {"cluster": {"name": cluster, "profile_id": node["profile_id"], "desired_capacity": 0}}
+        reply, action = use.service.post("clusters", body=body)
+        found = looking.unwrapped(reply)
+        finish(use, cluster, looking.at_cluster(use.service, found["id"], action), waiting.sized(0))
+    ids = [str(node["id"])]
+    reply, _ = use.service.post("clusters", found["id"], "actions", body={"add_nodes": {"nodes": ids}})
+    look = looking.at_cluster(use.service, found["id"], reply["action"])
+    finish(use, cluster, look, waiting.membership(ids, ()))
+
+
+def ready(scene: waiting.Scene) -> waiting.Verdict:
+    """A new host answers: it is lost only after it was known, so nothing else than ready is final."""
+    if scene.subject is None:
+        return waiting.Verdict(waiting.State.FAILED, "gone")
+    state = waiting.State.REACHED if scene.status == "ready" else waiting.State.PENDING
+    reason = scene.subject.get("state_reason")
+    return waiting.Verdict(state, f"{scene.status}: {reason}" if reason and scene.status != "ready" else scene.status)
+
+
+@command(app, "remove", waits=True)
+def remove(
+    use: Use,
+    hosts: Annotated[list[str], typer.Argument(metavar="HOST…", help="Names, ids or beginnings of ids.")],
+    force: Annotated[bool, typer.Option("--force", help="Even while something is at work on it.")] = False,
+) -> None:
+    """Give up hosts. One that carries containers or that profiles name is refused, and says which."""
+
+    def begin(word: str) -> tuple[str, str | None]:
+        node = looking.unwrapped(use.service.get("nodes", word))
+        try:
+            return node["id"], use.service.delete("nodes", node["id"], body={"force": True} if force else None)
+        except Refused as error:
+            if error.status == 409 and (why := dependents(node)):
+                raise Refused(f"{error.message}\n  {why}", error.status, error.kind) from error
+            raise
+
+    for_each(use, hosts, "node", "remove", begin, looking.at_node, waiting.gone())
+
+
+def dependents(node: Mapping[str, Any]) -> str:
+    """What holds a host where it is, and what to do about each kind."""
+    held = node.get("dependents") or {}
+    said = []
+    if held.get("nodes"):
+        said.append(f"containers on it: {one_line(held['nodes'])} (delete or move them first)")
+    if held.get("profiles"):
+        said.append(f"profiles that name it: {one_line(held['profiles'])} (delete them first)")
+    return "; ".join(said)
