@@ -22,6 +22,7 @@ from spinney.errors import (
     HostRefused,
     ImageNotFound,
     ImagePullFailed,
+    NetworkMissing,
     PortTaken,
 )
 
@@ -59,11 +60,13 @@ _NO_PROGRAM = re.compile(
     r'exec: \\?"(?P<program>[^"\\]*)\\?": '
     r"(?:stat [^:]*: )?(?P<why>executable file not found|no such file or directory|permission denied|is a directory)"
 )
-_PORT = re.compile(r":(?P<port>\d{1,5})(?:/\w+)? failed: port is already allocated")
-_PORT_BOUND = re.compile(r":(?P<port>\d{1,5})(?:/\w+)?:? .*?bind: address already in use")
-_PORT_UNSAID = re.compile(
-    r"port is already allocated|bind(?: host port[^:]*)?: address already in use|failed to bind host port"
+_HOST_PORT = r"(?:\[[^\]]*\]|[\d.]+):(?P<port>\d{1,5})"
+_PORTS = (
+    re.compile(rf"Bind for {_HOST_PORT} failed: port is already allocated"),
+    re.compile(rf"listen \w+ {_HOST_PORT}: bind: address already in use"),
+    re.compile(rf"failed to bind host port (?:for )?{_HOST_PORT}"),
 )
+_PORT_UNSAID = re.compile(r"port is already allocated|bind: address already in use|failed to bind host port")
 _REFUSED_AT_START = re.compile(
     r"unable to find (?:user|group)|no matching entries in passwd|chdir to cwd|could not select device driver"
     r"|rlimit|minimum memory|not a directory|read-only file system|unknown or invalid runtime|invalid tmpfs option",
@@ -112,7 +115,7 @@ def _on_start(operation: Operation, subject: str, status: int, text: str) -> Hos
             f"could not {operation} {subject}: its image cannot run {program['program']!r} ({program['why']}); "
             "correct command or entrypoint, or use an image that contains this program"
         )
-    port = _PORT.search(text) or _PORT_BOUND.search(text)
+    port = next((found for pattern in _PORTS if (found := pattern.search(text))), None)
     if port or _PORT_UNSAID.search(text):
         which = f"port {port['port']}" if port else "a published port"
         return PortTaken(
