@@ -233,7 +233,8 @@ Line = Annotated[Text, line()]
 class SpecModel(BaseModel):
     """A closed, frozen map of a specification. ``null`` counts as not given for ``nullable`` keys, else it is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    # A ValidationError is the cause of what is raised and may be logged: it must not carry values.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), hide_input_in_errors=True)
 
     nullable: ClassVar[frozenset[str]] = frozenset()
     #: Normalised spelling (see ``normalised``) of keys that are refused for a reason -> the reason.

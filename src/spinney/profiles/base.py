@@ -54,7 +54,8 @@ class ProfileProperties(SpecModel):
     fixed: ClassVar[frozenset[str]] = frozenset({"context"})
 
     context: Context = Field(
-        default_factory=dict, description="Request context overrides, e.g. region_name. Kept, and not used by this type."
+        default_factory=dict,
+        description="Request context overrides, e.g. region_name. Kept, and not used by this type.",
     )
 
 

@@ -105,13 +105,16 @@ class ContainerProperties(ProfileProperties):
     platform: Platform | None = Field(None, description="Platform of the image where it has several.")
 
     name: Line | None = Field(
-        None, description="Prefix of the containers' names; each name also has the node's name, part of its id and a number."
+        None,
+        description="Prefix of the containers' names; each name also has the node's name, part of its id and a number.",
     )
     command: Argv | None = Field(
-        None, description="Command, or arguments of the entry point: a list of words, or a string split as a shell does."
+        None,
+        description="Command, or arguments of the entry point: a list of words, or a string split as a shell does.",
     )
     entrypoint: Argv | None = Field(
-        None, description="Replaces the image's entry point; list or string as for command. An empty list takes it away."
+        None,
+        description="Replaces the image's entry point; list or string as for command. An empty list takes it away.",
     )
     environment: Annotated[
         Mapping[EnvironmentName, EnvironmentValue], Kind("Map", to_map), at_most(1000, "variables")
@@ -135,7 +138,9 @@ class ContainerProperties(ProfileProperties):
     )
     healthcheck: HealthcheckPart | None = Field(None, description="How the Docker engine tells that it works.")
 
-    cpu: Cpu = Field(default_factory=Cpu, description="CPU in cores: a map, or one number for both; default: the operator's.")
+    cpu: Cpu = Field(
+        default_factory=Cpu, description="CPU in cores: a map, or one number for both; default: the operator's."
+    )
     memory: MemoryShare = Field(
         default_factory=MemoryShare,
         description="Memory as in 512m or 2g (powers of 1024): a map, or one size for both; default: the operator's.",
@@ -178,7 +183,8 @@ class ContainerProperties(ProfileProperties):
         None, description="Name or id of the host cluster to run on. With host_node, that host has to be its member."
     )
     port: EnginePort = Field(
-        ENGINE_PORTS[0], description="Accepted for old specifications and without effect: a host knows its own endpoint."
+        ENGINE_PORTS[0],
+        description="Accepted for old specifications and without effect: a host knows its own endpoint.",
     )
 
     @model_validator(mode="after")

@@ -81,7 +81,9 @@ class MemoryShare(SpecModel):
 
 def _refuse_above(reservation: float | None, limit: float | None) -> None:
     if reservation is not None and limit is not None and reservation > limit:
-        raise Contradiction(f"the reservation ({reservation}) is above the limit ({limit}): lower it or raise the limit")
+        raise Contradiction(
+            f"the reservation ({reservation}) is above the limit ({limit}): lower it or raise the limit"
+        )
 
 
 class UlimitValue(SpecModel):
@@ -100,7 +102,8 @@ def check_ulimits(limits: Mapping[str, UlimitValue]) -> Mapping[str, UlimitValue
         ceiling = ULIMIT_CEILINGS[name]
         if not 0 <= limit.soft <= limit.hard <= ceiling:
             raise Contradiction(
-                f"soft {limit.soft} and hard {limit.hard} are not allowed: 0 <= soft <= hard <= {ceiling}", at=f".{name}"
+                f"soft {limit.soft} and hard {limit.hard} are not allowed: 0 <= soft <= hard <= {ceiling}",
+                at=f".{name}",
             )
     return limits
 

@@ -14,7 +14,9 @@ _HOST_PATH = "never given to tenants: no path or volume of the host is mounted; 
 _DEVICE = "never given to tenants: no device of the host is passed on; ask for GPUs with gpu"
 _SECURITY = "never given to tenants: the security profile is the same for every container; leave it out"
 _KERNEL = "never given to tenants: it would change the kernel's treatment of the whole host; leave it out"
-_CGROUP = "never given to tenants: Spinney accounts for containers in cgroups of its own; use cpu, memory and pids_limit"
+_CGROUP = (
+    "never given to tenants: Spinney accounts for containers in cgroups of its own; use cpu, memory and pids_limit"
+)
 _RUNTIME = "never given to tenants: the operator chooses the runtime of a host; leave it out"
 
 CONTAINER_REFUSALS: Mapping[str, str] = {
@@ -23,7 +25,9 @@ CONTAINER_REFUSALS: Mapping[str, str] = {
     **dict.fromkeys(("pid", "pidmode", "ipc", "ipcmode", "uts", "utsmode", "userns", "usernsmode"), _NAMESPACE),
     **dict.fromkeys(("cgroupns", "cgroupnsmode", "hostnetwork", "hostpid", "hostipc", "joinnamespace"), _NAMESPACE),
     "networkmode": "there is no such key; network is bridge or none, and no container shares the network of its host",
-    **dict.fromkeys(("binds", "bind", "mount", "mounts", "volume", "volumes", "volumesfrom", "volumedriver"), _HOST_PATH),
+    **dict.fromkeys(
+        ("binds", "bind", "mount", "mounts", "volume", "volumes", "volumesfrom", "volumedriver"), _HOST_PATH
+    ),
     **dict.fromkeys(("device", "devices", "devicerequests", "devicecgrouprules"), _DEVICE),
     **dict.fromkeys(("securityopt", "securityopts", "apparmor", "seccomp", "selinux", "maskedpaths"), _SECURITY),
     **dict.fromkeys(("readonlypaths", "nonewprivileges", "systempaths"), _SECURITY),

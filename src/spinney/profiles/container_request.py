@@ -90,7 +90,9 @@ def check_ceilings(properties: ContainerProperties, defaults: ContainerDefaults)
     )
     for name, value, ceiling, unit in asked:
         if value is not None and value > ceiling:
-            raise InvalidSpec(f"properties.{name}: {value} is not allowed: the operator allows {ceiling} {unit} at most")
+            raise InvalidSpec(
+                f"properties.{name}: {value} is not allowed: the operator allows {ceiling} {unit} at most"
+            )
 
 
 def reservation(properties: ContainerProperties, defaults: ContainerDefaults) -> Reservation:

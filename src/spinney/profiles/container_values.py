@@ -30,9 +30,11 @@ MIB = 1024**2
 
 # --- sizes, durations, cores ------------------------------------------------------------------------------------------
 
-_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?([kmgt]?)(?:i?b)?", re.ASCII | re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) ?(?:([kmgt])i?)?b?", re.ASCII | re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1024, "m": MIB, "g": 1024**3, "t": 1024**4}
-_DURATION = re.compile(r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6}(?:\.[0-9]{1,6})?)s)?(?:([0-9]{1,6})ms)?")
+_DURATION = re.compile(
+    r"(?=[0-9])(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6}(?:\.[0-9]{1,6})?)s)?(?:([0-9]{1,6})ms)?"
+)
 SIZE_SAYS = "a size in bytes, or with a unit as in 512m, 1.5g or 2Gi (units are powers of 1024)"
 
 
@@ -46,7 +48,7 @@ def to_size(value: Any) -> int:
     if found is None:
         raise NotAllowed(SIZE_SAYS)
     amount, unit = found.groups()
-    factor = _FACTORS[unit.lower()]
+    factor = _FACTORS[(unit or "").lower()]
     return int(amount) * factor if amount.isdigit() else int(float(amount) * factor)
 
 
@@ -94,7 +96,9 @@ def to_argv(value: Any) -> tuple[str, ...]:
         try:
             words = tuple(shlex.split(text))
         except ValueError as error:
-            raise NotAllowed(f"words with closed quotes ({str(error).lower()}); a list of words needs no quoting") from None
+            raise NotAllowed(
+                f"words with closed quotes ({str(error).lower()}); a list of words needs no quoting"
+            ) from None
     if sum(map(len, words)) + len(words) > _ARGV_LIMIT:
         raise NotAllowed(f"at most {_ARGV_LIMIT} characters in all")
     return words
@@ -257,7 +261,9 @@ def check_absolute(value: str) -> str:
 
 def check_tmpfs_path(value: str) -> str:
     if not re.fullmatch(r"/[A-Za-z0-9._@+/-]{1,254}", value) or posixpath.normpath(value) != value:
-        raise NotAllowed("an absolute path other than /, of letters, digits and ._@+-, without '..', '.' and double slashes")
+        raise NotAllowed(
+            "an absolute path other than /, of letters, digits and ._@+-, without '..', '.' and double slashes"
+        )
     top = value.split("/")[1]
     if top in ("proc", "sys") or (top == "dev" and value != "/dev/shm"):
         raise NotAllowed("a path outside /proc, /sys and /dev (/dev/shm is allowed)")

@@ -108,7 +108,9 @@ class Capacity(SpecModel):
     nullable: ClassVar[frozenset[str]] = frozenset({"cpu", "memory"})
 
     cpu: Cores | None = Field(None, description="Cores for containers; default: all that the Docker engine reports.")
-    memory: Memory | None = Field(None, description="Memory for containers; default: all that the Docker engine reports.")
+    memory: Memory | None = Field(
+        None, description="Memory for containers; default: all that the Docker engine reports."
+    )
 
 
 class Machine(SpecModel):
@@ -164,7 +166,9 @@ class DockerHostProperties(ProfileProperties):
         for index, machine in enumerate(self.machines()):
             at = "" if self.inventory is None else f".inventory[{index}]"
             if machine.endpoint.startswith("tcp://") and machine.credential is None:
-                raise Contradiction("a tcp endpoint needs a credential with TLS material: name one", at=f"{at}.credential")
+                raise Contradiction(
+                    "a tcp endpoint needs a credential with TLS material: name one", at=f"{at}.credential"
+                )
             for key in ("endpoint", "name"):
                 value = getattr(machine, key)
                 if value is not None and seen.setdefault((key, value), index) != index:

@@ -113,5 +113,7 @@ def check_not_pinned(what: str, own: Sequence[str], others: int) -> None:
         users.append(f"{len(own) - _NAMED_AT_MOST} more of yours")
     reason = f"used by {' and '.join(users)}" if own else "in use by others"
     also = ", and in use by others" if own and others else ""
-    remedy = "delete or move these first" if own and not others else "drain it, and ask those who use it to name another"
+    remedy = (
+        "delete or move these first" if own and not others else "drain it, and ask those who use it to name another"
+    )
     raise ResourceInUse(f"{what} cannot be deleted: it is {reason}{also}; {remedy}.")

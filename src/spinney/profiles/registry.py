@@ -66,7 +66,9 @@ def validate_spec(spec: Any) -> ValidatedProfile:
     kind = profile_type(f"{_word(spec, 'type')}-{_word(spec, 'version')}")
     unknown = sorted(str(key)[:80] for key in spec if key not in _SPEC_KEYS)
     if unknown:
-        raise InvalidSpec(f"spec: {', '.join(map(repr, unknown))} is not known; a spec has type, version and properties")
+        raise InvalidSpec(
+            f"spec: {', '.join(map(repr, unknown))} is not known; a spec has type, version and properties"
+        )
     if spec.get("properties") is None:
         raise InvalidSpec("spec.properties: this is required: a map of the profile type's properties")
     try:
