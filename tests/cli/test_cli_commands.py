@@ -37,6 +37,13 @@ def test_an_object_in_json_has_no_envelope(spinney: Any, stub: Stub) -> None:
     assert json.loads(ok(spinney("cluster", "show", "web", "-o", "json")).stdout) == cluster()
 
 
+def test_people_see_first_what_they_look_for_and_exact_times(spinney: Any, stub: Stub) -> None:
+    stub.on("GET /v1/clusters/web", {"cluster": {"config": {}, **cluster(init_at="2026-05-01T12:00:00Z")}})
+    lines = ok(spinney("cluster", "show", "web")).stdout.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["name", "id", "status"]
+    assert ["init_at", "2026-05-01", "12:00:00", "UTC"] in [line.split() for line in lines]
+
+
 def test_a_table_where_there_is_no_terminal_is_never_cut_and_has_no_colour(spinney: Any, stub: Stub) -> None:
     long = "a-very-" + "long-" * 40 + "name"
     stub.on("GET /v1/clusters", {"clusters": [cluster(name=long)]})

@@ -9,6 +9,7 @@ import pytest
 from spinney.cli import cluster_members, host, logs, output, profile, spec, text
 from spinney.cli.command import list_query, pairs, scalars
 from spinney.cli.faults import CliError
+from spinney.cli.lazy import Entry, load
 from spinney.cli.transport import refusal, segment
 from spinney.profiles.registry import validate_spec
 
@@ -142,3 +143,9 @@ def test_a_name_never_leaves_its_segment() -> None:
 
 def test_a_refusal_without_words_says_who_answered() -> None:
     assert str(refusal(502, None, "http://x/v1")) == "http://x/v1 answered 502 Bad Gateway"
+
+
+@pytest.mark.parametrize("place", [("spinney.cli.absent", "app"), ("spinney.cli.faults", "absent")])
+def test_a_command_that_is_not_installed_is_named(place: tuple[str, str]) -> None:
+    with pytest.raises(CliError, match="'engine' cannot be loaded"):
+        load("engine", Entry(*place, help="", panel=""))

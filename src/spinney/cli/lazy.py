@@ -72,7 +72,7 @@ def complain(message: str) -> None:
 def load(name: str, entry: Entry) -> Any:
     try:
         target = getattr(import_module(entry.module), entry.attribute)
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise CliError(f"the command {name!r} cannot be loaded, this installation is incomplete: {error}") from error
     if not isinstance(target, typer.Typer):
         app = typer.Typer(add_completion=False)

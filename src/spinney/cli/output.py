@@ -114,6 +114,10 @@ def plain_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> list[s
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
+#: What people look for; the rest follows as it came.
+_FIRST = ("name", "id", "status", "status_reason", "state", "state_reason", "level", "action", "type", "version")
+
+
 def show_object(value: Row, form: Format, times: Sequence[str] = ()) -> None:
     """One object, every field of it, times exact."""
     if form is Format.NAME:
@@ -121,7 +125,8 @@ def show_object(value: Row, form: Format, times: Sequence[str] = ()) -> None:
     elif form is not Format.TABLE:
         dump(value, form)
     else:
-        show_fields([(key, text.exact(inner) if key in times else inner) for key, inner in value.items()])
+        ordered = sorted(value.items(), key=lambda item: _FIRST.index(item[0]) if item[0] in _FIRST else len(_FIRST))
+        show_fields([(key, text.exact(inner) if key in times else inner) for key, inner in ordered])
 
 
 def show_fields(fields: Sequence[tuple[str, Any]]) -> None:
