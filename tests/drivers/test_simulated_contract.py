@@ -1,18 +1,22 @@
-"""The simulated Docker engine keeps the promises of every container host."""
+"""The simulated Docker engine keeps the promises of every container host, in process and through the real driver."""
 
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from drivers.contract import ContractSuite, World
 from spinney.clock import SystemClock
 from spinney.domain.container import ContainerRequest, ImageRequest
-from spinney.drivers.base import ContainerHost
+from spinney.drivers.base import ContainerHost, HostAddress
+from spinney.drivers.docker import DockerConnector
 from spinney.drivers.simulated import EngineSettings, SimulatedEngine, SimulatedHost
+from spinney.drivers.simulated.server import EngineServer
 
 
 class SimulatedWorld(World):
@@ -43,3 +47,20 @@ class TestSimulatedHost(ContractSuite):
             host = SimulatedHost(engine)
             yield SimulatedWorld(host, runner, engine)
             runner.run(host.close())
+
+
+class TestRealDriverOnSimulatedEngine(ContractSuite):
+    """Oldest and newest API that the driver speaks: engines differ in what they refuse."""
+
+    @pytest.fixture(params=["1.41", "1.47"])
+    def world(self, request: pytest.FixtureRequest) -> Iterator[World]:
+        with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+            socket = Path(folder) / "engine.sock"
+            engine = SimulatedEngine(EngineSettings("contract", api_version=request.param), SystemClock())
+            server = EngineServer(engine)
+            runner.run(server.listen_unix(socket))
+            host = DockerConnector(allowed_unix_sockets=[str(socket)]).connect(HostAddress(f"unix://{socket}"))
+            yield SimulatedWorld(host, runner, engine)
+            runner.run(host.close())
+            runner.run(server.close())
+            assert not socket.exists()

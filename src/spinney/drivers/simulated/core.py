@@ -246,6 +246,17 @@ class EngineCore(Machinery):
     def remove_network(self, id_or_name: str, now: float) -> None:
         self.networks.remove(self.networks.require(id_or_name))
 
+    def remove_unused_network(self, id_or_name: str, now: float) -> None:
+        """Unless a container has it, be it a stopped one; absent is as good as removed."""
+        network = self.networks.find(id_or_name)
+        if network is not None and not any(self.users_of(network)):
+            self.networks.remove(network)
+
+    def users_of(self, network: Network) -> Iterator[ContainerRecord]:
+        """The containers made for it, stopped ones too."""
+        names = (network.name, network.id)
+        return (record for record in self if record.network in names)
+
     # What befalls a Docker engine, for tests and faults.
 
     def set_health(self, reference: str, health: str, now: float) -> None:

@@ -155,12 +155,12 @@ class SimulatedEngine:
 
     def _do(self, act: Callable[..., T], args: tuple[Any, ...]) -> T:
         core, now = self.core, self.clock.now()
-        if core.next_due is not None:
+        if core.dues:
             core.advance(now)
         try:
             return act(*args, now)
         finally:
-            if core.next_due is not None:
+            if core.dues:
                 self._mind_the_time()
 
     async def _wait_out(self, seconds: Any) -> None:

@@ -88,8 +88,8 @@ class SimulatedHost:
     async def _pull_together(self, reference: str) -> None:
         if reference not in self._pulls:
             task = asyncio.get_running_loop().create_task(self._pull(reference))
-            task.add_done_callback(lambda _: self._pulls.pop(reference, None))
             self._pulls[reference] = task, [0]
+            task.add_done_callback(lambda done: self._land(reference, done))
         task, waiting = self._pulls[reference]
         waiting[0] += 1
         try:
@@ -98,6 +98,11 @@ class SimulatedHost:
             waiting[0] -= 1
             if not waiting[0] and not task.done():
                 task.cancel()
+                self._land(reference, task)
+
+    def _land(self, reference: str, task: asyncio.Task[None]) -> None:
+        if reference in self._pulls and self._pulls[reference][0] is task:
+            del self._pulls[reference]
 
     async def _pull(self, reference: str) -> None:
         await self._call(
@@ -106,21 +111,19 @@ class SimulatedHost:
 
     async def ensure_network(self, network: NetworkRequest) -> None:
         async with self._network_lock:
-            if await self._call(Operation.NETWORK, self._core.find_network, network.name) is None:
-                about = f"network {network.name} with subnet {network.subnet}"
+            found = await self._call(Operation.NETWORK, self._core.find_network, network.name)
+            if found is None:
+                about = f"{network.name} with subnet {network.subnet}"
                 await self._call(Operation.NETWORK_CREATE, self._core.create_network, network, about=about)
+            elif found.labels.get(LABEL_DEPLOYMENT) != network.labels.get(LABEL_DEPLOYMENT):
+                text = f"the host has a network {network.name} that is not ours: remove it there or use another host"
+                raise NameTaken(text)
 
     async def remove_network(self, name: str) -> None:
         async with self._network_lock:
             network = await self._call(Operation.NETWORK, self._core.find_network, name)
-            if network is None or LABEL_DEPLOYMENT not in network.labels or network.endpoints:
-                return
-            await self._call(Operation.NETWORK_REMOVE, self._remove_unused_network, network.id)
-
-    def _remove_unused_network(self, network_id: str, now: float) -> None:
-        network = self._core.networks.find(network_id)
-        if network is not None and not network.endpoints:
-            self._core.remove_network(network_id, now)
+            if network is not None and LABEL_DEPLOYMENT in network.labels:
+                await self._call(Operation.NETWORK_REMOVE, self._core.remove_unused_network, network.id)
 
     # Containers.
 

@@ -8,19 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from itertools import islice
 
 from spinney.domain.container import LogQuery
 from spinney.drivers.simulated.engine import Silence, SimulatedEngine
 from spinney.drivers.simulated.values import ContainerRecord, LogLine
-
-
-def stamp(moment: float) -> str:
-    """As Docker writes times: nine digits of fraction and a Z."""
-    whole = int(moment)
-    nanoseconds = min(999_999_999, round((moment - whole) * 1e9))
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
+from spinney.drivers.simulated.views import stamp
 
 
 def rendered(line: LogLine, query: LogQuery) -> bytes:

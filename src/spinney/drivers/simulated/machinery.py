@@ -15,7 +15,7 @@ from typing import Any
 from spinney.domain.container import ContainerState
 from spinney.drivers.simulated.images import Catalogue
 from spinney.drivers.simulated.networks import HostPorts, Network, Networks
-from spinney.drivers.simulated.programs import OutOfMemory, Output, health_test_passes
+from spinney.drivers.simulated.programs import OutOfMemory, Output, execute, health_test_passes
 from spinney.drivers.simulated.signals import KILL
 from spinney.drivers.simulated.values import (
     ContainerRecord,
@@ -47,7 +47,8 @@ class Machinery:
         self._by_id: dict[str, ContainerRecord] = {}
         self._by_name: dict[str, ContainerRecord] = {}
         self._ports = HostPorts()
-        self._dues: list[_Due] = []
+        #: What falls due by itself, the soonest first (a heap).
+        self.dues: list[_Due] = []
         self._counter = 0
         self._add_network("bridge", "172.17.0.0/16", {}, 0.0)
         for name in ("host", "none"):
@@ -58,11 +59,11 @@ class Machinery:
     @property
     def next_due(self) -> float | None:
         """When something happens by itself; None: nothing will."""
-        return self._dues[0][0] if self._dues else None
+        return self.dues[0][0] if self.dues else None
 
     def advance(self, now: float) -> None:
-        while self._dues and self._dues[0][0] <= now:
-            when, _, act, record, run = heapq.heappop(self._dues)
+        while self.dues and self.dues[0][0] <= now:
+            when, _, act, record, run = heapq.heappop(self.dues)
             if record.run == run:
                 act(record, when)
 
@@ -89,8 +90,9 @@ class Machinery:
         self._emit("start", record, now)
         if record.health:
             self._schedule_check(record, now)
-        record.process = record.program.spawn({"HOSTNAME": request.hostname or record.id[:12], **request.environment})
-        if record.process is not None:
+        if record.program.script is not None:
+            environment = {"HOSTNAME": request.hostname or record.id[:12], **request.environment}
+            record.process = execute(record.program.script, environment)
             self._continue(record, now)
 
     def _join(self, record: ContainerRecord) -> None:
@@ -146,8 +148,7 @@ class Machinery:
         self._become(record, ContainerState.EXITED)
 
     def _may_retry(self, record: ContainerRecord) -> bool:
-        limit = record.request.restart_on_failure
-        return limit is not None and (limit == 0 or record.restart_count < limit)
+        return record.restart_count < (record.request.restart_on_failure or 0)
 
     def _begin_unasked(self, record: ContainerRecord, now: float) -> None:
         """Start where nobody waits for the answer: a refusal is kept in the record, as Docker does."""
@@ -252,16 +253,19 @@ class Machinery:
             tell(event)
 
     def _at(self, when: float, act: Callable[[ContainerRecord, float], None], record: ContainerRecord) -> None:
-        dues = self._dues
+        dues = self.dues
         if len(dues) > 64 and len(dues) > 4 * len(self._by_id):
             dues[:] = [due for due in dues if due[3].run == due[4]]
             heapq.heapify(dues)
+        heapq.heappush(dues, (when, self.count_up(), act, record, record.run))
+
+    def count_up(self) -> int:
+        """A number never given before."""
         self._counter += 1
-        heapq.heappush(dues, (when, self._counter, act, record, record.run))
+        return self._counter
 
     def _new_id(self) -> str:
-        self._counter += 1
-        return self._hash(str(self._counter))
+        return self._hash(str(self.count_up()))
 
     def _hash(self, what: str) -> str:
         return hashlib.sha256(f"{self.settings.name}/{self.settings.seed}/{what}".encode()).hexdigest()

@@ -9,11 +9,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from spinney.domain.container import Address, PublishedPort
 from spinney.drivers.simulated.values import Refusal
-from spinney.errors import AddressPoolOverlap, ContainerRefused, HostBroken, PortTaken
+from spinney.errors import AddressPoolOverlap, ContainerRefused, NetworkMissing, PortTaken
 
 Subnet = IPv4Network | IPv6Network
 
@@ -56,9 +56,13 @@ class Network:
                 text = f"no available IPv4 addresses on this network's address pools: {self.name}"
                 raise Refusal(403, text, ContainerRefused)
             self._next += 1
-        addr = str(self.subnet[offset])
+        addr = str(self._address(offset))
         self.endpoints[container_id] = addr
         return Address(self.name, addr, self.subnet.version)
+
+    def _address(self, offset: int) -> IPv4Address | IPv6Address:
+        assert self.subnet is not None
+        return self.subnet.network_address + offset
 
     def detach(self, container_id: str) -> None:
         addr = self.endpoints.pop(container_id, "")
@@ -96,7 +100,7 @@ class Networks:
     def require(self, id_or_name: str) -> Network:
         found = self.find(id_or_name)
         if found is None:
-            raise Refusal(404, f"network {id_or_name} not found", HostBroken)
+            raise Refusal(404, f"network {id_or_name} not found", NetworkMissing)
         return found
 
     def check_name(self, name: str) -> None:

@@ -31,7 +31,7 @@ from spinney.drivers.simulated.shell import (
 )
 from spinney.drivers.simulated.signals import HARMLESS, KILL, TERM
 
-__all__ = ["OutOfMemory", "Output", "Process", "Program", "Wait", "health_test_passes", "program_for"]
+__all__ = ["OutOfMemory", "Output", "Process", "Program", "Wait", "execute", "health_test_passes", "program_for"]
 
 _ABSENT = re.compile(r"(?:^|/)(?:no-such|missing|nonexistent)[^/]*$")
 _SMALL_IMAGES = frozenset({"busybox", "alpine"})
@@ -45,9 +45,6 @@ class Program:
     script: Script | None = None  # None: runs for ever and prints nothing
     signals: Mapping[int, int | None] = field(default_factory=dict)
     always_unhealthy: bool = False
-
-    def spawn(self, environment: Mapping[str, str]) -> Process | None:
-        return None if self.script is None else execute(self.script, environment)
 
     def on_signal(self, number: int) -> int | None:
         """The exit code that the signal leads to; None: it goes on."""
@@ -95,9 +92,9 @@ def health_test_passes(test: tuple[str, ...]) -> bool:
     if test[:1] == ("CMD-SHELL",):
         words = ("sh", "-c", *words)
     program = program_for("app", None, words)
-    process = program.spawn({}) if program.found else None
-    if process is None:
+    if not program.found or program.script is None:
         return program.found
+    process = execute(program.script, {})
     try:
         while True:
             if isinstance(next(process), Wait):

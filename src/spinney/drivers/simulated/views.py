@@ -6,6 +6,8 @@ listing tells no more than a real one does (no times, no restart count, no error
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from spinney.domain.container import Container, ContainerState, HostFacts
 from spinney.drivers.simulated.values import ContainerRecord, EngineSettings
 
@@ -83,3 +85,10 @@ def facts_of(settings: EngineSettings, engine_id: str) -> HostFacts:
         gpus=settings.gpus,
         labels=settings.labels,
     )
+
+
+def stamp(moment: float) -> str:
+    """As Docker writes times: nine digits of fraction and a Z."""
+    whole = int(moment)
+    nanoseconds = min(999_999_999, round((moment - whole) * 1e9))
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
