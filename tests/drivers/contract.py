@@ -44,10 +44,10 @@ from spinney.errors import (
     CommandNotFound,
     ContainerGone,
     ContainerRefused,
-    HostError,
     ImageNotFound,
     ImagePullFailed,
     NameTaken,
+    NetworkMissing,
     PortTaken,
 )
 
@@ -469,7 +469,7 @@ class NetworkPromises:
         assert address.addr.startswith(network.subnet.removesuffix(".0/24") + ".")
         await world.host.remove(container)
         await world.host.remove_network(network.name)
-        with pytest.raises(HostError):
+        with pytest.raises(NetworkMissing):
             await world.started(world.request(network=network))
 
     @scenario

@@ -117,7 +117,7 @@ def _bound_ports(ports: Any) -> tuple[PublishedPort, ...]:
 
 
 def _port(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 5):
+    if not (value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535):
         raise HostBroken("the Docker engine's answer has in Ports something that is no port")
     return int(value)
 
