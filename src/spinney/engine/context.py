@@ -1,0 +1,30 @@
+"""What one engine process is given; wiring makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spinney.clock import Clock, Ids
+from spinney.config import EngineSettings, HealthSettings, NetworkSettings, RetentionSettings
+from spinney.drivers.base import HostConnector
+from spinney.engine.cycle import Rules
+from spinney.engine.doorbell import Doorbell
+from spinney.store.database import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineContext:
+    store: Store
+    clock: Clock
+    ids: Ids
+    connector: HostConnector
+    doorbell: Doorbell
+    rules: Rules
+    deployment: str
+    hostname: str
+    settings: EngineSettings
+    health: HealthSettings
+    retention: RetentionSettings
+    network: NetworkSettings
+    #: Where other processes reach this engine's host access; None when nobody needs to.
+    address: str | None = None

@@ -1,0 +1,241 @@
+"""Watching hosts: what happens to containers is seen at once, and what no row owns is removed.
+
+Each host is watched by one engine (rendezvous hashing over the live sessions). Guaranteed: after every gap in a host's events
+all of our containers there are listed and compared with the rows, and again every ``listing_interval``; a node on which an
+action lives is left alone and looked at again when it has ended. Not guaranteed: that a container which died and was started
+again by others between two looks is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from spinney.domain import event as events
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.cluster import self_healing
+from spinney.domain.container import LABEL_DEPLOYMENT, Container, ContainerEvent, ContainerEventKind, ContainerState
+from spinney.domain.event import Level
+from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, orphans, repair
+from spinney.domain.host import Host
+from spinney.domain.identity import Owner
+from spinney.domain.node import Node, NodeStatus
+from spinney.engine.catalog import ContainerProfile
+from spinney.engine.worker import Session
+from spinney.errors import HostError
+from spinney.store import healing
+from spinney.store.healing import Expectation, Finding
+
+log = logging.getLogger(__name__)
+
+#: Seconds before a member that was busy is looked at again.
+_BUSY_PAUSE = 0.3
+#: Seconds in which further events are gathered before their members are looked at together.
+_GATHER = 0.01
+_SETTLED = (NodeStatus.ACTIVE, NodeStatus.WARNING, NodeStatus.ERROR)
+_TELLING = (
+    ContainerEventKind.DIED,
+    ContainerEventKind.OOM,
+    ContainerEventKind.DESTROYED,
+    ContainerEventKind.UNHEALTHY,
+)
+
+
+class Watch:
+    """One host."""
+
+    def __init__(self, session: Session, host: Host) -> None:
+        self._session = session
+        self._context = session.context
+        self._settings = session.context.health
+        self.host = host
+        self._labels = {LABEL_DEPLOYMENT: session.context.deployment}
+        self._suspects: set[str] = set()  # nodes to look at
+        self._some = asyncio.Event()
+        self._answered_at = session.context.clock.monotonic()
+        self._strangers: dict[str, float] = {}  # container id -> first sighting, monotonic
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._follow())
+                    group.create_task(self._look_at_suspects())
+                    group.create_task(self._list_regularly())
+            except* HostError as errors:
+                await self._lost_touch(str(errors.exceptions[0]))
+            await self._context.clock.sleep(min(1.0, self._settings.suspect_after / 4))
+
+    async def _lost_touch(self, reason: str) -> None:
+        if self._context.clock.monotonic() - self._answered_at < self._settings.suspect_after:
+            return
+        changed = await self._context.store.transact(
+            healing.host_silent, self.host.node_id, reason, self._context.clock.now()
+        )
+        if changed:
+            log.warning("host %s is suspect: %s", self.host.name, reason)
+
+    async def _follow(self) -> None:
+        docker = self._session.pool.get(self.host).docker
+        async for event in docker.events(self._labels):
+            if event.kind is ContainerEventKind.GAP:
+                await self._answered()
+                await self._list()
+            else:
+                self._note(event)
+
+    def _note(self, event: ContainerEvent) -> None:
+        node_id = event.labels.get("io.spinney.node")
+        if node_id is not None and event.kind in _TELLING:
+            self._suspects.add(node_id)
+            self._some.set()
+
+    async def _answered(self) -> None:
+        self._answered_at = self._context.clock.monotonic()
+        if await self._context.store.transact(healing.host_answers, self.host.node_id, self._context.clock.now()):
+            log.info("host %s answers again", self.host.name)
+
+    async def _list_regularly(self) -> None:
+        while True:
+            waits_for_proof = bool(self._strangers)
+            interval = self._settings.reap_after if waits_for_proof else self._settings.listing_interval
+            await self._context.clock.sleep(min(interval, self._settings.listing_interval))
+            await self._list()
+            await self._answered()
+
+    async def _list(self) -> None:
+        """Compare everything of ours on the host with the rows."""
+        docker = self._session.pool.get(self.host).docker
+        containers = await docker.containers(self._labels)
+        labelled = [c.node_id for c in containers if c.node_id is not None]
+        # Read after listing: what was made meanwhile is then known to the rows, or not in the list.
+        expected = await self._context.store.read(healing.on_host, self.host.node_id, labelled)
+        listed = {c.id: c for c in containers}
+        for node in expected.nodes.values():
+            if node.host_id == self.host.node_id and node.status in _SETTLED and node.physical_id is not None:
+                found = listed.get(node.physical_id)
+                if diagnose(node, found) is not None or node.status is not NodeStatus.ACTIVE:
+                    self._suspects.add(node.id)
+        if self._suspects:
+            self._some.set()
+        await self._reap(containers, expected)
+
+    # -- members -----------------------------------------------------------------------------------------------------
+
+    async def _look_at_suspects(self) -> None:
+        while True:
+            await self._some.wait()
+            await self._context.clock.sleep(_GATHER)
+            self._some.clear()
+            suspects, self._suspects = self._suspects, set()
+            if suspects and await self._look(suspects):
+                await self._context.clock.sleep(_BUSY_PAUSE)
+                self._some.set()
+
+    async def _look(self, node_ids: Iterable[str]) -> bool:
+        """Judge members by the present state of their containers. True when some must be looked at again."""
+        expected = await self._context.store.read(healing.named, list(node_ids))
+        self._suspects |= {i for i in node_ids if i in expected.busy}
+        docker = self._session.pool.get(self.host).docker
+        found: list[Finding] = []
+        well: list[Node] = []
+        for node in expected.nodes.values():
+            if node.id in expected.busy or node.host_id != self.host.node_id or node.physical_id is None:
+                continue
+            if node.status not in _SETTLED:
+                continue
+            container = await docker.inspect(node.physical_id)
+            sick = diagnose(node, container)
+            if sick is None:
+                if node.status is not NodeStatus.ACTIVE and _plainly_well(container):
+                    well.append(node)
+                continue
+            finding = await self._finding(node, sick, expected)
+            if finding is not None:
+                found.append(finding)
+        if well:
+            await self._context.store.transact(healing.recovered, well, "The container runs again.")
+        if found:
+            stored = await self._context.store.transact(healing.record, found)
+            for finding in stored:
+                log.info("node %s: %s", finding.node.name, finding.reason)
+                if finding.repair is not None:
+                    self._session.wake_at(finding.repair.ready_at)
+        return bool(self._suspects)
+
+    async def _finding(self, node: Node, sick: Diagnosis, expected: Expectation) -> Finding | None:
+        profile = (await self._context.store.read(self._context.rules.catalog.load, [node.profile_id])).get(
+            node.profile_id
+        )
+        policy = profile.restart if isinstance(profile, ContainerProfile) else RestartPolicy.NEVER
+        cluster = expected.clusters.get(node.cluster_id)
+        now = self._context.clock.now()
+        ordered = repair(
+            node,
+            sick,
+            healing=cluster is not None and self_healing(cluster, default=True),
+            policy=policy,
+            settings=self._settings,
+            now=now,
+        )
+        if ordered is None and node.status is NodeStatus.ERROR:
+            return None  # known already, and nothing is to be done about it
+        return Finding(
+            node=node,
+            reason=sick.text,
+            gone=sick.ailment is Ailment.GONE,
+            event=events.of_node(
+                Owner(node.user, node.project, node.domain),
+                node_id=node.id,
+                node_name=node.name,
+                cluster_id=node.cluster_id,
+                kind="CONTAINER_" + sick.ailment.name,
+                level=Level.WARN,
+                reason=sick.text,
+                event_id=self._context.ids.new(),
+                now=now,
+            ),
+            repair=None
+            if ordered is None
+            else self._repair_action(node, ordered.operation, ordered.at, sick.text, now),
+            repairs=0 if ordered is None else ordered.repairs,
+        )
+
+    def _repair_action(self, node: Node, operation: str, at: float, reason: str, now: float) -> Action:
+        return Action(
+            id=self._context.ids.new(),
+            name=action_name(ActionKind.NODE_RECOVER, node.id),
+            target=node.id,
+            action=ActionKind.NODE_RECOVER,
+            cause=Cause.HEALING,
+            status=ActionStatus.READY,
+            status_reason=f"Healing: {reason}",
+            cluster_id=node.cluster_id,
+            ready_at=at,
+            inputs={"operation": operation},
+            created_at=now,
+            user=node.user,
+            project=node.project,
+            domain=node.domain,
+        )
+
+    # -- strangers ---------------------------------------------------------------------------------------------------
+
+    async def _reap(self, containers: Iterable[Container], expected: Expectation) -> None:
+        """Remove containers of ours that nobody owns, once they were seen twice and for long enough."""
+        now = self._context.clock.monotonic()
+        unowned = orphans(containers, expected.nodes, expected.busy, self.host.node_id)
+        self._strangers = {c.id: self._strangers.get(c.id, now) for c in unowned}
+        docker = self._session.pool.get(self.host).docker
+        for container in unowned:
+            if now - self._strangers[container.id] >= self._settings.reap_after:
+                self._session.lease.require()
+                log.warning("removing container %s on %s: no node owns it", container.name, self.host.name)
+                await docker.remove(container.id)
+                del self._strangers[container.id]
+
+
+def _plainly_well(container: Container | None) -> bool:
+    return container is not None and container.state is ContainerState.RUNNING and container.health in (None, "healthy")

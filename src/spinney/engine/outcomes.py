@@ -1,0 +1,213 @@
+"""From what came of a job to what is recorded: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spinney.clock import Ids
+from spinney.config import EngineSettings
+from spinney.domain import event as events
+from spinney.domain.action import Action, ActionStatus, Cause
+from spinney.domain.container import Container, ContainerState
+from spinney.domain.event import Event, Level
+from spinney.domain.health import Ailment, diagnose
+from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.domain.retry import TryAgain, after_failure
+from spinney.engine.cycle import cancelled
+from spinney.engine.jobs import Job, Task
+from spinney.engine.perform import Joined, Made, Operated, Removed, Result, Seen, StillGood
+from spinney.store.work import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Makes outcomes; ``ids`` only names events."""
+
+    settings: EngineSettings
+    ids: Ids
+
+    def success(self, job: Job, result: Result, now: float) -> Outcome:
+        match result:
+            case Made():
+                return self._made(job, result, now)
+            case Removed():
+                return self._removed(job, result, now)
+            case Seen():
+                return self._seen(job, result, now)
+            case Operated():
+                return self._operated(job, result, now)
+            case Joined():
+                changes = {
+                    "status": NodeStatus.ACTIVE,
+                    "status_reason": "Creation succeeded.",
+                    "physical_id": result.facts.engine_id,
+                    "created_at": job.node.created_at or now,
+                }
+                return self._end(job, ActionStatus.SUCCEEDED, "The host joined.", changes, now)
+            case StillGood():
+                changes = {
+                    "status": NodeStatus.ACTIVE,
+                    "status_reason": "The host answers.",
+                    "physical_id": result.facts.engine_id,
+                    "updated_at": now,
+                }
+                return self._end(job, ActionStatus.SUCCEEDED, "The host answers.", changes, now)
+
+    def failure(self, job: Job, error: BaseException, now: float) -> Outcome:
+        """Put off while it may pass, final otherwise."""
+        action = job.action
+        settings = self.settings
+        verdict = after_failure(
+            error,
+            retries=action.retries,
+            limit=settings.retries,
+            base=settings.retry_delay,
+            ceiling=settings.retry_ceiling,
+            now=now,
+            deadline=job.deadline,
+        )
+        if isinstance(verdict, TryAgain):
+            return Outcome(
+                action=action,
+                status=ActionStatus.READY,
+                reason=verdict.reason,
+                ready_at=verdict.at,
+                node=job.node,
+                changes={"status_reason": verdict.reason},
+            )
+        hint = ""
+        if job.task is Task.DELETE:
+            hint = "; delete with force to forget the node, its container is removed when the host answers again"
+        reason = verdict.reason + hint
+        changes: dict[str, Any] = {"status": NodeStatus.ERROR, "status_reason": reason}
+        if job.task is Task.CREATE:
+            changes |= {"physical_id": None}
+        return self._end(job, ActionStatus.FAILED, reason, changes, now, release=job.task is Task.CREATE)
+
+    def cancelled(self, job: Job) -> Outcome:
+        outcome = cancelled(job.action, job.node)
+        if job.task not in (Task.CREATE, Task.UNDO):
+            return outcome
+        return Outcome(
+            action=job.action,
+            status=ActionStatus.CANCELLED,
+            reason=outcome.reason,
+            node=job.node,
+            changes=outcome.changes,
+            release_placement=True,
+        )
+
+    def _made(self, job: Job, made: Made, now: float) -> Outcome:
+        container = made.container
+        verb = _VERBS[job.task]
+        if container is None:
+            reason = f"{verb} failed: the container vanished right after its start"
+            gone = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None}
+            return self._end(job, ActionStatus.FAILED, reason, gone, now, release=job.task is Task.CREATE)
+        changes: dict[str, Any] = {
+            "physical_id": container.id,
+            "data": _data(job.node, container),
+            ("created_at" if job.node.created_at is None else "updated_at"): now,
+        }
+        sick = diagnose(job.node, container)
+        if sick is not None and sick.ailment is Ailment.ENDED:
+            said = f"; it said: {made.last_words}" if made.last_words else ""
+            reason = f"{verb} failed: {sick.text} right after its start{said}"
+            return self._end(
+                job, ActionStatus.FAILED, reason, {**changes, "status": NodeStatus.ERROR, "status_reason": reason}, now
+            )
+        power = {"power": PowerState.RUNNING} if job.node.power is not PowerState.RUNNING else {}
+        reason = f"{verb} succeeded."
+        status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None}
+        return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status}, now)
+
+    def _removed(self, job: Job, removed: Removed, now: float) -> Outcome:
+        if job.task is Task.UNDO:
+            return self.cancelled(job)
+        reason = "The container was removed."
+        if removed.forgotten:
+            reason = "The node was forgotten; its container is removed when its host answers again."
+        return self._end(job, ActionStatus.SUCCEEDED, reason, {}, now, remove=True)
+
+    def _seen(self, job: Job, seen: Seen, now: float) -> Outcome:
+        sick = diagnose(job.node, seen.container)
+        changes: dict[str, Any] = {"updated_at": now}
+        if sick is None:
+            changes |= {"status": NodeStatus.ACTIVE, "status_reason": "Check: the container is as it should be."}
+            if job.node.status is NodeStatus.WARNING and not _was_cancelled(job.node):
+                changes["status"] = NodeStatus.WARNING
+        else:
+            changes |= {"status": NodeStatus.ERROR, "status_reason": f"Check: {sick.text}."}
+            if sick.ailment is Ailment.GONE:
+                changes["physical_id"] = None
+        return self._end(job, ActionStatus.SUCCEEDED, str(changes["status_reason"]), changes, now)
+
+    def _operated(self, job: Job, operated: Operated, now: float) -> Outcome:
+        operation = str(job.action.inputs["operation"])
+        power = operated.power or job.node.power
+        changes: dict[str, Any] = {"updated_at": now, "power": power}
+        if operated.container is not None:
+            changes["data"] = _data(job.node, operated.container)
+        running = operated.container is not None and operated.container.state in (
+            ContainerState.RUNNING,
+            ContainerState.PAUSED,
+        )
+        reason = f"Operation {operation} succeeded."
+        changes |= {"status": NodeStatus.ACTIVE, "status_reason": reason}
+        if power is not PowerState.STOPPED and not running and operation != "kill":
+            reason = f"Operation {operation} was carried out, but the container does not run."
+            changes |= {"status": NodeStatus.ERROR, "status_reason": reason}
+        return self._end(job, ActionStatus.SUCCEEDED, reason, changes, now)
+
+    def _end(
+        self,
+        job: Job,
+        status: ActionStatus,
+        reason: str,
+        changes: Mapping[str, Any],
+        now: float,
+        *,
+        remove: bool = False,
+        release: bool = False,
+    ) -> Outcome:
+        return Outcome(
+            action=job.action,
+            status=status,
+            reason=reason,
+            node=job.node,
+            changes=changes,
+            remove_node=remove,
+            release_placement=release,
+            events=self._events(job.action, job.node, status, reason, now),
+        )
+
+    def _events(self, action: Action, node: Node, status: ActionStatus, reason: str, now: float) -> tuple[Event, ...]:
+        good = status is ActionStatus.SUCCEEDED
+        if action.cause is Cause.DERIVED:
+            return ()
+        phase, level = ("end", Level.INFO) if good else ("error", Level.ERROR)
+        return (events.of_action(action, node.name, phase, level, reason, event_id=self.ids.new(), now=now),)
+
+
+def _was_cancelled(node: Node) -> bool:
+    return "was cancelled" in node.status_reason
+
+
+_VERBS = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
+
+
+def _data(node: Node, container: Container) -> dict[str, Any]:
+    """What the API shows of a container without asking its host."""
+    data: dict[str, Any] = {
+        key: value for key, value in node.data.items() if key not in ("waiting", "addresses", "ports")
+    }
+    if container.addresses:
+        data["addresses"] = [{"network": a.network, "addr": a.addr, "version": a.version} for a in container.addresses]
+    if container.ports:
+        data["ports"] = [
+            {"container": p.container_port, "host": p.host_port, "protocol": p.protocol, "host_ip": p.host_ip}
+            for p in container.ports
+        ]
+    return data

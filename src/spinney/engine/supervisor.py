@@ -1,0 +1,150 @@
+"""The engine process: one session after another, and under each the watches, the waiting nodes and the pruning."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from sqlalchemy import Connection
+
+from spinney.domain import ownership
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.host import Host
+from spinney.domain.node import Node
+from spinney.domain.placement import Placed, PlacementRequest, place
+from spinney.engine.catalog import ContainerProfile
+from spinney.engine.context import EngineContext
+from spinney.engine.health import Watch
+from spinney.engine.worker import Session
+from spinney.errors import LeaseLost
+from spinney.store import actions, engines, healing, hosts, placements, retention
+
+log = logging.getLogger(__name__)
+
+#: Seconds between looks at who watches what, and at nodes that wait for room.
+_TICK = 1.0
+_WAITING_AT_MOST = 200
+_PAUSE = 1.0
+
+
+class Engine:
+    """Run ``run()`` as a task; cancel it to stop cleanly."""
+
+    def __init__(self, context: EngineContext) -> None:
+        self.context = context
+        self.session: Session | None = None
+
+    async def run(self) -> None:
+        while True:
+            session = Session(self.context, self.context.ids.new())
+            cleanly = False
+            try:
+                await self._serve(session)
+            except asyncio.CancelledError:
+                cleanly = True
+                raise
+            except LeaseLost as lost:
+                log.error("%s; beginning a new one", lost)
+            except Exception:
+                log.exception("the engine's session failed; beginning a new one")
+            finally:
+                self.session = None
+                await asyncio.shield(session.close(cleanly=cleanly))
+            await self.context.clock.sleep(_PAUSE)
+
+    async def _serve(self, session: Session) -> None:
+        """One session, until cancelled. Raises: LeaseLost."""
+        await self.context.store.transact_urgent(engines.take_over)
+        await session.begin()
+        self.session = session
+        watching: dict[str, asyncio.Task[None]] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(session.serve())
+                group.create_task(self._watch_hosts(session, watching))
+                group.create_task(self._revive_waiting(session))
+                group.create_task(self._prune())
+        except* LeaseLost as lost:
+            raise LeaseLost(str(lost.exceptions[0])) from lost
+        finally:
+            await _stop(watching)
+
+    async def _watch_hosts(self, session: Session, watching: dict[str, asyncio.Task[None]]) -> None:
+        while True:
+            found, alive = await self.context.store.read(_hosts_and_engines)
+            mine = {h.node_id: h for h in found if ownership.owner(h.node_id, alive) == session.id}
+            for host_id in [i for i in watching if i not in mine or watching[i].done()]:
+                await _stop({host_id: watching.pop(host_id)})
+                if host_id not in mine:
+                    await session.pool.drop(host_id)
+            for host_id, host in mine.items():
+                if host_id not in watching:
+                    watching[host_id] = asyncio.create_task(Watch(session, host).run(), name=f"watch {host.name}")
+            await self.context.clock.sleep(_TICK)
+
+    async def _revive_waiting(self, session: Session) -> None:
+        """Place nodes that wait as soon as a host has room for them."""
+        while True:
+            await self.context.clock.sleep(_TICK)
+            waiting = await self.context.store.read(healing.waiting, _WAITING_AT_MOST)
+            if waiting:
+                ordered = await self.context.store.transact(_order_creations, self.context, waiting)
+                if ordered:
+                    session.wake_at(self.context.clock.now())
+
+    async def _prune(self) -> None:
+        while True:
+            await self.context.clock.sleep(self.context.retention.interval)
+            removed = await self.context.store.transact(retention.prune, self.context.retention)
+            if removed:
+                log.info("pruned %d finished actions and old events", removed)
+
+
+def _hosts_and_engines(connection: Connection) -> tuple[list[Host], list[str]]:
+    return hosts.find(connection), [row.id for row in engines.alive(connection)]
+
+
+async def _stop(tasks: dict[str, asyncio.Task[None]]) -> None:
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+    tasks.clear()
+
+
+def _order_creations(connection: Connection, context: EngineContext, waiting: list[Node]) -> int:
+    profiles = context.rules.catalog.load(connection, {n.profile_id for n in waiting})
+    requests = []
+    for node in waiting:
+        profile = profiles.get(node.profile_id)
+        if isinstance(profile, ContainerProfile):
+            requests.append(
+                PlacementRequest(
+                    node.id, profile.cpu, profile.memory, profile.host_node, profile.host_cluster, profile.ports
+                )
+            )
+    found = placements.candidates(connection, requests)
+    taken = placements.taken_ports(connection, requests, [h.node_id for h in found])
+    fitting = {answer.node_id for answer in place(requests, found, taken) if isinstance(answer, Placed)}
+    busy = actions.live_targets(connection, fitting)
+    now = context.clock.now()
+    ordered = [_creation(context, n, now) for n in waiting if n.id in fitting - busy]
+    actions.insert(connection, ordered)
+    return len(ordered)
+
+
+def _creation(context: EngineContext, node: Node, now: float) -> Action:
+    return Action(
+        id=context.ids.new(),
+        name=action_name(ActionKind.NODE_CREATE, node.id),
+        target=node.id,
+        action=ActionKind.NODE_CREATE,
+        cause=Cause.HEALING,
+        status=ActionStatus.READY,
+        status_reason="There is room now.",
+        cluster_id=node.cluster_id,
+        ready_at=now,
+        created_at=now,
+        user=node.user,
+        project=node.project,
+        domain=node.domain,
+    )

@@ -1,0 +1,249 @@
+"""One session of an engine: its lease, its claims, its running jobs.
+
+A session whose lease cannot be renewed ends: its jobs are cancelled and nothing more is written for it. Guaranteed: at most
+``concurrency`` actions at a time; after ``close`` no job runs any more and, if it was a clean one, what was unfinished is back
+in the queue. Not guaranteed: that a cancelled job had no effect on its host; whoever resumes it finds that effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from sqlalchemy import Connection
+
+from spinney.domain.action import Action, ActionStatus
+from spinney.domain.host import Host
+from spinney.domain.subnets import network_name
+from spinney.engine.context import EngineContext
+from spinney.engine.cycle import take
+from spinney.engine.finisher import Finisher
+from spinney.engine.hosts import HostPool
+from spinney.engine.jobs import Job, Task
+from spinney.engine.lease import Lease
+from spinney.engine.outcomes import Recorder
+from spinney.engine.perform import Joined, Performer
+from spinney.errors import LeaseLost, SpinneyError
+from spinney.store import engines, hosts, placements, work
+from spinney.store.placements import PlacementRace
+from spinney.store.tables import host as host_table
+from spinney.store.work import Outcome
+
+log = logging.getLogger(__name__)
+
+_CLAIM_AT_MOST = 256
+_RACES = 20
+
+
+class Session:
+    def __init__(self, context: EngineContext, engine_id: str) -> None:
+        self.context = context
+        self.lease = Lease(engine_id, context.settings.lease, context.clock)
+        self.pool = HostPool(context.connector, context.settings.host_concurrency, self.lease)
+        self._store = context.store
+        self._recorder = Recorder(context.settings, context.ids)
+        self._performer = Performer(
+            self.pool,
+            deployment=context.deployment,
+            defaults=context.rules.catalog.defaults,
+            network=context.network,
+            move_subnet=self._move_subnet,
+        )
+        self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._cancelling: set[str] = set()
+        self._wake = asyncio.Event()
+        self._alarms: list[asyncio.TimerHandle] = []
+        self._freed = asyncio.Event()
+
+    @property
+    def id(self) -> str:
+        return self.lease.engine_id
+
+    async def begin(self) -> None:
+        asked = self.context.clock.monotonic()
+        await self._store.transact_urgent(
+            engines.begin, self.id, self.context.hostname, self.context.settings.lease, self.context.address
+        )
+        self.lease.renewed(asked)
+
+    async def serve(self) -> None:
+        """Runs until cancelled. Raises: LeaseLost."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep_alive())
+                group.create_task(self._claim_and_start())
+                group.create_task(self._finisher.serve())
+        except* LeaseLost as lost:
+            raise LeaseLost(f"engine session {self.id} is over: {lost.exceptions[0]}") from lost
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await self.context.clock.sleep(self.context.settings.lease / 4)
+            asked = self.context.clock.monotonic()
+            try:
+                dead = await self._store.transact_urgent(_renew_and_take_over, self.id, self.context.settings.lease)
+            except LeaseLost:
+                raise
+            except Exception as error:
+                log.warning("engine %s could not renew its session: %s", self.id, error)
+                self.lease.require()
+                continue
+            self.lease.renewed(asked)
+            if dead:
+                log.warning("took over the work of engines %s", ", ".join(dead))
+                self._wake.set()
+
+    # -- claiming ----------------------------------------------------------------------------------------------------
+
+    async def _claim_and_start(self) -> None:
+        while True:
+            free = min(self.context.settings.concurrency - len(self._running), _CLAIM_AT_MOST)
+            claimed = await self._claim(free) if free > 0 else 0
+            # A full claim means that more may be waiting: go on as soon as there is room worth a transaction.
+            if claimed == 0 or claimed < free:
+                await self._idle()
+            else:
+                await self._room(self.context.settings.concurrency // 2)
+
+    async def _claim(self, limit: int) -> int:
+        for _ in range(_RACES):
+            try:
+                taken = await self._store.transact(take, self.id, limit, self.context.rules, self.context.ids)
+            except PlacementRace as error:
+                log.info("placing again: %s", error)
+                continue
+            for job in taken.jobs:
+                self._start(job)
+            await self._remove_networks(taken.freed_networks)
+            return taken.claimed
+        return 0
+
+    async def _room(self, enough: int) -> None:
+        while self.context.settings.concurrency - len(self._running) < enough:
+            self._freed.clear()
+            await self._freed.wait()
+
+    async def _idle(self) -> None:
+        """Until something was recorded, the bell rings, or it is time to look anyway."""
+        wake = asyncio.ensure_future(self._wake.wait())
+        bell = asyncio.ensure_future(self.context.doorbell.wait(self.context.settings.poll_interval))
+        try:
+            await asyncio.wait({wake, bell}, return_when=asyncio.FIRST_COMPLETED)
+            rung = bell.done()
+        finally:
+            wake.cancel()
+            bell.cancel()
+            await asyncio.gather(wake, bell, return_exceptions=True)
+        self._wake.clear()
+        if rung and self._running:
+            await self._stop_cancelled()
+
+    async def _stop_cancelled(self) -> None:
+        for action_id in await self._store.read(work.cancelled_in, self.id):
+            task = self._running.get(action_id)
+            if task is not None and action_id not in self._cancelling:
+                self._cancelling.add(action_id)
+                task.cancel()
+
+    def wake_at(self, moment: float) -> None:
+        """Look into the queue at that time (seconds since the epoch)."""
+        delay = max(moment - self.context.clock.now(), 0.0)
+        loop = asyncio.get_running_loop()
+        self._alarms = [alarm for alarm in self._alarms if alarm.when() > loop.time()]
+        self._alarms.append(loop.call_later(delay, self._wake.set))
+
+    # -- jobs --------------------------------------------------------------------------------------------------------
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.get_running_loop().create_task(self._run(job))
+        self._running[job.action.id] = task
+        task.add_done_callback(lambda _: self._ended(job.action.id))
+
+    def _ended(self, action_id: str) -> None:
+        self._running.pop(action_id, None)
+        self._cancelling.discard(action_id)
+        self._freed.set()
+
+    async def _run(self, job: Job) -> None:
+        outcome = await self._outcome(job)
+        if outcome is not None:
+            if job.task is Task.CREATE and outcome.release_placement:
+                await self._performer.discard(job)
+            self._finisher.add(outcome)
+
+    async def _outcome(self, job: Job) -> Outcome | None:
+        """None: the session is over, whoever claims the action next goes on with it."""
+        clock = self.context.clock
+        try:
+            async with asyncio.timeout(max(job.deadline - clock.now(), 0.001)):
+                result = await self._performer.perform(job)
+                if isinstance(result, Joined):
+                    await self._store.transact(_register, job.action, result.host)
+            return self._recorder.success(job, result, clock.now())
+        except asyncio.CancelledError:
+            if job.action.id not in self._cancelling:
+                raise
+            return self._recorder.cancelled(job)
+        except LeaseLost:
+            return None
+        except TimeoutError:
+            late = SpinneyError(f"{job.action.action.value} exceeded its timeout of {job.action.timeout} s")
+            return self._recorder.failure(job, late, clock.now())
+        except Exception as error:
+            if not isinstance(error, SpinneyError):
+                log.exception("%s %s failed unexpectedly", job.action.action, job.action.id)
+            return self._recorder.failure(job, error, clock.now())
+
+    async def _recorded(self, outcomes: list[Outcome], freed: list[tuple[str, str]]) -> None:
+        for outcome in outcomes:
+            if outcome.status is ActionStatus.READY:
+                self.wake_at(outcome.ready_at)
+        self._wake.set()
+        await self._remove_networks(freed)
+
+    async def _move_subnet(self, job: Job, refused: int) -> int:
+        return await self._store.transact(_move_subnet, job, refused, self.context.rules.subnet_count)
+
+    async def _remove_networks(self, pairs: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> None:
+        """The last node of a project has left a host. Docker refuses to remove a bridge that is in use again by now."""
+        for host_id, project in pairs:
+            found = await self._store.read(hosts.find, host_table.c.node_id == host_id)
+            name = network_name(self.context.deployment, project)
+            if found:
+                with suppress(SpinneyError):
+                    connected = self.pool.get(found[0])
+                    connected.forget_network(name)
+                    await connected.docker.remove_network(name)
+
+    async def close(self, *, cleanly: bool) -> None:
+        """Stop every job. Cleanly: record what is done, and put what was unfinished back into the queue at once."""
+        for handle in self._alarms:
+            handle.cancel()
+        tasks = list(self._running.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if cleanly:
+            with suppress(Exception):
+                await self._finisher.flush()
+                await self._store.transact_urgent(engines.end, self.id)
+        await self.pool.close()
+
+
+def _renew_and_take_over(connection: Connection, engine_id: str, lease: float) -> list[str]:
+    engines.renew(connection, engine_id, lease)
+    return engines.take_over(connection)
+
+
+def _register(connection: Connection, action: Action, host: Host) -> None:
+    work.require_claim(connection, action)
+    if not hosts.find(connection, host_table.c.node_id == host.node_id):
+        hosts.register(connection, host)
+
+
+def _move_subnet(connection: Connection, job: Job, refused: int, pool_size: int) -> int:
+    work.require_claim(connection, job.action)
+    assert job.host is not None
+    return placements.move_subnet(connection, job.host.node_id, job.node.project, refused, pool_size)
