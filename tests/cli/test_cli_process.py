@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli.stub import Stub
+from cli.stub import Answer, Stub, cluster, fault
 
 PROBE = "import sys; from spinney.cli.main import app; sys.argv[0] = 'spinney'\n"
 
@@ -76,6 +76,42 @@ def test_connection_refused_is_one_sentence(tmp_path: Path, light: bool) -> None
     assert result.stderr.startswith(f"spinney: no Spinney service answers at {url}")
     assert "`spinney standalone`" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_cloud_of_the_users_own_comes_before_the_standalone_one(served: Stub, tmp_path: Path, own: bool) -> None:
+    clouds(
+        tmp_path / "state/clouds.yaml",
+        auth_type="none",
+        auth={"endpoint": served.url if not own else "http://0.0.0.0:9"},
+    )
+    if own:
+        clouds(tmp_path / ".config/openstack/clouds.yaml", auth_type="none", auth={"endpoint": served.url})
+    environ = {"SPINNEY_STATE_DIR": str(tmp_path / "state"), "OS_CLOUD": "spinney"}
+    assert spinney("cluster", "list", home=tmp_path, **environ).returncode == 0
+
+
+@pytest.mark.parametrize("more", [{}, {"verify": False}])
+def test_logs_stream_either_way(stub: Stub, tmp_path: Path, more: dict[str, bool]) -> None:
+    stub.on("GET /v1/nodes/n", {"node": {"id": "n1", "name": "n"}})
+    stub.on("GET /v1/nodes/n1/logs", Answer(raw=b"one\ntwo\n"))
+    file = clouds(tmp_path / "c.yaml", auth_type="none", auth={"endpoint": stub.url}, **more)
+    assert spinney("logs", "n", home=tmp_path, OS_CLIENT_CONFIG_FILE=str(file)).stdout == "one\ntwo\n"
+    stub.on("GET /v1/nodes/n1/logs", fault(404, "The node n1 has no container."))
+    refused = spinney("logs", "n", home=tmp_path, OS_CLIENT_CONFIG_FILE=str(file))
+    assert (refused.returncode, refused.stderr) == (1, "spinney: The node n1 has no container.\n")
+
+
+def test_a_terminal_without_the_characters_gets_others_and_programs_get_escapes(served: Stub, tmp_path: Path) -> None:
+    served.on("GET /v1/clusters", {"clusters": [cluster(name="林")]})
+    environ = {"OS_AUTH_TYPE": "none", "OS_ENDPOINT": served.url, "PYTHONIOENCODING": "latin-1"}
+    command = [sys.executable, "-m", "spinney.cli.main", "cluster", "list"]
+    for words in ([], ["-o", "json"]):
+        result = subprocess.run(
+            [*command, *words], env={**os.environ, **environ}, capture_output=True, timeout=60, check=True
+        )
+        assert (b"?" in result.stdout) is not bool(words)
+    assert json.loads(result.stdout)[0]["name"] == "林"
 
 
 def test_an_unknown_cloud_is_one_sentence(tmp_path: Path) -> None:

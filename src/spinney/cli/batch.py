@@ -82,3 +82,11 @@ def _report(use: Use, begun: Sequence[Begun], noun: str, verb: str) -> None:
 def say_requested(word: str, verb: str, action: str | None) -> None:
     following = f": follow it with `spinney action show {action}`, or add --wait next time" if action else ""
     output.emit(harmless(f"{word}: {verb} requested{following}"))
+
+
+def requested(use: Use, word: str, verb: str, action: str | None, current: output.Row, times: Sequence[str]) -> None:
+    """A change that has only begun: people are not shown the object, which is still as it was."""
+    if use.form is output.Format.TABLE:
+        say_requested(word, verb, action)
+    else:
+        output.show_object(current, use.form, times)

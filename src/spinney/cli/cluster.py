@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import cluster_members, looking, output, waiting
-from spinney.cli.batch import for_each
+from spinney.cli import batch, cluster_members, looking, output, waiting
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -145,7 +144,7 @@ def update(
     reply, action = use.service.patch("clusters", cluster, body={"cluster": asked})
     current = looking.unwrapped(reply)
     if not use.wait:
-        output.show_object(current, use.form, TIMES)
+        batch.requested(use, cluster, "update", action, current, TIMES)
         return
     members = {"profile_id": wanted["profile_id"]} if profile is not None and not profile_only else {}
     look = looking.at_cluster(use.service, current["id"], action)
@@ -164,7 +163,7 @@ def delete(
         found = looking.unwrapped(use.service.get("clusters", word))
         return found["id"], use.service.delete("clusters", found["id"], body={"force": True} if force else None)
 
-    for_each(use, clusters, "cluster", "delete", begin, looking.at_cluster, waiting.gone())
+    batch.for_each(use, clusters, "cluster", "delete", begin, looking.at_cluster, waiting.gone())
 
 
 @command(app, "check", waits=True)
@@ -199,7 +198,7 @@ def _act_on_each(use: Use, words: list[str], verb: str, asked: dict[str, Any], g
         reply, _ = use.service.post("clusters", found["id"], "actions", body={verb: asked})
         return found["id"], reply["action"]
 
-    for_each(use, words, "cluster", verb, begin, looking.at_cluster, goal)
+    batch.for_each(use, words, "cluster", verb, begin, looking.at_cluster, goal)
 
 
 @command(app, "op", waits=True)
@@ -223,4 +222,4 @@ def op(
         reply, _ = use.service.post("clusters", found["id"], "ops", body={operation: body})
         return found["id"], reply["action"]
 
-    for_each(use, [cluster], "cluster", operation, begin, looking.at_cluster, waiting.operated())
+    batch.for_each(use, [cluster], "cluster", operation, begin, looking.at_cluster, waiting.operated())

@@ -43,7 +43,7 @@ def connect(cloud: str | None, environ: Mapping[str, str] = os.environ) -> Servi
     name = cloud or environ.get("OS_CLOUD") or None
     if name is None and not any(environ.get(key) for key in _GIVEN_BY_ENVIRONMENT):
         return Service(_local(environ))
-    if name == LOCAL_CLOUD and not environ.get("OS_CLIENT_CONFIG_FILE") and _clouds_file(environ).is_file():
+    if name == LOCAL_CLOUD and _clouds_file(environ).is_file() and not _defined_elsewhere(name, environ):
         return Service(_local(environ))
     settings = _from_file(name, environ) if environ.get("OS_CLIENT_CONFIG_FILE") else None
     if settings is None and name is None:
@@ -53,6 +53,18 @@ def connect(cloud: str | None, environ: Mapping[str, str] = os.environ) -> Servi
 
 def _clouds_file(environ: Mapping[str, str]) -> Path:
     return state_dir(environ) / "clouds.yaml"
+
+
+def _defined_elsewhere(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether a file that openstacksdk reads has this cloud. Where there is no such file it need not be loaded."""
+    config = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "~").expanduser() / ".config")
+    places = (Path.cwd(), config / "openstack", Path("/etc/xdg/openstack"), Path("/etc/openstack"))
+    files = [place / f"clouds.{suffix}" for place in places for suffix in ("yaml", "yml", "json")]
+    if not environ.get("OS_CLIENT_CONFIG_FILE") and not any(file.is_file() for file in files):
+        return False
+    from openstack import config as sdk
+
+    return name in sdk.OpenStackConfig().get_cloud_names()
 
 
 def _local(environ: Mapping[str, str]) -> Transport:

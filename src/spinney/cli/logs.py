@@ -53,7 +53,7 @@ def logs(
         return
     for entry in entries(arriving):
         if use.form is Format.JSON:
-            output.emit(json.dumps(entry, ensure_ascii=False))
+            output.emit(output.to_json(entry))
         else:
             output.emit(written(entry, timestamps, output.coloured()))
         sys.stdout.flush()

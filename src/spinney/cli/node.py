@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import listing, looking, output, waiting
-from spinney.cli.batch import for_each
+from spinney.cli import batch, listing, looking, output, waiting
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -135,7 +134,7 @@ def update(
         look = looking.at_node(use.service, current["id"], action)
         finish(use, node, look, waiting.matches(wanted, {}), _shown(use))
     else:
-        output.show_object(current, use.form, TIMES)
+        batch.requested(use, node, "update", action, current, TIMES)
 
 
 @command(app, "delete", waits=True)
@@ -150,7 +149,7 @@ def delete(
         found = looking.unwrapped(use.service.get("nodes", word))
         return found["id"], use.service.delete("nodes", found["id"], body={"force": True} if force else None)
 
-    for_each(use, nodes, "node", "delete", begin, looking.at_node, waiting.gone())
+    batch.for_each(use, nodes, "node", "delete", begin, looking.at_node, waiting.gone())
 
 
 def _on_each(use: Use, words: list[str], verb: str, path: str, body: dict[str, Any], goal: waiting.Goal) -> None:
@@ -159,7 +158,7 @@ def _on_each(use: Use, words: list[str], verb: str, path: str, body: dict[str, A
         reply, _ = use.service.post("nodes", found["id"], path, body={verb: body})
         return found["id"], reply["action"]
 
-    for_each(use, words, "node", verb, begin, looking.at_node, goal)
+    batch.for_each(use, words, "node", verb, begin, looking.at_node, goal)
 
 
 @command(app, "check", waits=True)

@@ -64,9 +64,15 @@ def coloured(stream: Any = None) -> bool:
     return bool(target.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def to_json(value: Any, indent: int | None = None) -> str:
+    """As readable as standard output can carry it."""
+    readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, indent=indent, ensure_ascii=not readable)
+
+
 def dump(value: Any, form: Format) -> None:
     if form is Format.JSON:
-        emit(json.dumps(value, indent=2, ensure_ascii=False))
+        emit(to_json(value, indent=2))
         return
     import yaml
 

@@ -182,8 +182,7 @@ class SessionTransport:
         import requests
 
         try:
-            while piece := response.raw.read1(CHUNK, decode_content=True):
-                yield piece
+            yield from response.iter_content(chunk_size=None)  # each piece as it arrives
         except (requests.RequestException, OSError) as error:
             raise _broke_off(self.base, error) from error
 
