@@ -117,7 +117,7 @@ values: dict[str, st.SearchStrategy[Any]] = {
     "stop_signal": st.sampled_from(sorted(SIGNALS)) | st.sampled_from([2, "term"]),
     "stop_timeout": st.integers(0, 3600),
     "read_only": st.booleans(),
-    "tmpfs": st.dictionaries(path, st.sampled_from(["4m", "exec", "ro,size=1g,mode=700", 65536]))
+    "tmpfs": st.dictionaries(path, st.sampled_from(["4m", "exec", "ro,size=1g,mode=700", 65536]), max_size=5)
     | st.lists(path, max_size=3),
     "cap_add": st.lists(st.sampled_from(ADDABLE_CAPABILITIES[:6]).map(lambda cap: f"cap_{cap}".lower()), max_size=3),
     "cap_drop": st.lists(st.sampled_from(["ALL", "SYS_ADMIN", *ADDABLE_CAPABILITIES[6:]]), max_size=3),
