@@ -342,7 +342,8 @@ def test_a_word_that_is_both_is_asked_back(spinney: Any, stub: Stub) -> None:
 
 def test_unknown_figures_are_dashes(spinney: Any, stub: Stub) -> None:
     stub.on("GET /v1/clusters/web", {"cluster": cluster()})
-    stub.on("GET /v1/nodes", {"nodes": [node()]})
-    stub.on("GET /v1/clusters/c1/stats", {"stats": [{"node_id": "id-web-1", "cpu": None, "memory": 1536}]})
+    stub.on(
+        "GET /v1/clusters/c1/stats", {"stats": [{"node_id": "n1", "node_name": "web-1", "cpu": None, "memory": 1536}]}
+    )
     line = ok(spinney("stats", "web")).stdout.splitlines()[1]
     assert line.split()[:4] == ["web-1", "-", "1.5K/-", "-"]

@@ -40,6 +40,7 @@ COLUMNS = (
     Column("CPU RESERVED", lambda row: measured(row, "cpu")),
     Column("MEMORY RESERVED", lambda row: measured(row, "memory")),
     Column("CONTAINERS", "containers", right=True),
+    Column("SEEN", "seen_at", is_time=True),
     Column("DOCKER", lambda row: one_line((row.get("engine") or {}).get("version"))),
     Column("REASON", lambda row: "" if row.get("state") == "ready" else one_line(row.get("state_reason"))),
 )
@@ -52,7 +53,9 @@ def list_(
     state: Annotated[str | None, typer.Option("--state", help="ready, cordoned, draining, suspect, lost…")] = None,
     zone: Annotated[str | None, typer.Option("--zone")] = None,
     region: Annotated[str | None, typer.Option("--region")] = None,
-    label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="May be repeated.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY[=VALUE]", help="Only with this label; repeat for more.")
+    ] = None,
     limit: Limit = None,
     marker: Marker = None,
     sort: Sort = None,
@@ -62,7 +65,7 @@ def list_(
     given = {"cluster_id": cluster, "state": state, "zone": zone, "region": region}
     query |= {key: value for key, value in given.items() if value is not None}
     if label:
-        query["label"] = [f"{key}={value}" for key, value in pairs(label, "--label").items()]
+        query["label"] = label
     listing.show(use, "hosts", query, COLUMNS, "no hosts: add one with `spinney host add`")
 
 
@@ -81,7 +84,9 @@ def show(
 def fields(host: output.Row) -> list[tuple[str, Any]]:
     """With one line per resource in place of three maps."""
     maps = ("capacity", "reserved", "used")
-    shown: list[tuple[str, Any]] = [(key, value) for key, value in host.items() if key not in maps]
+    shown: list[tuple[str, Any]] = [
+        (key, exact(value) if key == "seen_at" else value) for key, value in host.items() if key not in maps
+    ]
     used: Mapping[str, Any] = host.get("used") or {}
     for kind in ("cpu", "memory", "disk"):
         write = cores if kind == "cpu" else size

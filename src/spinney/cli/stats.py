@@ -36,9 +36,6 @@ def stats(use: Use, word: target.Target, node: target.AsNode = False, cluster: t
     if use.form in (Format.JSON, Format.YAML):
         output.dump(measured, use.form)
         return
-    names = {found["id"]: found["name"]}
-    if noun == "clusters":
-        names |= {member["id"]: member["name"] for member in looking.members_of(use.service, found["id"])}
     rows = measured if isinstance(measured, list) else [measured]
-    named = [{**row, "name": names.get(row.get("node_id"), row.get("node_id"))} for row in rows]
+    named = [{**row, "name": row.get("node_name") or row.get("node_id")} for row in rows]
     output.show_list(named, COLUMNS, use.form, f"{word} has no nodes")
