@@ -16,7 +16,6 @@ import os
 import shutil
 import ssl
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +23,7 @@ from typing import Protocol
 import aiohttp
 import asyncssh
 
-from spinney.drivers.docker.credentials import Credentials, TlsFiles
+from spinney.drivers.docker.credentials import Credentials, SshFiles, TlsFiles
 from spinney.drivers.docker.endpoints import Endpoint, SshEndpoint, TlsEndpoint, UnixEndpoint
 from spinney.errors import HostRefused, HostUnreachable
 
@@ -167,15 +166,16 @@ class SshConnections:
             return self._tunnel.way
 
     async def _dig(self) -> _Tunnel:
-        where, files = self._endpoint, self._credentials.ssh(self._endpoint.credential)
+        where = self._endpoint
+        key, known_hosts = ssh_keys(self._credentials.ssh(where.credential), where.credential)
         try:
             async with asyncio.timeout(self._connect_limit):
                 connection = await asyncssh.connect(
                     where.host,
                     where.port,
                     username=where.user,
-                    client_keys=[asyncssh.read_private_key(files.key)],
-                    known_hosts=str(files.known_hosts),
+                    client_keys=[key],
+                    known_hosts=known_hosts,
                     config=None,
                     agent_path=None,
                     preferred_auth="publickey",
@@ -194,10 +194,6 @@ class SshConnections:
                 f"the host refused SSH user {where.user!r} with the key of credential {where.credential}; "
                 "add the public key to that user's authorized_keys"
             ) from error
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise HostRefused(
-                f"credential {where.credential}: its file id is no private key that can be read without a passphrase"
-            ) from error
         except (asyncssh.Error, OSError) as error:
             raise HostUnreachable(
                 f"the host does not answer by SSH ({type(error).__name__}); check that it is up and that its SSH server runs"
@@ -211,6 +207,16 @@ class SshConnections:
     async def close(self) -> None:
         async with self._connecting:
             await self._drop()
+
+
+def ssh_keys(files: SshFiles, credential: str) -> tuple[asyncssh.SSHKey, asyncssh.SSHKnownHosts]:
+    try:
+        return asyncssh.read_private_key(files.key), asyncssh.read_known_hosts(str(files.known_hosts))
+    except (OSError, ValueError, asyncssh.Error) as error:
+        raise HostRefused(
+            f"credential {credential}: its file id is no private key without a passphrase, or known_hosts is malformed; "
+            "ask the operator to replace them"
+        ) from error
 
 
 class _Tunnel:
@@ -242,6 +248,3 @@ class _Tunnel:
         self._connection.abort()
         await self._connection.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-ConnectionsFactory = Callable[[Endpoint, Credentials], Connections]

@@ -48,7 +48,7 @@ async def bounded(seconds: float, what: str = "answer") -> AsyncIterator[None]:
 
 
 def transport_error(error: Exception) -> HostError:
-    secure = _find(error, ssl.SSLCertVerificationError)
+    secure = _find(error, ssl.SSLCertVerificationError, having="verify_code")
     if secure is not None:
         return HostRefused(_untrusted(secure.verify_code))
     if _REFUSED_BY_ALERT.search(_all_text(error)):
@@ -102,10 +102,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             waiting += [inner if isinstance(inner, BaseException) else None, one.__cause__, one.__context__]
 
 
-def _find(error: BaseException, kind: type[E]) -> E | None:
-    found = [one for one in _chain(error) if isinstance(one, kind)]
-    # aiohttp's own errors are OSErrors too, without a number.
-    return next((one for one in found if getattr(one, "errno", None) is not None), found[0] if found else None)
+def _find(error: BaseException, kind: type[E], having: str = "errno") -> E | None:
+    """The first of this kind that has the attribute: aiohttp derives its own from the same kinds, without values."""
+    return next(
+        (one for one in _chain(error) if isinstance(one, kind) and getattr(one, having, None) is not None), None
+    )
 
 
 def _all_text(error: BaseException) -> str:

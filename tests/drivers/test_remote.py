@@ -1,0 +1,317 @@
+"""Real ways to a real Docker engine on another machine: mutual TLS and SSH, with right and with wrong credentials."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import ipaddress
+import socket as sockets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+import docker_engine
+from spinney.drivers.base import HostAddress
+from spinney.drivers.docker import DockerConnector, DockerHost, TimeLimits
+from spinney.errors import HostError, HostRefused, HostUnreachable
+
+LIMITS = TimeLimits(look=10.0, change=10.0)
+
+
+class Authority:
+    """A certificate authority."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None))
+
+    def _sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType, days: int = 1
+    ) -> x509.Certificate:
+        now = datetime.datetime.now(datetime.UTC)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=2))
+            .not_valid_after(now + datetime.timedelta(days=days))
+        )
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
+        return builder.sign(self._key, hashes.SHA256())
+
+    def issue(self, folder: Path, name: str, *, trusts: Authority | None = None) -> Path:
+        """A folder with ``ca.pem`` (of ``trusts``, else our own), ``cert.pem`` and ``key.pem``."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
+            key,
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+        )
+        folder.mkdir(exist_ok=True)
+        pem = serialization.Encoding.PEM
+        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        (folder / "ca.pem").write_bytes((trusts or self).certificate.public_bytes(pem))
+        (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
+        (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
+        return folder
+
+
+@dataclass(frozen=True)
+class TlsEngine:
+    address: str
+    credentials: Path
+    authority: Authority
+    rogue: Authority
+
+
+def free_port() -> int:
+    with sockets.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def tls_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsEngine]:
+    folder = tmp_path_factory.mktemp("tls")
+    authority, rogue = Authority("ours"), Authority("rogue")
+    server = authority.issue(folder / "server", "server")
+    authority.issue(folder / "good", "client")
+    rogue.issue(folder / "rogue", "client", trusts=authority)
+    authority.issue(folder / "mistrusting", "client", trusts=rogue)
+    (folder / "garbage").mkdir()
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (folder / "garbage" / name).write_text("garbage")
+    port = free_port()
+    options = (
+        *("--tlsverify", f"--tlscacert={server}/ca.pem", f"--tlscert={server}/cert.pem", f"--tlskey={server}/key.pem"),
+        f"--host=tcp://127.0.0.1:{port}",
+    )
+    with docker_engine.private_engine(*options):
+        yield TlsEngine(f"127.0.0.1:{port}", folder, authority, rogue)
+
+
+@contextlib.asynccontextmanager
+async def connected(credentials: Path, address: HostAddress) -> AsyncIterator[DockerHost]:
+    host = DockerConnector(credentials_dir=credentials, limits=LIMITS).connect(address)
+    try:
+        yield host
+    finally:
+        await host.close()
+
+
+def test_mutual_tls_reaches_the_docker_engine(tls_engine: TlsEngine) -> None:
+    async def body() -> None:
+        async with connected(tls_engine.credentials, HostAddress(f"tcp://{tls_engine.address}", "good")) as host:
+            assert (await host.facts()).os == "linux"
+            events = host.events({})
+            await anext(events)
+            assert await host.containers({}) == []
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("credential", "kinds", "says"),
+    [
+        ("rogue", (HostRefused, HostUnreachable), "certificate of our credential|closed the connection|reset"),
+        ("mistrusting", (HostRefused,), "not signed by ca.pem"),
+        ("garbage", (HostRefused,), "ca.pem, cert.pem and key.pem"),
+        ("absent", (HostRefused,), "ca.pem"),
+    ],
+)
+def test_a_wrong_credential_is_told_as_such(
+    tls_engine: TlsEngine, credential: str, kinds: tuple[type[HostError], ...], says: str
+) -> None:
+    async def body() -> None:
+        async with connected(tls_engine.credentials, HostAddress(f"tcp://{tls_engine.address}", credential)) as host:
+            with pytest.raises(kinds, match=says) as raised:
+                await host.facts()
+            assert "127.0.0.1" not in raised.value.message
+
+    asyncio.run(body())
+
+
+def test_the_name_in_the_certificate_is_checked(tls_engine: TlsEngine) -> None:
+    async def body() -> None:
+        other = tls_engine.address.replace("127.0.0.1", "localhost")
+        async with connected(tls_engine.credentials, HostAddress(f"tcp://{other}", "good")) as host:
+            with pytest.raises(HostRefused, match="another name"):
+                await host.facts()
+
+    asyncio.run(body())
+
+
+def test_a_replaced_certificate_is_used_without_a_restart(tls_engine: TlsEngine) -> None:
+    async def body() -> None:
+        rotating = tls_engine.rogue.issue(tls_engine.credentials / "rotating", "client", trusts=tls_engine.authority)
+        async with connected(tls_engine.credentials, HostAddress(f"tcp://{tls_engine.address}", "rotating")) as host:
+            with pytest.raises(HostError):
+                await host.facts()
+            tls_engine.authority.issue(rotating, "client")
+            assert (await host.facts()).os == "linux"
+            tls_engine.rogue.issue(rotating, "client", trusts=tls_engine.authority)
+            with pytest.raises(HostError):
+                await host.facts()
+
+    asyncio.run(body())
+
+
+class SshServer:
+    """An SSH server that lets one user forward to unix sockets, and may drop its connections."""
+
+    def __init__(self, folder: Path, docker_socket: str) -> None:
+        self.folder = folder
+        self._docker_socket = docker_socket
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self._connections: list[asyncssh.SSHServerConnection] = []
+        self.client_key = asyncssh.generate_private_key("ssh-ed25519")
+        self.port = 0
+
+    @property
+    def accepted(self) -> int:
+        return len(self._connections)
+
+    def drop_connections(self) -> None:
+        for connection in self._connections:
+            connection.abort()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        keys = self.folder / "authorized_keys"
+        keys.write_bytes(self.client_key.export_public_key())
+        owner = self
+
+        class Server(asyncssh.SSHServer):
+            def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+                owner._connections.append(conn)
+
+            def unix_connection_requested(self, dest_path: str) -> Any:
+                assert dest_path == "/run/docker.sock"
+                return owner._connections[-1].forward_unix_connection(owner._docker_socket)
+
+        server = await asyncssh.listen(
+            "127.0.0.1", 0, server_factory=Server, server_host_keys=[self._host_key], authorized_client_keys=str(keys)
+        )
+        self.port = server.get_port()
+        try:
+            yield
+        finally:
+            self.drop_connections()
+            server.close()
+            await server.wait_closed()
+
+    def credential(self, name: str, *, right_key: bool = True, right_host: bool = True) -> str:
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        other = asyncssh.generate_private_key("ssh-ed25519")
+        (folder / "id").write_bytes((self.client_key if right_key else other).export_private_key())
+        public = (self._host_key if right_host else other).export_public_key().decode()
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {public}")
+        return name
+
+    def address(self, credential: str) -> HostAddress:
+        return HostAddress(f"ssh://somebody@127.0.0.1:{self.port}", credential)
+
+
+def left_behind(folder: Path) -> list[Path]:
+    return list(folder.glob("spinney-ssh-*"))
+
+
+def test_ssh_reaches_the_docker_engine_over_one_connection(
+    tmp_path: Path, docker_socket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    async def body() -> None:
+        server = SshServer(tmp_path, docker_socket)
+        async with server.running(), connected(tmp_path, server.address(server.credential("good"))) as host:
+            assert (await host.facts()).os == "linux"
+            await asyncio.gather(*(host.containers({"io.spinney.deployment": "none"}) for _ in range(50)))
+            assert server.accepted == 1
+            (private,) = left_behind(tmp_path)
+            assert private.stat().st_mode & 0o777 == 0o700
+
+    asyncio.run(body())
+    assert left_behind(tmp_path) == []
+
+
+def test_a_lost_ssh_connection_is_noticed_and_made_again(tmp_path: Path, docker_socket: str) -> None:
+    async def body() -> None:
+        server = SshServer(tmp_path, docker_socket)
+        async with server.running(), connected(tmp_path, server.address(server.credential("good"))) as host:
+            events = host.events({"io.spinney.deployment": "none"})
+            await anext(events)
+            server.drop_connections()
+            with pytest.raises(HostUnreachable):
+                await anext(events)
+            assert (await host.facts()).os == "linux"
+            assert server.accepted == 2
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    ("right_key", "right_host", "says"), [(False, True, "authorized_keys"), (True, False, "known_hosts")]
+)
+def test_a_wrong_ssh_key_on_either_side_is_told_as_such(
+    tmp_path: Path, docker_socket: str, right_key: bool, right_host: bool, says: str
+) -> None:
+    async def body() -> None:
+        server = SshServer(tmp_path, docker_socket)
+        async with server.running():
+            name = server.credential("wrong", right_key=right_key, right_host=right_host)
+            async with connected(tmp_path, server.address(name)) as host:
+                with pytest.raises(HostRefused, match=says):
+                    await host.facts()
+                server.credential(name)
+                assert (await host.facts()).os == "linux"
+
+    asyncio.run(body())
+
+
+def test_no_ssh_server_is_unreachable(tmp_path: Path) -> None:
+    async def body() -> None:
+        server = SshServer(tmp_path, "/nowhere")
+        server.port = free_port()
+        async with connected(tmp_path, server.address(server.credential("good"))) as host:
+            with pytest.raises(HostUnreachable, match="SSH"):
+                await host.facts()
+
+    asyncio.run(body())
+
+
+def test_no_docker_engine_behind_ssh_is_unreachable(tmp_path: Path) -> None:
+    async def body() -> None:
+        server = SshServer(tmp_path, str(tmp_path / "absent.sock"))
+        async with server.running(), connected(tmp_path, server.address(server.credential("good"))) as host:
+            with pytest.raises(HostUnreachable):
+                await host.facts()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("file", ["id", "known_hosts"])
+def test_a_broken_ssh_credential_is_told_as_such(tmp_path: Path, file: str) -> None:
+    async def body() -> None:
+        server = SshServer(tmp_path, "/nowhere")
+        name = server.credential("broken")
+        (tmp_path / name / file).write_text("garbage")
+        async with connected(tmp_path, server.address(name)) as host:
+            with pytest.raises(HostRefused, match="credential broken"):
+                await host.facts()
+
+    asyncio.run(body())
