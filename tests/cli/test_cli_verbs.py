@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cli.stub import Answer, Stub, accepted, cluster, fault, node
 
@@ -20,6 +22,7 @@ def test_a_host_joins_a_host_cluster_which_is_made_when_there_is_none(spinney: A
     stub.on("POST /v1/clusters", accepted({"cluster": empty}))
     stub.on("POST /v1/clusters/c1/actions", Answer({"action": "a1"}, 202))
     stub.on("GET /v1/clusters/c1", {"cluster": empty}, {"cluster": hosts})
+    stub.on("GET /v1/nodes/id-h", {"node": node("h", profile_id="prof-h", cluster_id="")})
     stub.on("GET /v1/nodes", {"nodes": []}, {"nodes": [node("h")]})
     stub.on(
         "GET /v1/hosts/id-h", {"host": {"id": "id-h", "state": "joining"}}, {"host": {"id": "id-h", "state": "ready"}}
@@ -32,6 +35,50 @@ def test_a_host_joins_a_host_cluster_which_is_made_when_there_is_none(spinney: A
     assert adopted["overrides"] == {"credential": "lab"}
     assert made["cluster"] == {"name": "hosts", "profile_id": "prof-h", "desired_capacity": 0}
     assert joined == {"add_nodes": {"nodes": ["id-h"]}}
+
+
+def test_importing_again_takes_up_where_it_stopped(spinney: Any, stub: Stub, tmp_path: Path) -> None:
+    entries: list[dict[str, Any]] = [{"name": name, "endpoint": f"unix:///run/{name}.sock"} for name in "abc"]
+    entries[1]["zone"] = "z"
+    (tmp_path / "hosts.yaml").write_text(yaml.safe_dump(entries))
+    hosts = cluster(name="hosts")
+    there = {"id": "id-a", "name": "a", "cluster_id": "c1", "state": "ready"}
+    stub.on("GET /v1/hosts", {"hosts": [there]})
+    stub.on("GET /v1/clusters/hosts", {"cluster": hosts})
+    stub.on("GET /v1/clusters/c1", {"cluster": hosts})
+    stub.on("POST /v1/nodes/adopt", {"node": node("b")}, fault(400, "c: not an allowed socket.", "BadRequest"))
+    stub.on("POST /v1/clusters/c1/actions", Answer({"action": "a1"}, 202))
+    stub.on("GET /v1/nodes", {"nodes": [node("a"), node("b")]})
+    finished(stub)
+    result = spinney("host", "import", str(tmp_path / "hosts.yaml"), "--cluster", "hosts")
+    assert result.exit_code == 1
+    assert "c: not an allowed socket" in result.stderr and "1 of 3 hosts were not taken" in result.stderr
+    adopted = [asked.body["name"] for asked in stub.sent("POST") if asked.path.endswith("adopt")]
+    assert adopted == ["b", "c"]
+    assert stub.sent("POST")[0].body["overrides"] == {"zone": "z"}
+    assert stub.sent("POST")[-1].body == {"add_nodes": {"nodes": ["id-b"]}}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a: 1", "no list"),
+        ("[]", "no list"),
+        ("- 1", "host 1 is no map"),
+        ("- {name: a}", "endpoint None"),
+        ("- {name: a, endpoint: x, lables: {}}", "'lables'"),
+        ("- {name: a, endpoint: x}\n- {name: a, endpoint: y}", "host 2 has the name 'a' of another one"),
+        ("- [", "not valid YAML"),
+    ],
+)
+def test_a_wrong_inventory_is_refused_before_anything_is_sent(
+    spinney: Any, stub: Stub, tmp_path: Path, content: str, said: str
+) -> None:
+    (tmp_path / "hosts.yaml").write_text(content)
+    result = spinney("host", "import", str(tmp_path / "hosts.yaml"), "--cluster", "hosts")
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert stub.asked == []
 
 
 def test_an_update_waits_for_every_member_to_have_the_new_profile(spinney: Any, stub: Stub) -> None:

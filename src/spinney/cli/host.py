@@ -10,17 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import listing, looking, output, waiting
+from spinney.cli import host_import, listing, looking, output, waiting
 from spinney.cli.batch import for_each
-from spinney.cli.command import Limit, Marker, Metadata, Sort, Use, command, list_query, pairs
-from spinney.cli.faults import CliError, Refused
+from spinney.cli.command import Limit, Marker, Metadata, Sort, Use, command, list_query
+from spinney.cli.faults import Refused
+from spinney.cli.host_joining import adoption, join
 from spinney.cli.output import Column, Format
 from spinney.cli.progress import finish
 from spinney.cli.text import bar, cores, exact, one_line, share_of, size
 
-HOST_TYPE = "host.docker-1.0"
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machines with a Docker engine.")
+command(app, "import", waits=True)(host_import.import_)
 
 
 def measured(row: output.Row, kind: str, wide: bool = False) -> str:
@@ -118,55 +118,13 @@ def add(
     )
     node = looking.unwrapped(reply)
     if cluster is not None:
-        _join(use, node, cluster)
+        join(use, [str(node["id"])], cluster)
     if use.wait:
         finish(use, str(node["name"]), looking.at_host(use.service, node["id"]), ready)
     if use.form is Format.TABLE:
         output.emit(output.name_of(node) + ": added" + (f" to {cluster}" if cluster else ""))
     else:
         output.show_object(node, use.form)
-
-
-def adoption(
-    endpoint: str,
-    name: str | None = None,
-    label: list[str] | None = None,
-    zone: str | None = None,
-    region: str | None = None,
-    credential: str | None = None,
-    metadata: list[str] | None = None,
-) -> dict[str, Any]:
-    """The request body; a bare path is taken as a unix socket."""
-    identity = f"unix://{endpoint}" if endpoint.startswith("/") else endpoint
-    if "://" not in identity:
-        raise CliError(
-            f"endpoint {endpoint!r} has no scheme: write unix:///var/run/docker.sock, tcp://address:2376 or ssh://user@address"
-        )
-    given = {"zone": zone, "region": region, "credential": credential}
-    overrides: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    if label:
-        overrides["labels"] = pairs(label, "--label")
-    asked: dict[str, Any] = {"identity": identity, "type": HOST_TYPE}
-    if overrides:
-        asked["overrides"] = overrides
-    if name is not None:
-        asked["name"] = name
-    if metadata:
-        asked["metadata"] = pairs(metadata, "--metadata")
-    return asked
-
-
-def _join(use: Use, node: Mapping[str, Any], cluster: str) -> None:
-    found = looking.found(use.service, "clusters", cluster)
-    if found is None:
-        body = {"cluster": {"name": cluster, "profile_id": node["profile_id"], "desired_capacity": 0}}
-        reply, action = use.service.post("clusters", body=body)
-        found = looking.unwrapped(reply)
-        finish(use, cluster, looking.at_cluster(use.service, found["id"], action), waiting.sized(0))
-    ids = [str(node["id"])]
-    reply, _ = use.service.post("clusters", found["id"], "actions", body={"add_nodes": {"nodes": ids}})
-    look = looking.at_cluster(use.service, found["id"], reply["action"])
-    finish(use, cluster, look, waiting.membership(ids, ()))
 
 
 def ready(scene: waiting.Scene) -> waiting.Verdict:
