@@ -91,7 +91,7 @@ def members(connection: Connection, cluster_id: str) -> list[Member]:
     )
     return [
         Member(node_id, name, NodeStatus(state), position, tainted, physical is not None)
-        for node_id, name, state, position, tainted, physical in rows.tuples()
+        for node_id, name, state, position, tainted, physical in rows
     ]
 
 

@@ -1,0 +1,126 @@
+"""Kill an engine at its k-th step, for every k; let another take over; demand the same final world.
+
+The steps are counted on a run without a kill. Fewer than expected means that steps have escaped the counting, and is a
+failure of this test.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from engine.killing import MortalEngine
+from engine.world import World
+from spinney.domain.action import ActionKind
+from spinney.domain.cluster import ClusterStatus
+from spinney.domain.container import LABEL_NODE
+from spinney.domain.node import NodeStatus
+from virtual_time import run_virtually
+
+#: Long enough for the dead engine's lease, for retries, and for the reaper's two sightings.
+_AFTERWARDS = 25.0
+
+
+@dataclass(frozen=True)
+class Story:
+    prepare: Callable[[World], Awaitable[str]]
+    act: Callable[[World, str], object]
+    members: int
+    fewest_steps: int
+
+
+async def _with_engine(world: World, size: int) -> str:
+    engine = MortalEngine(world, seed=3)
+    cluster_id = world.create(size, config={"spinney.self_healing": False})
+    await world.settle()
+    await engine.stop()
+    return cluster_id
+
+
+async def _nothing(world: World) -> str:
+    return ""
+
+
+async def _three(world: World) -> str:
+    return await _with_engine(world, 3)
+
+
+async def _three_with_one_dead(world: World) -> str:
+    cluster_id = await _with_engine(world, 3)
+    victim = world.running()[0]
+    engine = next(e for e in world.connector.engines.values() if e.core.inspect(victim.id, world.clock.now()) is not None)
+    engine.core.kill(victim.id, "SIGKILL", world.clock.now())
+    return cluster_id
+
+
+def _create(world: World, _: str) -> str:
+    return world.create(3, config={"spinney.self_healing": False})
+
+
+STORIES = {
+    "create": Story(_nothing, _create, 3, 40),
+    "scale-out": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_OUT, c, {"count": 2}), 5, 30),
+    "scale-in": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_IN, c, {"count": 2}), 1, 30),
+    "delete": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_DELETE, c), 0, 30),
+    "recover": Story(
+        _three_with_one_dead, lambda w, c: w.submit(ActionKind.CLUSTER_RECOVER, c, {"check": True}), 3, 30
+    ),
+}
+
+
+async def _play(story: Story, kill_at: int) -> tuple[World, str, int]:
+    world = World(host_count=2)
+    cluster_id = await story.prepare(world)
+    first = MortalEngine(world, kill_at)
+    made = story.act(world, cluster_id)
+    cluster_id = cluster_id or str(made)
+    if kill_at:
+        await world.until(lambda: first.reaper.dead or world.idle())
+        second = MortalEngine(world, seed=11)
+        await world.settle()
+        await world.clock.sleep(_AFTERWARDS)
+        await second.stop()
+    else:
+        await world.settle()
+    await first.stop()
+    return world, cluster_id, first.reaper.steps
+
+
+def _judge(world: World, cluster_id: str, story: Story) -> None:
+    members = world.members(cluster_id)
+    running = world.running()
+    assert len(members) == story.members, "right number of nodes"
+    assert len(running) == len(world.containers()) == story.members, "right number of containers, none leaked"
+    assert len({c.labels[LABEL_NODE] for c in running}) == story.members, "none doubled"
+    assert {m.physical_id for m in members} == {c.id for c in running}, "every row names its container"
+    assert all(m.status is NodeStatus.ACTIVE for m in members)
+    cluster = world.cluster(cluster_id)
+    if story.members:
+        assert cluster is not None and cluster.status is ClusterStatus.ACTIVE
+    else:
+        assert cluster is None
+    world.check_invariants()
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_world_ends_the_same_wherever_the_engine_dies(name: str) -> None:
+    logging.disable(logging.CRITICAL)  # hundreds of deaths, each told at length
+    try:
+        story = STORIES[name]
+        world, cluster_id, steps = run_virtually(_play(story, 0))
+        _judge(world, cluster_id, story)
+        assert steps >= story.fewest_steps, "steps have escaped the counting"
+        for kill_at in range(1, steps + 1):
+            world, cluster_id, _ = run_virtually(_play(story, kill_at))
+            try:
+                _judge(world, cluster_id, story)
+            except AssertionError as error:
+                raise AssertionError(
+                    f"{name} killed at step {kill_at} of {steps}: {error}\n{world.describe()}"
+                ) from error
+            world.store.close()
+    finally:
+        logging.disable(logging.NOTSET)
