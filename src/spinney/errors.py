@@ -16,6 +16,7 @@
     │   └── Conflict              409    ActionConflict, ActionInProgress, ActionImmutable, ResourceIsLocked,
     │                                    ResourceInUse, FeatureNotSupported
     ├── ESchema                  500    a specification violates its schema where the API's contract says 500
+    ├── ProfileOperationFailed   500    adopting failed; the Clustering API makes this a 500
     ├── HostError                      a Docker engine or the way to it; ``retryable`` tells the engine what to do
     │   ├── HostUnreachable       retry  refused, reset, timed out, TLS
     │   ├── HostBroken            retry  answered 500 or nonsense
@@ -160,6 +161,10 @@ class FeatureNotSupported(Conflict):
 
 class ESchema(SpinneyError):
     """A specification has no type or version, or a policy's violates its schema. The API's contract makes this a 500."""
+
+
+class ProfileOperationFailed(SpinneyError):
+    """What a profile type was to do with a physical object failed while the caller waited."""
 
 
 class HostError(SpinneyError):

@@ -1,0 +1,314 @@
+"""``POST /v1/clusters/{id}/actions`` and ``/ops``: what a cluster can be asked to do.
+
+Guaranteed: the shape of what is asked is checked before the cluster is looked up, everything else after, in the transaction
+that queues the action; so sizes are compared with what the cluster has at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row
+
+from spinney.api import membership
+from spinney.api.clusters import submit_on
+from spinney.api.faults import malformed
+from spinney.api.recovering import ClusterRecover, recover_inputs
+from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, Request, String
+from spinney.api.wire import Call, Reply, queued
+from spinney.domain import sizing
+from spinney.domain.action import ActionKind, ActionStatus
+from spinney.domain.schema import SpecModel
+from spinney.domain.sizing import Adjustment
+from spinney.errors import BadRequest, HTTPBadRequest, MethodVersionNotFound
+from spinney.profiles import registry
+from spinney.store import action_requests, clusters, nodes
+from spinney.store.identity import Scope, as_uuid
+from spinney.store.tables import action as actions_table
+
+
+class Nodes(Request):
+    nodes: IdList
+
+
+class DelNodes(Nodes):
+    destroy_after_deletion: Bool | None = None
+
+
+class ReplaceNodes(Request):
+    nodes: Object
+
+
+class Scale(Request):
+    count: Count | None = None
+
+
+class Resize(Request):
+    adjustment_type: String | None = None
+    number: JsonNumber | None = None
+    min_size: Count | None = None
+    max_size: Limit | None = None
+    min_step: Count | None = None
+    strict: Bool | None = None
+
+
+class PolicyAttach(Request):
+    policy_id: String
+    enabled: Bool | None = None
+
+
+class PolicyDetach(Request):
+    policy_id: String
+
+
+class CompleteLifecycle(Request):
+    lifecycle_action_token: String
+
+
+class Check(Request):
+    """Any map; passed through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """``inputs`` gives the inputs of the action from what was asked and the cluster, or raises.
+
+    ``kind`` None: it is no action of its own.
+    """
+
+    kind: ActionKind | None
+    model: type[SpecModel] | None
+    inputs: Callable[[Connection, Call, Row[Any], Any], dict[str, Any]]
+    since: int = 0
+    #: Checks that need no cluster.
+    shape: Callable[[Any], Any] | None = None
+
+
+async def act(call: Call) -> Reply:
+    verb, data = read_verb(call, VERBS)
+    if verb.kind is None:
+        return await _complete_lifecycle(call, data)
+    action_id = call.deps.ids.new()
+    await call.deps.store.transact(_act, call, verb.kind, verb, data, action_id)
+    call.deps.ring()
+    return queued(action_id, {"action": action_id})
+
+
+def read_verb(call: Call, verbs: Mapping[str, Verb]) -> tuple[Verb, Any]:
+    """The one action of the body, and its parameters. Raises: HTTPBadRequest, MethodVersionNotFound."""
+    body: dict[str, Any] = call.body
+    if len(body) != 1:
+        found = f"there are {len(body)} ({', '.join(sorted(body))[:200]})" if body else "there is none"
+        raise HTTPBadRequest(f"The body needs exactly one action, and {found}; there could be {', '.join(verbs)}.")
+    ((name, given),) = body.items()
+    verb = verbs.get(name)
+    if verb is None:
+        raise HTTPBadRequest(f"'{name[:80]}' is no action here; there are {', '.join(verbs)}.")
+    if verb.since > call.versions.minor:
+        raise MethodVersionNotFound(
+            f"The action {name} does not exist at version 1.{call.versions.minor}; ask for 'clustering 1.{verb.since}' or "
+            f"later in OpenStack-API-Version."
+        )
+    if not isinstance(given, dict):
+        raise HTTPBadRequest(f"{name}: a map of its parameters is needed; {{}} where it takes none.")
+    data: Any = given
+    if verb.model is not None:
+        try:
+            data = verb.model.model_validate(given)
+        except ValidationError as error:
+            raise malformed(error, verb.model, name) from error
+    return verb, data if verb.shape is None else verb.shape(data)
+
+
+def _act(connection: Connection, call: Call, kind: ActionKind, verb: Verb, data: Any, action_id: str) -> None:
+    row = clusters.FINDER.get(connection, call.word, call.scope)
+    submit_on(connection, call, action_id, kind, row, verb.inputs(connection, call, row, data))
+
+
+def _limit(call: Call) -> int:
+    return call.deps.settings.max_nodes_per_cluster
+
+
+def _require_room(call: Call, row: Row[Any], desired: int) -> None:
+    fault = sizing.check(clusters.value(row), desired, max_nodes=_limit(call), strict=True)
+    if fault:
+        raise BadRequest(f"{fault}.")
+
+
+def _add_nodes(connection: Connection, call: Call, row: Row[Any], data: Nodes) -> dict[str, Any]:
+    joining = membership.to_join(connection, call, row, data.nodes)
+    _require_room(call, row, row.desired_capacity + len(joining))
+    return {"nodes": joining}
+
+
+def _del_nodes(connection: Connection, call: Call, row: Row[Any], data: DelNodes) -> dict[str, Any]:
+    leaving = membership.to_leave(connection, call, row, data.nodes)
+    _require_room(call, row, row.desired_capacity - len(leaving))
+    destroy = bool(data.destroy_after_deletion) and call.since(4)
+    return {"candidates": leaving, "count": len(leaving), "destroy_after_deletion": destroy}
+
+
+def _replace_shape(data: ReplaceNodes) -> dict[str, str]:
+    pairs = dict(data.nodes)
+    if not pairs:
+        raise HTTPBadRequest("replace_nodes.nodes: a map of at least one old node to its new one is needed.")
+    for old, new in pairs.items():
+        if not isinstance(new, str) or not new:
+            raise HTTPBadRequest(f"replace_nodes.nodes: '{old[:80]}' needs the name or id of a node to be replaced by.")
+    if len(set(pairs.values())) < len(pairs):
+        raise HTTPBadRequest("replace_nodes.nodes: one node cannot replace two; name a different one for each.")
+    return pairs
+
+
+def _replace_nodes(connection: Connection, call: Call, row: Row[Any], pairs: dict[str, str]) -> dict[str, Any]:
+    return {"candidates": membership.to_replace(connection, call, row, pairs)}
+
+
+def _scale_shape(data: Scale) -> Scale:
+    if data.count == 0:
+        raise HTTPBadRequest("count: 0 is not allowed: give the number of nodes, or leave it out to mean 1.")
+    return data
+
+
+def _scale(sign: int) -> Callable[[Connection, Call, Row[Any], Scale], dict[str, Any]]:
+    def inputs(connection: Connection, call: Call, row: Row[Any], data: Scale) -> dict[str, Any]:
+        desired = row.desired_capacity + sign * (1 if data.count is None else data.count)
+        fault = sizing.check(clusters.value(row), desired, max_nodes=_limit(call), strict=False)
+        if fault:
+            raise BadRequest(f"{fault}.")
+        return {} if data.count is None else {"count": data.count}
+
+    return inputs
+
+
+def _resize_shape(data: Resize) -> dict[str, Any]:
+    inputs = data.given()
+    if not inputs.keys() - {"strict"}:
+        raise HTTPBadRequest("resize: nothing to do; give adjustment_type and number, or min_size, or max_size.")
+    kind, number = inputs.get("adjustment_type"), inputs.get("number")
+    if kind is not None and kind not in list(Adjustment):
+        raise HTTPBadRequest(f"resize.adjustment_type: '{kind[:80]}' is not allowed: one of {', '.join(Adjustment)}.")
+    if (kind is None) != (number is None):
+        given, missing = ("number", "adjustment_type") if kind is None else ("adjustment_type", "number")
+        raise HTTPBadRequest(f"resize.{missing}: it is required when {given} is given.")
+    if kind == Adjustment.EXACT and number is not None and number < 0:
+        raise HTTPBadRequest(f"resize.number: {number} is not allowed: {kind} takes 0 or more.")
+    if data.min_step is not None and kind != Adjustment.PERCENTAGE:
+        raise HTTPBadRequest(f"resize.min_step: it belongs to {Adjustment.PERCENTAGE}; leave it out here.")
+    if data.min_size is not None and data.max_size is not None and 0 < data.max_size < data.min_size:
+        raise HTTPBadRequest(
+            f"resize: the specified min_size ({data.min_size}) is greater than the specified max_size ({data.max_size})."
+        )
+    return inputs
+
+
+def _resize(connection: Connection, call: Call, row: Row[Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    desired = sizing.asked(inputs, clusters.member_count(connection, row.id))
+    fault = sizing.check(
+        clusters.value(row),
+        desired,
+        max_nodes=_limit(call),
+        strict=bool(inputs.get("strict", True)),
+        min_size=inputs.get("min_size"),
+        max_size=inputs.get("max_size"),
+    )
+    if fault:
+        raise BadRequest(f"{fault}.")
+    return inputs
+
+
+def _check(connection: Connection, call: Call, row: Row[Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    if inputs.get("delete_check_action") is True:
+        action_requests.forget_checks(connection, row.id)
+    return inputs
+
+
+def _as_given(connection: Connection, call: Call, row: Row[Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    return inputs
+
+
+def _policy(connection: Connection, call: Call, row: Row[Any], data: PolicyDetach) -> dict[str, Any]:
+    raise BadRequest(f"policy_id: The specified policy '{data.policy_id[:255]}' could not be found.")
+
+
+async def _complete_lifecycle(call: Call, data: CompleteLifecycle) -> Reply:
+    token = as_uuid(data.lifecycle_action_token)
+    action_id = await call.deps.store.transact(_release, call.scope, data.lifecycle_action_token, token)
+    call.deps.ring()
+    return queued(action_id, {"action": action_id})
+
+
+def _release(connection: Connection, scope: Scope, word: str, token: str | None) -> str:
+    """Let an action go on that waits for its lifecycle hook; one that does not wait is left as it is."""
+    if token is None:
+        raise action_requests.FINDER.absent(word)
+    row = action_requests.FINDER.get(connection, token, scope)
+    if row.status == ActionStatus.WAITING_LIFECYCLE_COMPLETION:
+        connection.execute(actions_table.update().where(actions_table.c.id == row.id).values(status=ActionStatus.READY))
+    return str(row.id)
+
+
+VERBS: Mapping[str, Verb] = {
+    "add_nodes": Verb(ActionKind.CLUSTER_ADD_NODES, Nodes, _add_nodes),
+    "del_nodes": Verb(ActionKind.CLUSTER_DEL_NODES, DelNodes, _del_nodes),
+    "scale_out": Verb(ActionKind.CLUSTER_SCALE_OUT, Scale, _scale(1), shape=_scale_shape),
+    "scale_in": Verb(ActionKind.CLUSTER_SCALE_IN, Scale, _scale(-1), shape=_scale_shape),
+    "resize": Verb(ActionKind.CLUSTER_RESIZE, Resize, _resize, shape=_resize_shape),
+    "check": Verb(ActionKind.CLUSTER_CHECK, None, _check),
+    "recover": Verb(ActionKind.CLUSTER_RECOVER, ClusterRecover, _as_given, shape=recover_inputs),
+    "replace_nodes": Verb(
+        ActionKind.CLUSTER_REPLACE_NODES, ReplaceNodes, _replace_nodes, since=3, shape=_replace_shape
+    ),
+    "policy_attach": Verb(ActionKind.CLUSTER_ATTACH_POLICY, PolicyAttach, _policy),
+    "policy_detach": Verb(ActionKind.CLUSTER_DETACH_POLICY, PolicyDetach, _policy),
+    "policy_update": Verb(ActionKind.CLUSTER_UPDATE_POLICY, PolicyAttach, _policy),
+    "complete_lifecycle": Verb(None, CompleteLifecycle, _as_given, since=9),
+}
+
+_FILTERS = ("name", "profile_id", "status", "role")
+
+
+async def operate(call: Call) -> Reply:
+    """``POST /v1/clusters/{id}/ops``."""
+    if len(call.body) != 1:
+        raise HTTPBadRequest(f"The body needs exactly one operation, and there are {len(call.body)}.")
+    ((operation, given),) = call.body.items()
+    if given is not None and not isinstance(given, dict):
+        raise HTTPBadRequest(f"{operation[:80]}: a map with params and filters is needed; {{}} where there are none.")
+    action_id = call.deps.ids.new()
+    await call.deps.store.transact(_operate, call, operation, given or {}, action_id)
+    call.deps.ring()
+    return queued(action_id, {"action": action_id})
+
+
+def _operate(connection: Connection, call: Call, operation: str, given: dict[str, Any], action_id: str) -> None:
+    params, filters = _split(given)
+    row = clusters.FINDER.get(connection, call.word, call.scope)
+    parameters = registry.profile_type(row.profile_type or "").operation_parameters(operation, params)
+    chosen = [node.id for node in nodes.members(connection, row.id) if _fits(node, filters)]
+    if not chosen:
+        raise BadRequest(f"No node of the cluster '{row.name}' is left to {operation} after the filters; change them.")
+    inputs = {"operation": operation, "params": parameters, "nodes": chosen}
+    submit_on(connection, call, action_id, ActionKind.CLUSTER_OPERATION, row, inputs, operation)
+
+
+def _split(given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Parameters and filters. Without either of these two keys the map itself is the parameters, as clients send it."""
+    if given.keys() - {"params", "filters"}:
+        return given, {}
+    filters = given.get("filters") or {}
+    if not isinstance(filters, dict):
+        raise HTTPBadRequest("filters: a map is needed.")
+    unknown = sorted(filters.keys() - set(_FILTERS))
+    if unknown:
+        raise HTTPBadRequest(f"filters.{unknown[0][:80]}: there is no such filter; there are {', '.join(_FILTERS)}.")
+    return given.get("params"), filters
+
+
+def _fits(node: Row[Any], filters: dict[str, Any]) -> bool:
+    return all(
+        getattr(node, key) in (wanted if isinstance(wanted, list) else [wanted]) for key, wanted in filters.items()
+    )

@@ -1,0 +1,243 @@
+"""Clusters: making, showing, changing and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from spinney.api import views
+from spinney.api.profiles import require_operator
+from spinney.api.reading import one_of, read_force, read_list
+from spinney.api.requests import submit
+from spinney.api.values import Bool, Count, Limit, Name, Object, Request, String
+from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply, queued
+from spinney.domain import sizing
+from spinney.domain.action import ActionKind
+from spinney.domain.cluster import TRANSIENT_STATUSES, Cluster, ClusterStatus
+from spinney.domain.cluster_config import config_fault
+from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, HTTPBadRequest, OverQuota
+from spinney.profiles.hosts import check_not_pinned
+from spinney.store import clusters, dependents, listing, profiles, tables
+from spinney.store.dependents import Dependents
+
+LIST = ListSpec(
+    {"name": Filter("name"), "status": Filter("status", one_of(ClusterStatus))},
+    ("name", "status", "init_at", "created_at", "updated_at"),
+    "init_at",
+)
+
+
+class ClusterCreate(Request):
+    name: Name
+    profile_id: String
+    min_size: Count | None = None
+    max_size: Limit | None = None
+    desired_capacity: Count | None = None
+    timeout: Count | None = None
+    metadata: Object | None = None
+    config: Object | None = None
+
+
+class ClusterUpdate(Request):
+    name: Name | None = None
+    profile_id: String | None = None
+    metadata: Object | None = None
+    timeout: Count | None = None
+    profile_only: Bool | None = None
+    config: Object | None = None
+
+
+async def create(call: Call) -> Reply:
+    data = call.data(ClusterCreate)
+    _check_config(data.config)
+    min_size = data.min_size or 0
+    max_size = -1 if data.max_size is None else data.max_size
+    desired = min_size if data.desired_capacity is None else data.desired_capacity
+    limit = call.deps.settings.max_nodes_per_cluster
+    fault = sizing.check(None, desired, max_nodes=limit, strict=True, min_size=min_size, max_size=max_size)
+    if fault:
+        raise BadRequest(f"{fault}.")
+    cluster = Cluster(
+        id=call.deps.ids.new(),
+        name=data.name,
+        profile_id="",
+        min_size=min_size,
+        max_size=max_size,
+        desired_capacity=desired,
+        timeout=data.timeout or call.deps.settings.default_action_timeout,
+        metadata=data.metadata or {},
+        config=data.config or {},
+        user=call.owner.user,
+        project=call.owner.project,
+        domain=call.owner.domain,
+        init_at=call.now,
+    )
+    action_id = call.deps.ids.new()
+    row = await call.deps.store.transact(_create, call, cluster, data.profile_id, action_id)
+    call.deps.ring()
+    return queued(action_id, {"cluster": views.cluster(row, [], None)})
+
+
+def _create(connection: Connection, call: Call, cluster: Cluster, profile: str, action_id: str) -> Row[Any]:
+    found = profiles.FINDER.refer(connection, profile, call.scope, "profile_id")
+    require_operator(call, found.type)
+    quota = call.deps.settings.max_clusters_per_project
+    if clusters.count(connection, cluster.project) >= quota:
+        raise OverQuota(f"The project has {quota} clusters, which is all it may have; delete one, or ask for more.")
+    clusters.insert(connection, replace(cluster, profile_id=found.id))
+    submit(
+        connection,
+        call,
+        action_id,
+        ActionKind.CLUSTER_CREATE,
+        target=cluster.id,
+        cluster_id=cluster.id,
+        timeout=cluster.timeout,
+    )
+    return clusters.FINDER.get(connection, cluster.id, call.scope)
+
+
+async def get(call: Call) -> Reply:
+    return json_reply({"cluster": await call.deps.store.read(_show, call)})
+
+
+def _show(connection: Connection, call: Call) -> dict[str, Any]:
+    return show(connection, call, clusters.FINDER.get(connection, call.word, call.scope))
+
+
+def show(connection: Connection, call: Call, row: Row[Any]) -> dict[str, Any]:
+    """The whole cluster, members and dependents included."""
+    found = dependents.of(connection, [row.id] if row.pinned else [], call.owner.project)
+    return views.cluster(row, clusters.member_ids(connection, row.id), found.get(row.id))
+
+
+async def index(call: Call) -> Reply:
+    return json_reply({"clusters": await call.deps.store.read(_index, call, read_list(call))})
+
+
+def _index(connection: Connection, call: Call, query: listing.ListQuery) -> list[dict[str, Any]]:
+    rows = listing.run(connection, tables.cluster, clusters.VIEW, query)
+    members = clusters.members_of(connection, [row.id for row in rows])
+    found = dependents.of(connection, [row.id for row in rows if row.pinned], call.owner.project)
+    return [views.cluster(row, members[row.id], found.get(row.id)) for row in rows]
+
+
+async def update(call: Call) -> Reply:
+    data = call.data(ClusterUpdate)
+    action_id = call.deps.ids.new()
+    changes = data.given()
+    if not call.since(6):
+        changes.pop("profile_only", None)
+    if not call.since(7):
+        changes.pop("config", None)
+    _check_config(changes.get("config"))
+    view = await call.deps.store.transact(_update, call, changes, action_id)
+    call.deps.ring()
+    return queued(action_id, {"cluster": view})
+
+
+def _update(connection: Connection, call: Call, given: Mapping[str, Any], action_id: str) -> dict[str, Any]:
+    row = clusters.FINDER.get(connection, call.word, call.scope)
+    if row.status == ClusterStatus.ERROR:
+        raise FeatureNotSupported(
+            f"The cluster '{row.name}' is in ERROR and cannot be updated; recover it first, or resize it: {row.status_reason}"
+        )
+    changes = {
+        key: given[key] for key in ("name", "metadata", "config") if key in given and given[key] != getattr(row, key)
+    }
+    if "timeout" in given:
+        timeout = given["timeout"] or call.deps.settings.default_action_timeout
+        changes |= {"timeout": timeout} if timeout != row.timeout else {}
+    if "profile_id" in given:
+        changes |= _new_profile(connection, call, row, given["profile_id"])
+    if not changes:
+        raise BadRequest("Nothing would change: give at least one value that differs from what the cluster has.")
+    if given.get("profile_only") is not None:
+        changes["profile_only"] = given["profile_only"]
+    submit_on(connection, call, action_id, ActionKind.CLUSTER_UPDATE, row, changes)
+    return show(connection, call, row)
+
+
+def _new_profile(connection: Connection, call: Call, row: Row[Any], word: str) -> dict[str, Any]:
+    profile = profiles.FINDER.refer(connection, word, call.scope, "profile_id")
+    if profile.type != row.profile_type:
+        raise BadRequest(
+            f"profile_id: the profile '{profile.name}' is of type {profile.type}, the cluster's of {row.profile_type}; a "
+            f"cluster keeps its type: give a profile of that, or make another cluster."
+        )
+    require_operator(call, profile.type)
+    return {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
+
+
+async def delete(call: Call) -> Reply:
+    force = read_force(call)
+    action_id = call.deps.ids.new()
+    await call.deps.store.transact(_delete, call, force, action_id)
+    call.deps.ring()
+    return queued(action_id, None)
+
+
+def _delete(connection: Connection, call: Call, force: bool, action_id: str) -> None:
+    row = clusters.FINDER.get(connection, call.word, call.scope)
+    if row.status in TRANSIENT_STATUSES and not force:
+        raise ActionInProgress(
+            f"The cluster '{row.name}' cannot be deleted while it is {row.status}; wait until that has ended, or delete "
+            f"with force."
+        )
+    check_unused(connection, call, f"The cluster '{row.name}'", [row.id], of_cluster=row.id)
+    submit_on(connection, call, action_id, ActionKind.CLUSTER_DELETE, row, {"force": True} if force else {})
+
+
+def check_unused(
+    connection: Connection, call: Call, what: str, targets: list[str], of_cluster: str | None = None
+) -> None:
+    """Refuse when profiles name any of the targets as host, or containers are placed on them; ``of_cluster``: on its
+    members too. Raises: ResourceInUse."""
+    if of_cluster is not None:
+        node, host = tables.node, tables.host
+        members = (
+            sa.select(host.c.node_id).join(node, node.c.id == host.c.node_id).where(node.c.cluster_id == of_cluster)
+        )
+        targets = [*targets, *connection.execute(members).scalars()]
+    found = dependents.of(connection, targets, call.owner.project)
+    check_not_pinned(what, _named(found.values()), sum(one.others for one in found.values()))
+
+
+def _named(found: Any) -> list[str]:
+    own: list[Dependents] = list(found)
+    named = [f"profile {profile_id}" for one in own for profile_id in one.profiles]
+    named += [f"node {node_id}" for one in own for node_id in one.nodes]
+    return list(dict.fromkeys(named))
+
+
+def submit_on(
+    connection: Connection,
+    call: Call,
+    action_id: str,
+    kind: ActionKind,
+    row: Row[Any],
+    inputs: Mapping[str, Any],
+    operation: str | None = None,
+) -> None:
+    """Queue an action on the cluster of the row."""
+    submit(
+        connection,
+        call,
+        action_id,
+        kind,
+        target=row.id,
+        cluster_id=row.id,
+        timeout=row.timeout,
+        inputs=inputs,
+        operation=operation,
+    )
+
+
+def _check_config(config: Mapping[str, Any] | None) -> None:
+    fault = config_fault(config or {})
+    if fault:
+        raise HTTPBadRequest(f"cluster.config: {fault}.")

@@ -1,0 +1,114 @@
+"""Hosts: what runs containers, as Spinney knows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from spinney.api import views
+from spinney.api.reading import one_of, read_list
+from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
+from spinney.domain.host import Host, HostState
+from spinney.errors import ResourceNotFound
+from spinney.store import clusters, hosts, nodes, tables
+from spinney.store.listing import ListQuery, SortKey
+
+_ENGINE = ("version", "api_version", "os", "arch", "rootless", "live_restore", "cgroup")
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    """``key=value``, or ``key`` for any value."""
+    key, equals, value = text.partition("=")
+    if not key:
+        raise ValueError("a label as key or key=value")
+    return key, value if equals else None
+
+
+LIST = ListSpec(
+    {
+        "cluster_id": Filter("cluster_id"),
+        "state": Filter("state", one_of(HostState)),
+        "zone": Filter("zone"),
+        "region": Filter("region"),
+        "label": Filter("label", _label),
+        "name": Filter("name"),
+    },
+    ("name", "state", "zone", "region"),
+    "name",
+)
+
+
+async def index(call: Call) -> Reply:
+    return json_reply({"hosts": await call.deps.store.read(_index, call, read_list(call))})
+
+
+def _index(connection: Connection, call: Call, query: ListQuery) -> list[dict[str, Any]]:
+    where = [] if query.project is None else [tables.node.c.project == query.project]
+    for name, values in query.filters.items():
+        if name == "cluster_id":
+            values = [clusters.FINDER.refer(connection, word, call.scope, "cluster_id").id for word in values]
+        if name != "label":
+            table = tables.node if name in ("cluster_id", "name") else tables.host
+            where.append(table.c[name].in_(values))
+    found = [host for host in hosts.find(connection, *where) if _labelled(host, query.filters.get("label", ()))]
+    page = _page(found, query)
+    return [view(host, operator=call.caller.is_admin) for host in page]
+
+
+def _labelled(host: Host, wanted: Any) -> bool:
+    return all(key in host.labels and value in (None, host.labels[key]) for key, value in wanted)
+
+
+def _page(found: list[Host], query: ListQuery) -> list[Host]:
+    for key in reversed([*query.sort, SortKey("node_id")]):
+        found = _sorted(found, key)
+    ids = [host.node_id for host in found]
+    if query.marker in ids:
+        found = found[ids.index(query.marker) + 1 :]
+    return found if query.limit is None else found[: query.limit]
+
+
+def _sorted(found: list[Host], key: SortKey) -> list[Host]:
+    """Nothing comes before anything."""
+
+    def value(host: Host) -> tuple[bool, str]:
+        field = getattr(host, key.name)
+        return (field is not None, str(field))
+
+    return sorted(found, key=value, reverse=key.descending)
+
+
+async def get(call: Call) -> Reply:
+    return json_reply({"host": await call.deps.store.read(_get, call)})
+
+
+def _get(connection: Connection, call: Call) -> dict[str, Any]:
+    row = nodes.FINDER.find(connection, call.word, call.scope)
+    found = [] if row is None else hosts.find(connection, tables.host.c.node_id == row.id)
+    if not found:
+        raise ResourceNotFound(f"The host '{call.word[:255]}' could not be found.")
+    return view(found[0], operator=call.caller.is_admin)
+
+
+def view(host: Host, *, operator: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "capacity": {"cpu": host.cpu, "memory": host.memory, "disk": None},
+        "cluster_id": host.cluster_id,
+        "containers": host.containers,
+        "engine": {key: host.facts.get(key) for key in _ENGINE},
+        "helper": "none",
+        "id": host.node_id,
+        "labels": host.labels,
+        "name": host.name,
+        "region": host.region,
+        "reserved": {"cpu": host.reserved_cpu, "memory": host.reserved_memory, "disk": None},
+        "seen_at": views.when(host.seen_at),
+        "state": host.state.value,
+        "state_reason": host.state_reason,
+        "used": {"cpu": None, "memory": None, "disk": None, "sampled_at": None},
+        "zone": host.zone,
+    }
+    if operator:
+        shown["endpoint"] = host.endpoint
+    return shown

@@ -1,0 +1,158 @@
+"""Profiles: the specifications nodes are made from.
+
+A container profile is stored with the ids of what it names as host (its *pins*); from then on neither a change of names nor
+a deletion can make it mean something else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from spinney.api import access, views
+from spinney.api.reading import read_list
+from spinney.api.values import Name, Object, Request
+from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
+from spinney.domain.profile import Profile
+from spinney.errors import BadRequest, MultipleChoices
+from spinney.profiles import hosts, registry
+from spinney.profiles.docker_host import DOCKER_HOST
+from spinney.profiles.hosts import ClusterFacts, NodeFacts
+from spinney.profiles.registry import ValidatedProfile
+from spinney.store import clusters, listing, nodes, profiles, tables
+from spinney.store.identity import Finder, Scope
+
+LIST = ListSpec(
+    {"name": Filter("name"), "type": Filter("type")}, ("type", "name", "created_at", "updated_at"), "created_at"
+)
+
+
+class ProfileCreate(Request):
+    name: Name
+    spec: Object
+    metadata: Object | None = None
+
+
+class ProfileValidate(Request):
+    spec: Object
+
+
+class ProfileUpdate(Request):
+    name: Name | None = None
+    metadata: Object | None = None
+
+
+async def create(call: Call) -> Reply:
+    data = call.data(ProfileCreate)
+    validated = registry.validate_spec(data.spec)
+    require_operator(call, validated.name_version)
+    profile = Profile(
+        id=call.deps.ids.new(),
+        name=data.name,
+        type=validated.name_version,
+        spec=data.spec,
+        metadata=data.metadata or {},
+        user=call.owner.user,
+        project=call.owner.project,
+        domain=call.owner.domain,
+        created_at=call.now,
+    )
+    await call.deps.store.transact(_create, call.own_scope, profile, validated)
+    return json_reply({"profile": views.profile(profile)}, 201)
+
+
+def _create(connection: Connection, scope: Scope, profile: Profile, validated: ValidatedProfile) -> None:
+    profiles.insert(connection, profile, resolve_hosts(connection, scope, validated))
+
+
+async def validate(call: Call) -> Reply:
+    data = call.data(ProfileValidate)
+    validated = registry.validate_spec(data.spec)
+    require_operator(call, validated.name_version)
+    await call.deps.store.read(resolve_hosts, call.own_scope, validated)
+    profile = {
+        "created_at": None,
+        "domain": call.owner.domain,
+        "id": None,
+        "metadata": {},
+        "name": "validated_profile",
+        "project": call.owner.project,
+        "spec": data.spec,
+        "type": validated.name_version,
+        "updated_at": None,
+        "user": call.owner.user,
+    }
+    return json_reply({"profile": profile})
+
+
+async def get(call: Call) -> Reply:
+    row = await call.deps.store.read(profiles.FINDER.get, call.word, call.scope)
+    return json_reply({"profile": views.profile(row)})
+
+
+async def index(call: Call) -> Reply:
+    query = read_list(call)
+    rows = await call.deps.store.read(listing.run, tables.profile, profiles.FINDER.select, query)
+    return json_reply({"profiles": [views.profile(row) for row in rows]})
+
+
+async def update(call: Call) -> Reply:
+    row = await call.deps.store.transact(_update, call, call.data(ProfileUpdate))
+    return json_reply({"profile": views.profile(row)})
+
+
+def _update(connection: Connection, call: Call, data: ProfileUpdate) -> Row[Any]:
+    found = profiles.FINDER.get(connection, call.word, call.scope)
+    changes = {name: value for name, value in data.given().items() if value != getattr(found, name)}
+    if not changes:
+        raise BadRequest("Nothing would change: give a name or metadata that differs from what the profile has.")
+    profiles.update(connection, found.id, {**changes, "updated_at": call.now})
+    return profiles.FINDER.get(connection, found.id, call.scope)
+
+
+async def delete(call: Call) -> Reply:
+    await call.deps.store.transact(_delete, call)
+    return Reply(204)
+
+
+def _delete(connection: Connection, call: Call) -> None:
+    profiles.remove(connection, profiles.FINDER.get(connection, call.word, call.scope).id)
+
+
+def resolve_hosts(connection: Connection, scope: Scope, validated: ValidatedProfile) -> list[str]:
+    """The ids of what a container profile names as its host. Raises: InvalidSpec, MultipleChoices."""
+    named = hosts.pins(validated)
+    node = cluster = None
+    if named.host_node is not None:
+        node = _node_facts(connection, scope, named.host_node)
+    if named.host_cluster is not None:
+        cluster = _cluster_facts(connection, scope, named.host_cluster)
+    hosts.check_hosts(named, project=scope.project, node=node, cluster=cluster)
+    return [facts.id for facts in (node, cluster) if facts is not None]
+
+
+def _node_facts(connection: Connection, scope: Scope, word: str) -> NodeFacts | None:
+    row = _find(nodes.FINDER, connection, word, scope, "host_node")
+    if row is None:
+        return None
+    cluster = _cluster_facts(connection, scope, row.cluster_id) if row.cluster_id else None
+    return NodeFacts(id=row.id, profile_type=row.profile_type or "", project=row.project, cluster=cluster)
+
+
+def _cluster_facts(connection: Connection, scope: Scope, word: str) -> ClusterFacts | None:
+    row = _find(clusters.FINDER, connection, word, scope, "host_cluster")
+    return None if row is None else ClusterFacts(id=row.id, profile_type=row.profile_type or "", project=row.project)
+
+
+def _find(finder: Finder, connection: Connection, word: str, scope: Scope, key: str) -> Row[Any] | None:
+    try:
+        return finder.find(connection, word, scope)
+    except MultipleChoices as error:
+        raise MultipleChoices(f"properties.{key}: {error.message}") from error
+
+
+def require_operator(call: Call, profile_type: str) -> None:
+    """Docker engines that exist already are registered by operators alone. Raises: Forbidden."""
+    if profile_type == DOCKER_HOST.name_version:
+        access.require(call.caller, "hosts:register")

@@ -1,0 +1,165 @@
+"""What a request is once it has been let in, and what an answer is before it is sent.
+
+``Route`` is one row of the route table, ``Call`` one request that matched it, ``Reply`` and ``Stream`` the two kinds of answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import orjson
+
+from spinney.api.auth import Authenticator
+from spinney.api.versions import Versions
+from spinney.clock import Clock, Ids
+from spinney.config import ApiSettings
+from spinney.domain.identity import Caller, Owner
+from spinney.domain.schema import SpecModel
+from spinney.drivers.base import HostAccess
+from spinney.store.database import Store
+from spinney.store.identity import Scope
+
+M = TypeVar("M", bound=SpecModel)
+
+
+def _no_bell() -> None:
+    """Nobody has to be woken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deps:
+    """What the API works with. ``ring`` is called after each commit that queued work."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    settings: ApiSettings
+    authenticator: Authenticator
+    access: HostAccess
+    ring: Callable[[], None] = _no_bell
+    revision: str = "1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int = 200
+    body: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose end is not known when it begins. Closing ``content`` releases what it reads from."""
+
+    content: AsyncIterator[bytes]
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a request must carry. ``envelope``: the key under which it is. Without ``model`` any JSON object will do."""
+
+    model: type[SpecModel] | None = None
+    envelope: str | None = None
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter of a list: the column it looks at, and how its text is read (raises ValueError with what is allowed)."""
+
+    column: str
+    read: Callable[[str], Any] = str
+
+
+@dataclass(frozen=True, slots=True)
+class ListSpec:
+    """What a list can be asked; ``plain`` lists know filters and sort keys but no pages and no global_project."""
+
+    filters: Mapping[str, Filter]
+    sort_keys: tuple[str, ...]
+    default: str
+    plain: bool = False
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, authenticated, at a version at which its route exists, with its body read."""
+
+    deps: Deps
+    route: Route
+    caller: Caller
+    versions: Versions
+    #: The variable parts of the path, decoded.
+    words: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    #: The body: an instance of the route's model, or a plain map.
+    body: Any
+    now: float
+
+    @property
+    def word(self) -> str:
+        return self.words[0]
+
+    @property
+    def owner(self) -> Owner:
+        return self.caller.owner
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.caller.owner.project, everywhere=self.caller.is_admin)
+
+    @property
+    def own_scope(self) -> Scope:
+        """What the caller's own project has, whoever the caller is."""
+        return Scope(self.caller.owner.project)
+
+    def since(self, minor: int) -> bool:
+        """Whether the request speaks at least version 1.``minor``."""
+        return self.versions.minor >= minor
+
+    def data(self, model: type[M]) -> M:
+        assert isinstance(self.body, model)
+        return self.body
+
+    def flag(self, name: str) -> str | None:
+        """The last value of a query parameter."""
+        return next((value for key, value in reversed(self.query) if key == name), None)
+
+
+Handler = Callable[[Call], Awaitable[Reply | Stream]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """``since``: the least minor version. ``ours``: there only for callers who negotiate Spinney's own version."""
+
+    method: str
+    path: str
+    handler: Handler
+    rule: str
+    summary: str
+    status: int = 200
+    body: Body | None = None
+    list: ListSpec | None = None
+    parameters: tuple[str, ...] = ()
+    since: int = 0
+    ours: bool = False
+    media_type: str = "application/json"
+    #: Statuses of refusals besides those that any route can answer with.
+    refusals: tuple[int, ...] = ()
+    segments: tuple[str, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "segments", tuple(self.path.strip("/").split("/")))
+
+
+def json_reply(content: Any, status: int = 200, *headers: tuple[bytes, bytes]) -> Reply:
+    return Reply(status, orjson.dumps(content), headers)
+
+
+def queued(action_id: str, content: Any) -> Reply:
+    """202: what was asked for is in the queue as that action."""
+    return json_reply(content, 202, (b"location", b"/v1/actions/" + action_id.encode()))

@@ -1,0 +1,66 @@
+"""The keys of a cluster's ``config`` that mean something. Other keys are the user's own, but none below ``spinney.``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from spinney.domain.naming import format_fault
+from spinney.domain.schema import NotAllowed, to_bool, to_int
+
+_PERCENT = re.compile(r"(?:100|[0-9]{1,2})%")
+
+
+def _boolean(value: Any) -> str | None:
+    try:
+        to_bool(value)
+    except NotAllowed as error:
+        return error.allowed
+    return None
+
+
+def _whole(low: int, high: int) -> Callable[[Any], str | None]:
+    def check(value: Any) -> str | None:
+        says = f"a whole number from {low} to {high}"
+        try:
+            return None if low <= to_int(value) <= high else says
+        except NotAllowed:
+            return says
+
+    return check
+
+
+def _budget(value: Any) -> str | None:
+    if isinstance(value, str) and _PERCENT.fullmatch(value):
+        return None
+    return "a number of nodes, or a share such as '25%'" if _whole(0, 2**31 - 1)(value) else None
+
+
+def _overlap(value: Any) -> str | None:
+    return None if value in ("at-least-one", "at-most-one") else "at-least-one or at-most-one"
+
+
+_KNOWN: Mapping[str, Callable[[Any], str | None]] = {
+    "node.name.format": format_fault,
+    "cluster.stop_node_before_delete": _boolean,
+    "cluster.stop_timeout_before_update": _whole(0, 3600),
+    "spinney.self_healing": _boolean,
+    "spinney.disruption_budget": _budget,
+    "spinney.overlap": _overlap,
+    "spinney.priority": _whole(-1000, 1000),
+}
+
+
+def config_fault(config: Mapping[str, Any]) -> str | None:
+    """The first key that cannot be as it is, with what is allowed; None when all is well."""
+    for key, value in config.items():
+        check = _KNOWN.get(key)
+        if check is not None:
+            allowed = check(value)
+            if allowed is not None:
+                return f"{key}: {str(value)[:80]!r} is not allowed: {allowed}"
+        elif key.startswith("spinney."):
+            known = ", ".join(name for name in _KNOWN if name.startswith("spinney."))
+            return f"{key[:80]} is not known; there are {known}"
+    return None

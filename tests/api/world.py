@@ -1,0 +1,254 @@
+"""A database, an API on it without an engine, and ways to put things into it that an engine would have made."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from api.client import PASSWORD, Client, basic
+from spinney.api.app import build_app
+from spinney.api.auth import Headers
+from spinney.api.wire import Deps
+from spinney.clock import Ids
+from spinney.config import ApiSettings
+from spinney.domain.action import Action
+from spinney.domain.cluster import Cluster, ClusterStatus
+from spinney.domain.container import Address, Container, ContainerState, ContainerStats, HostFacts, LogChunk, LogQuery
+from spinney.domain.host import Host, HostState
+from spinney.domain.identity import Caller, Owner
+from spinney.domain.node import Node, NodeStatus
+from spinney.domain.profile import Profile
+from spinney.drivers.base import HostAddress
+from spinney.errors import HostError, HostUnreachable, Unauthorized
+from spinney.store import hosts, profiles, tables
+from spinney.store.database import Store
+from spinney.store.rows import ACTIONS, CLUSTERS, NODES
+
+T = TypeVar("T")
+
+CONTAINER_TYPE = "container.dockerinc.docker-1.0"
+HOST_TYPE = "host.docker-1.0"
+OURS = "clustering 1.14, spinney 1.0"
+START = 1_790_000_000.0
+
+
+class StoppedClock:
+    """Moves only when told to."""
+
+    def __init__(self) -> None:
+        self.moment = START
+
+    def now(self) -> float:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.moment
+
+    async def sleep(self, seconds: float) -> None:
+        self.moment += seconds
+
+
+class Personas:
+    """HTTP basic authentication of several people in two projects, all with one password."""
+
+    challenge = 'Basic realm="test"'
+    people: Mapping[str, tuple[str, str]] = {
+        "admin": ("ours", "admin member reader"),
+        "member": ("ours", "member reader"),
+        "reader": ("ours", "reader"),
+        "nobody": ("ours", ""),
+        "stranger": ("theirs", "member reader"),
+        "other-admin": ("theirs", "admin member reader"),
+    }
+
+    async def authenticate(self, headers: Headers) -> Caller:
+        for name, (project, roles) in self.people.items():
+            if headers.get(b"authorization") == basic(name, PASSWORD).encode():
+                return Caller(Owner(name, project), frozenset(roles.split()))
+        raise Unauthorized("who are you?")
+
+
+@dataclass
+class Access:
+    """Docker engines as the API sees them: what each answers is set by the test."""
+
+    facts: HostFacts | HostError = field(
+        default_factory=lambda: HostFacts("ENGINE:1", "27.0", "1.46", "linux", "amd64", "6.1", 8.0, 16 * 2**30, "metal")
+    )
+    #: By host id; hosts without an entry do not answer.
+    containers: dict[str, dict[str, Container]] = field(default_factory=dict)
+    written: dict[str, list[LogChunk | HostError]] = field(default_factory=dict)
+    probed: list[HostAddress] = field(default_factory=list)
+    queries: list[LogQuery] = field(default_factory=list)
+    open_logs: int = 0
+
+    async def probe(self, address: HostAddress) -> HostFacts:
+        self.probed.append(address)
+        if isinstance(self.facts, HostError):
+            raise self.facts
+        return self.facts
+
+    async def inspect(self, host_id: str, container_id: str) -> Container | None:
+        return self._host(host_id).get(container_id)
+
+    async def stats(self, host_id: str, container_id: str) -> ContainerStats:
+        self._host(host_id)
+        return ContainerStats(cpu=0.5, memory=1024, sampled_at=START)
+
+    async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+        self._host(host_id)
+        self.queries.append(query)
+        self.open_logs += 1
+        try:
+            for item in self.written.get(container_id, []):
+                if isinstance(item, HostError):
+                    raise item
+                yield item
+                await asyncio.sleep(0)
+            if query.follow:
+                await asyncio.Event().wait()
+        finally:
+            self.open_logs -= 1
+
+    def _host(self, host_id: str) -> dict[str, Container]:
+        if host_id not in self.containers:
+            raise HostUnreachable(f"the host {host_id} does not answer")
+        return self.containers[host_id]
+
+
+class World:
+    def __init__(self, folder: Path, settings: ApiSettings | None = None) -> None:
+        self.clock = StoppedClock()
+        self.ids = Ids(7)
+        self.access = Access()
+        self.rung = 0
+        self.store = Store(f"sqlite:///{folder / 'test.db'}", self.clock)
+        tables.metadata.create_all(self.store.engine)
+        deps = Deps(
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+            settings=settings or ApiSettings(),
+            authenticator=Personas(),
+            access=self.access,
+            ring=self._ring,
+        )
+        self.client = Client(build_app(deps))
+
+    def _ring(self) -> None:
+        self.rung += 1
+
+    def insert(self, mapper: Any, value: Any) -> None:
+        self.store.run(mapper.insert, [value])
+
+    def new(self, **values: Any) -> dict[str, Any]:
+        """The fields that every object has; each object is a second younger than the one before."""
+        self.clock.moment += 1
+        return {"id": self.ids.new(), "user": "admin", "project": "ours", **values}
+
+    def profile(self, name: str = "web", type: str = CONTAINER_TYPE, **values: Any) -> Profile:
+        spec = {"type": type.rpartition("-")[0], "version": "1.0", "properties": {}}
+        pins = values.pop("pins", ())
+        base = {"domain": None, "created_at": self.clock.moment + 1, "metadata": {}, "spec": spec}
+        profile = Profile(name=name, type=type, **base, **self.new(**values))
+        self.store.run(profiles.insert, profile, pins)
+        return profile
+
+    def cluster(self, profile: Profile, name: str = "c1", members: int = 0, **values: Any) -> Cluster:
+        cluster = Cluster(
+            name=name,
+            profile_id=profile.id,
+            init_at=self.clock.moment + 1,
+            **self.new(
+                **{"status": ClusterStatus.ACTIVE, "desired_capacity": members, "next_index": members + 1} | values
+            ),
+        )
+        self.insert(CLUSTERS, cluster)
+        for index in range(members):
+            self.node(profile, f"{name}-{index + 1}", cluster_id=cluster.id, index=index + 1, project=cluster.project)
+        return cluster
+
+    def node(self, profile: Profile, name: str = "n1", **values: Any) -> Node:
+        node = Node(
+            name=name,
+            profile_id=profile.id,
+            init_at=self.clock.moment + 1,
+            **self.new(**{"status": NodeStatus.ACTIVE} | values),
+        )
+        self.insert(NODES, node)
+        return node
+
+    def host(self, name: str = "metal", answers: bool = True, **values: Any) -> Host:
+        """A registered host; its node has a profile of its own."""
+        project = values.pop("project", "ours")
+        node = self.node(
+            self.profile(f"prof-{name}", HOST_TYPE, project=project),
+            name,
+            cluster_id=values.pop("cluster_id", ""),
+            project=project,
+        )
+        host = Host(
+            node_id=node.id,
+            endpoint=f"unix:///{node.id}",
+            name=name,
+            cluster_id=node.cluster_id,
+            project=project,
+            **{"state": HostState.READY, "cpu": 4.0, "memory": 8 * 2**30} | values,
+        )
+        self.store.run(hosts.register, host)
+        if answers:
+            self.access.containers[node.id] = {}
+        return host
+
+    def container(self, profile: Profile, host: Host, name: str = "box", **values: Any) -> Node:
+        """A node placed on the host, with a container that runs there."""
+        physical = "c" * 56 + name.ljust(8, "0")[:8]
+        if host.node_id in self.access.containers:
+            self.access.containers[host.node_id][physical] = running(physical, name)
+        placed = {"host_id": host.node_id, "generation": 1, "placed_at": START, "physical_id": physical}
+        return self.node(profile, name, **placed | values)
+
+    def change(self, table: sa.Table, id: str, **values: Any) -> None:
+        self.store.run(lambda connection: connection.execute(table.update().where(table.c.id == id).values(**values)))
+
+    def action(self, id: str) -> Action:
+        found = self.store.run(ACTIONS.one, tables.action.c.id == id)
+        assert found is not None
+        return found
+
+    def end(self, id: str, status: str = "SUCCEEDED") -> None:
+        self.change(tables.action, id, status=status, end_time=self.clock.now(), running_target=None)
+
+
+def running(physical: str, name: str) -> Container:
+    return Container(
+        physical,
+        name,
+        {},
+        ContainerState.RUNNING,
+        "busybox",
+        started_at=START,
+        addresses=(Address("blue", "10.0.0.2"),),
+    )
+
+
+@contextmanager
+def world(folder: Path, **settings: Any) -> Iterator[World]:
+    made = World(folder, replace(ApiSettings(), **settings))
+    try:
+        yield made
+    finally:
+        made.store.close()
+
+
+def run(body: Callable[[], Awaitable[T]]) -> T:
+    async def main() -> T:
+        return await body()
+
+    return asyncio.run(main())
