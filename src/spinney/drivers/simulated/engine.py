@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 Hook = Callable[[Operation, str], Awaitable[None] | None]
 
+#: Seconds between two looks whether a silent host has come back.
+_LOOK = 1.0
 _LASTING = frozenset({Operation.STOP, Operation.RESTART, Operation.PULL})
 
 
@@ -204,9 +206,14 @@ class SimulatedEngine:
         if self._is_cut:
             raise Silence
 
-    @property
-    def is_silent(self) -> bool:
-        return self._is_cut
+    async def outlast_silence(self) -> None:
+        """Returns once the host is not cut off. Raises Silence when that takes longer than the idle limit."""
+        waited = 0.0
+        while self._is_cut:
+            if waited >= self._idle_limit:
+                raise Silence
+            await self.clock.sleep(_LOOK)
+            waited += _LOOK
 
     # Listening.
 
@@ -246,6 +253,7 @@ class SimulatedEngine:
         self._is_cut = True
         for subscription in self._subscriptions:
             subscription.hold()
+        self.core.wake_all_watchers()
         self._spawn(self._starve(self._cuts))
         if seconds is not None:
             self._spawn(self._heal_later(self._cuts, seconds))

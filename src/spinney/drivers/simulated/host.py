@@ -205,7 +205,8 @@ class SimulatedHost:
             async for line in read_lines(self._engine, record, query):
                 yield LogChunk(line.stream, rendered(line, query))
         except Silence:
-            raise await self._unanswered(Operation.LOGS) from None
+            text = "nothing was heard of it for too long; see whether the host can be reached"
+            raise HostUnreachable(_said(Operation.LOGS, "", text)) from None
 
     async def stats(self, container_id: str) -> ContainerStats:
         return await self._call(Operation.STATS, self._core.stats, container_id)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from itertools import islice
 
 from spinney.domain.container import LogQuery
-from spinney.drivers.simulated.engine import Silence, SimulatedEngine
+from spinney.drivers.simulated.engine import SimulatedEngine
 from spinney.drivers.simulated.values import ContainerRecord, LogLine
 from spinney.drivers.simulated.views import stamp
 
@@ -29,7 +29,7 @@ def _is_wanted(line: LogLine, query: LogQuery) -> bool:
 
 
 async def read_lines(engine: SimulatedEngine, record: ContainerRecord, query: LogQuery) -> AsyncIterator[LogLine]:
-    """The lines asked for. Raises Silence when the host falls silent while following."""
+    """The lines asked for. Raises Silence when the host falls silent for the idle limit while following."""
     past = [line for line in record.logs or () if _is_wanted(line, query)]
     if query.tail is not None:
         past = past[-query.tail :] if query.tail else []
@@ -42,6 +42,7 @@ async def read_lines(engine: SimulatedEngine, record: ContainerRecord, query: Lo
         for line in past:
             yield line
         while query.follow:
+            await engine.outlast_silence()
             up = record.is_up
             fresh = list(islice(reversed(record.logs or ()), record.printed - position))
             position = record.printed
@@ -53,7 +54,5 @@ async def read_lines(engine: SimulatedEngine, record: ContainerRecord, query: Lo
             if position == record.printed and record.is_up:
                 await news.wait()
             news.clear()
-            if engine.is_silent:
-                raise Silence
     finally:
         record.watchers.remove(news.set)

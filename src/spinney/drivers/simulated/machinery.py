@@ -195,7 +195,7 @@ class Machinery:
     def _schedule_check(self, record: ContainerRecord, now: float) -> None:
         check = record.request.healthcheck
         interval = (check.interval if check else 0.0) or 30.0
-        if record.program.always_unhealthy or (check is not None and not health_test_passes(check.test)):
+        if record.program.always_unhealthy or (check is not None and not health_test_passes(check.test, check.timeout)):
             patience = (check.start_period if check else 0.0) + interval * max(1, check.retries if check else 1)
             self._at(now + patience, self._found_unhealthy, record)
         else:
@@ -226,6 +226,10 @@ class Machinery:
         record.logs.append(line)
         record.printed += 1
         self._wake_watchers(record)
+
+    def wake_all_watchers(self) -> None:
+        for record in self._by_id.values():
+            self._wake_watchers(record)
 
     @staticmethod
     def _wake_watchers(record: ContainerRecord) -> None:
