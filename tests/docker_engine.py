@@ -14,6 +14,7 @@ import http.client
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket as sockets
@@ -138,7 +139,7 @@ def private_engine(*options: str, environment: dict[str, str] | None = None) -> 
         *(f"--pidfile={folder}/dockerd.pid", f"--host=unix://{socket}", "--bridge=none", "--shutdown-timeout=2"),
         *(f"--config-file={folder}/daemon.json", *options),
     ]
-    (folder / "daemon.json").write_text("{}")
+    (folder / "daemon.json").write_text(json.dumps(_settings(folder)))
     with (folder / "dockerd.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, "PATH": _path(), **(environment or {})}
@@ -151,6 +152,15 @@ def private_engine(*options: str, environment: dict[str, str] | None = None) -> 
             _remove_all_containers(socket)
         _end(process)
         _remove_folder(folder)
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """Old Docker engines take their id from a file of the machine: two of them on one would be taken for one host."""
+    said = subprocess.run(
+        ["dockerd", "--version"], check=True, capture_output=True, text=True, env={"PATH": _path()}
+    ).stdout
+    version = re.search(r"version (\d+)\.", said)
+    return {"deprecated-key-path": f"{folder}/key.json"} if version and int(version[1]) < 23 else {}
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:

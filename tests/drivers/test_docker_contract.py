@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import docker_engine
-from drivers.contract import ContractSuite, World, read_logs, scenario
+from drivers.contract import ContractSuite
+from drivers.world import World, read_logs, scenario
 from spinney.domain.container import ImageRequest, LogQuery, PullPolicy, Ulimit
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.drivers.docker import DockerConnector

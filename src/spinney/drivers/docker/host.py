@@ -36,10 +36,8 @@ from spinney.drivers.docker.shapes import Lines, decode, mapping
 from spinney.drivers.docker.streams import Frames, unpaused, watched
 from spinney.errors import HostBroken, HostError, HostUnreachable, NameTaken
 
-#: How often a name that is taken by one of ours is freed and asked for again.
-CREATE_ATTEMPTS = 5
-#: Seconds between two looks at a container that somebody else is removing.
-REMOVAL_POLL = 0.1
+#: Seconds between two looks at a container that somebody else is making or removing.
+POLL = 0.1
 
 _IDENTITY = (LABEL_DEPLOYMENT, LABEL_NODE, LABEL_GENERATION)
 _EVENTS = ["die", "oom", "destroy", "start", "health_status"]
@@ -73,7 +71,8 @@ class DockerHost:
         body, query = create_body(request), {"name": request.name}
         if request.image.platform:
             query["platform"] = request.image.platform
-        for _ in range(CREATE_ATTEMPTS):
+        until = self._clock.monotonic() + self._client.limits.look
+        while self._clock.monotonic() < until:
             answer = await self._client.call(
                 "POST", "/containers/create", query, body, limit=self._client.limits.change
             )
@@ -85,13 +84,16 @@ class DockerHost:
             if found is not None:
                 return found
         raise HostBroken(
-            f"could not create container {request.name}: its name stayed taken although what bore it was removed; try again"
+            f"could not create container {request.name}: its name stays taken although nothing bears it; "
+            "restart the Docker engine if that lasts"
         )
 
     async def _make_way(self, request: ContainerRequest) -> Container | None:
-        """The container asked for if it is there; None when nothing bears its name any more."""
+        """The container asked for if it is there; None when it is worth asking for it again."""
         found = await self.inspect(request.name)
         if found is None:
+            # Its name is taken from the moment somebody asks for it, and it can be seen when it is made.
+            await self._clock.sleep(POLL)
             return None
         if found.labels.get(LABEL_DEPLOYMENT) != request.labels.get(LABEL_DEPLOYMENT):
             raise NameTaken(
@@ -143,7 +145,7 @@ class DockerHost:
         while await self.inspect(container_id) is not None:
             if self._clock.monotonic() > until:
                 raise HostBroken(f"container {container_id} is being removed without end; restart the Docker engine")
-            await self._clock.sleep(REMOVAL_POLL)
+            await self._clock.sleep(POLL)
 
     async def _act(
         self,
