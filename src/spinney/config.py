@@ -1,102 +1,112 @@
-"""Every setting, as oslo.config options for files and as one frozen ``Settings`` for the code.
+"""Every setting, once: as a field of a frozen dataclass with its help, from which the oslo.config options are made.
 
-``Settings`` is made once, at the top, and passed in. Nothing imports a global configuration.
+``Settings`` is made at the top of a process and passed in. Nothing imports a global configuration. Each group of fields is a
+section of the configuration file; ``load`` reads files, ``options`` lists every option.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from oslo_config import cfg
+
+T = TypeVar("T")
+
+
+def _option(default: T, text: str) -> T:
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    host: str = "127.0.0.1"
-    port: int = 8777
-    max_body_bytes: int = 1048576
-    max_nodes_per_cluster: int = 1000
-    max_clusters_per_project: int = 100
-    default_action_timeout: int = 3600
+    host: str = _option("127.0.0.1", "Address to serve at.")
+    port: int = _option(8777, "TCP port to serve at; 0 takes any free one.")
+    max_body_bytes: int = _option(1048576, "Greatest size of a JSON request body, in bytes.")
+    max_nodes_per_cluster: int = _option(1000, "Greatest number of nodes in one cluster.")
+    max_clusters_per_project: int = _option(100, "Greatest number of clusters of one project.")
+    default_action_timeout: int = _option(3600, "Seconds an action may take when its cluster does not say.")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    #: Actions carried out at a time by one engine process.
-    concurrency: int = 512
-    #: Docker calls at a time on one host; more makes a Docker engine slower, not faster.
-    host_concurrency: int = 6
-    #: Seconds a claim outlives its engine's last heartbeat.
-    lease: float = 20.0
-    #: Seconds between looks at the queue when nobody rings the bell.
-    poll_interval: float = 2.0
-    #: How often an action is put off after a failure that may pass, before it fails.
-    retries: int = 5
-    #: Seconds before the first such repeat; doubles each time up to ``retry_ceiling``.
-    retry_delay: float = 1.0
-    retry_ceiling: float = 30.0
+    concurrency: int = _option(512, "Actions carried out at a time by one engine process.")
+    host_concurrency: int = _option(
+        6, "Docker calls at a time on one host; more makes a Docker engine slower, not faster."
+    )
+    lease: float = _option(20.0, "Seconds for which an engine's claims outlive its last heartbeat.")
+    poll_interval: float = _option(2.0, "Seconds between looks at the queue when nobody rings the bell.")
+    retries: int = _option(5, "How often an action is put off after a failure that may pass, before it fails.")
+    retry_delay: float = _option(1.0, "Seconds before the first such repeat; doubles each time.")
+    retry_ceiling: float = _option(30.0, "Greatest number of seconds before such a repeat.")
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    #: Seconds before the second repair in a row of one node; doubles each time up to ``repair_ceiling``.
-    repair_delay: float = 1.0
-    repair_ceiling: float = 120.0
-    #: A member that ran this long without a failure is good again, and its count of repairs forgotten.
-    good_period: float = 120.0
-    #: After so many repairs in a row by restart, the container is made anew.
-    restarts_before_recreate: int = 3
-    #: Seconds between full listings of a host, the net under its events.
-    listing_interval: float = 60.0
-    #: Seconds without an answer after which a host is suspect.
-    suspect_after: float = 5.0
-    #: A container of ours that no row owns must be seen twice and be known for this long before it is removed.
-    reap_after: float = 30.0
+    repair_delay: float = _option(1.0, "Seconds before the second repair in a row of one node; doubles each time.")
+    repair_ceiling: float = _option(120.0, "Greatest number of seconds between two repairs of one node.")
+    good_period: float = _option(
+        120.0, "Seconds without a failure after which a node's repairs in a row are forgotten."
+    )
+    restarts_before_recreate: int = _option(3, "Repairs in a row by restart, before the container is made anew.")
+    listing_interval: float = _option(60.0, "Seconds between full listings of a host, the net under its events.")
+    suspect_after: float = _option(5.0, "Seconds without an answer after which a host is suspect.")
+    reap_after: float = _option(
+        30.0, "Seconds for which a container of ours that no row owns must have been known before it is removed."
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    #: Seconds for which finished actions and events are kept; 0 keeps them for ever.
-    actions: float = 7 * 86400.0
-    events: float = 30 * 86400.0
-    interval: float = 300.0
+    actions: float = _option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.")
+    events: float = _option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.")
+    interval: float = _option(300.0, "Seconds between looks for old actions and events.")
 
 
 @dataclass(frozen=True, slots=True)
 class DriverSettings:
-    #: Patterns of paths a ``unix://`` endpoint may have.
-    unix_sockets: tuple[str, ...] = ("/var/run/docker.sock", "/run/docker.sock")
-    credentials_dir: Path = Path("/etc/spinney/credentials")
-    #: Seconds for ordinary calls; pulls are limited by silence instead.
-    call_timeout: float = 60.0
-    pull_silence: float = 300.0
+    unix_sockets: tuple[str, ...] = _option(
+        ("/var/run/docker.sock", "/run/docker.sock"), "Patterns of the paths that a unix:// endpoint may have."
+    )
+    credentials_dir: Path = _option(
+        Path("/etc/spinney/credentials"), "Folder with one folder per named credential (TLS, SSH, registry)."
+    )
+    call_timeout: float = _option(60.0, "Seconds an ordinary call to a Docker engine may take.")
+    pull_silence: float = _option(300.0, "Seconds without progress after which a pull has failed.")
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSettings:
-    """What a container gets when its profile does not say. Cores, bytes, seconds."""
+    """What a container gets when its profile does not say."""
 
-    cpu_reservation: float = 0.05
-    cpu_limit: float = 1.0
-    memory_reservation: int = 32 * 2**20
-    memory_limit: int = 512 * 2**20
-    pids_limit: int = 512
-    stop_timeout: int = 10
-    log_max_size: str = "10m"
-    log_max_files: int = 3
+    cpu_reservation: float = _option(0.05, "Cores set aside on the host for each container.")
+    cpu_limit: float = _option(1.0, "Cores a container may use.")
+    memory_reservation: int = _option(32 * 2**20, "Bytes set aside on the host for each container.")
+    memory_limit: int = _option(512 * 2**20, "Bytes a container may use.")
+    pids_limit: int = _option(512, "Processes a container may have.")
+    stop_timeout: int = _option(10, "Seconds between asking a container to end and ending it.")
+    log_max_size: str = _option("10m", "Size at which a container's log file is rotated.")
+    log_max_file: int = _option(3, "Rotated log files kept per container.")
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings:
-    """Each project has a bridge of its own on each host, with a subnet out of this pool."""
+    pool: str = _option("10.201.0.0/16", "Addresses out of which each project's bridge on a host gets its subnet.")
+    prefix: int = _option(24, "Prefix length of such a subnet.")
 
-    pool: str = "10.201.0.0/16"
-    prefix: int = 24
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    connection: str = _option("", "SQLAlchemy URL; without one, a SQLite file in the state directory.")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     state_dir: Path
-    database: str
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -104,3 +114,60 @@ class Settings:
     driver: DriverSettings = field(default_factory=DriverSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+
+    @property
+    def database_url(self) -> str:
+        return self.database.connection or f"sqlite:///{self.state_dir / 'spinney.db'}"
+
+
+_GROUPS: dict[str, type[Any]] = {
+    "database": DatabaseSettings,
+    "api": ApiSettings,
+    "engine": EngineSettings,
+    "health": HealthSettings,
+    "retention": RetentionSettings,
+    "driver": DriverSettings,
+    "container": ContainerSettings,
+    "network": NetworkSettings,
+}
+
+
+def options() -> dict[str, list[cfg.Opt]]:
+    """oslo.config options by section."""
+    from oslo_config import cfg  # only processes that read files pay for it
+
+    kinds = {str: cfg.StrOpt, int: cfg.IntOpt, float: cfg.FloatOpt, tuple: cfg.ListOpt}
+
+    def option(item: Any) -> cfg.Opt:
+        kind = kinds.get(type(item.default), cfg.StrOpt)
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        return kind(
+            item.name, default=str(default) if isinstance(default, Path) else default, help=item.metadata["help"]
+        )
+
+    return {section: [option(item) for item in fields(group)] for section, group in _GROUPS.items()}
+
+
+def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[str, str, Any]] = ()) -> Settings:
+    """Settings from files, with ``(section, option, value)`` on top. Raises ValueError with a sentence for the user."""
+    from oslo_config import cfg
+
+    conf = cfg.ConfigOpts()
+    for section, found in options().items():
+        conf.register_opts(found, group=section)
+    try:
+        conf([], project="spinney", default_config_files=[str(file) for file in files], default_config_dirs=[])
+        for section, name, value in overrides:
+            conf.set_override(name, value, group=section)
+        groups = {section: _group(conf, section, kind) for section, kind in _GROUPS.items()}
+    except (cfg.Error, ValueError) as error:
+        raise ValueError(f"configuration: {error}") from error
+    return Settings(state_dir=state_dir, **groups)
+
+
+def _group(conf: cfg.ConfigOpts, section: str, kind: type[Any]) -> Any:
+    values = {}
+    for item in fields(kind):
+        value = conf[section][item.name]
+        values[item.name] = type(item.default)(value) if isinstance(item.default, (tuple, Path)) else value
+    return kind(**values)

@@ -345,7 +345,8 @@ class _Batch:
         if outcome is not None:
             self._ended.append(outcome)
             return
-        task = Task.HOST_JOIN if action.action is ActionKind.NODE_CREATE else Task.HOST_CHECK
+        joins = action.action in (ActionKind.NODE_CREATE, ActionKind.NODE_RECOVER)
+        task = Task.HOST_JOIN if joins else Task.HOST_CHECK
         self._show([(action, node)])
         self.jobs.append(Job(task=task, action=action, node=node, profile=profile))
 

@@ -5,7 +5,7 @@ Guaranteed: a profile and its pins appear and disappear in one transaction; a pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,10 +21,10 @@ from spinney.store.tables import profile as table
 FINDER = Finder("profile", table, PROFILES.select())
 
 
-def insert(connection: Connection, profile: Profile, pins: Iterable[str] = ()) -> None:
-    """``pins``: ids of the host and the host cluster that the profile names."""
+def insert(connection: Connection, profile: Profile, pins: Mapping[str, str]) -> None:
+    """``pins``: the ids of what the profile names, under ``host_node`` and ``host_cluster``."""
     PROFILES.insert(connection, [profile])
-    rows = [{"profile_id": profile.id, "target_id": target} for target in dict.fromkeys(pins)]
+    rows = [{"profile_id": profile.id, "kind": kind, "target_id": target} for kind, target in pins.items()]
     if rows:
         connection.execute(pin.insert(), rows)
 

@@ -1,0 +1,82 @@
+"""Looking into hosts for the API, in the process that holds their credentials."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from spinney.domain.container import Container, ContainerStats, HostFacts, LogChunk, LogQuery
+from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
+from spinney.errors import HostUnreachable
+from spinney.store import hosts
+from spinney.store.database import Store
+from spinney.store.tables import host as host_table
+
+#: Seconds for a look that an API caller waits for.
+_PATIENCE = 10.0
+
+
+class LocalAccess:
+    """``HostAccess`` with connections of its own, so that readers never wait behind the engine's work."""
+
+    def __init__(self, store: Store, connector: HostConnector) -> None:
+        self._store = store
+        self._connector = connector
+        self._known: dict[str, tuple[HostAddress, ContainerHost]] = {}
+
+    async def _host(self, host_id: str) -> ContainerHost:
+        found = await self._store.read(hosts.find, host_table.c.node_id == host_id)
+        if not found:
+            raise HostUnreachable("the host of this node is no longer registered")
+        address = HostAddress(found[0].endpoint, found[0].credential)
+        known = self._known.get(host_id)
+        if known is None or known[0] != address:
+            if known is not None:
+                await known[1].close()
+            known = self._known[host_id] = (address, self._connector.connect(address))
+        return known[1]
+
+    async def probe(self, address: HostAddress) -> HostFacts:
+        host = self._connector.connect(address)
+        try:
+            async with _patience():
+                return await host.facts()
+        finally:
+            await host.close()
+
+    async def inspect(self, host_id: str, container_id: str) -> Container | None:
+        host = await self._host(host_id)
+        async with _patience():
+            return await host.inspect(container_id)
+
+    async def stats(self, host_id: str, container_id: str) -> ContainerStats:
+        host = await self._host(host_id)
+        async with _patience():
+            return await host.stats(container_id)
+
+    async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+        host = await self._host(host_id)
+        async for chunk in host.logs(container_id, query):
+            yield chunk
+
+    async def close(self) -> None:
+        for _, host in self._known.values():
+            with suppress(Exception):
+                await host.close()
+
+
+class _patience:
+    """Raises HostUnreachable where ``asyncio.timeout`` raises TimeoutError."""
+
+    def __init__(self) -> None:
+        self._timeout = asyncio.timeout(_PATIENCE)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *exception: object) -> None:
+        try:
+            await self._timeout.__aexit__(*exception)  # type: ignore[arg-type]  # the three parts of one exception
+        except TimeoutError as error:
+            raise HostUnreachable(f"the host did not answer within {_PATIENCE:g} s") from error

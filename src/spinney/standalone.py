@@ -1,0 +1,171 @@
+"""What makes a state directory a deployment: lock, password, clouds.yaml, and the machine's own Docker engine as first host."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+from sqlalchemy import Connection
+
+from spinney.clock import Ids
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.cluster import Cluster
+from spinney.domain.node import NodeStatus
+from spinney.domain.profile import Profile
+from spinney.errors import SpinneyError
+from spinney.store import actions
+from spinney.store.rows import CLUSTERS, PROFILES
+from spinney.store.tables import meta
+from spinney.store.tables import node as node_table
+
+USER = "admin"
+PROJECT = "default"
+CLOUD = "spinney"
+LOCAL = "local"
+_DONE = "local-host"
+_DEPLOYMENT = "deployment"
+
+
+class StateDirInUse(SpinneyError):
+    """Another process runs on this state directory."""
+
+
+def default_state_dir(environment: Mapping[str, str]) -> Path:
+    """``$SPINNEY_STATE_DIR``, or ``spinney`` in the XDG state home."""
+    given = environment.get("SPINNEY_STATE_DIR")
+    if given:
+        return Path(given)
+    home = environment.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "spinney"
+
+
+def prepare_state_dir(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+@contextmanager
+def exclusive(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory alone. Raises: StateDirInUse."""
+    with (state_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateDirInUse(
+                f"another `spinney standalone` runs on {state_dir}; end it first, or give another --state-dir"
+            ) from error
+        yield
+
+
+def password(state_dir: Path) -> str:
+    """The password of the standalone user, made at the first start and kept where only its owner can read it."""
+    path = state_dir / "password"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = secrets.token_urlsafe(24)
+        _write_private(path, made + "\n")
+        return made
+
+
+def write_clouds(state_dir: Path, url: str) -> None:
+    """``clouds.yaml`` for every OpenStack client, with one cloud named ``spinney``."""
+    auth = {"endpoint": f"{url}/v1", "username": USER, "password": password(state_dir)}
+    entry = {"auth_type": "http_basic", "auth": auth, "clustering_default_microversion": "1.14"}
+    _write_private(state_dir / "clouds.yaml", yaml.safe_dump({"clouds": {CLOUD: entry}}, sort_keys=False))
+
+
+def _write_private(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def find_local_engine(environment: Mapping[str, str]) -> Path | None:
+    """The socket of the machine's own Docker engine: ``DOCKER_HOST``, else the first usual one that exists."""
+    named = environment.get("DOCKER_HOST", "")
+    if named.startswith("unix://"):
+        return Path(named.removeprefix("unix://"))
+    usual = [Path("/var/run/docker.sock"), Path("/run/docker.sock")]
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if runtime:
+        usual.insert(0, Path(runtime) / "docker.sock")
+    return next((path for path in usual if path.is_socket() and os.access(path, os.W_OK)), None)
+
+
+def deployment_id(connection: Connection, fresh: str) -> str:
+    """The deployment's own id, ``fresh`` at its first start: the label by which its containers are known."""
+    query = sa.select(meta.c.value).where(meta.c.key == _DEPLOYMENT)
+    found = connection.execute(query).scalar()
+    if found is not None:
+        return str(found)
+    connection.execute(meta.insert().values(key=_DEPLOYMENT, value=fresh))
+    return fresh
+
+
+def register_local_host(connection: Connection, socket: Path, ids: Ids, now: float) -> None:
+    """At the first start: a host cluster ``local`` whose only member is the machine's own Docker engine.
+
+    Later, if that host never joined, it is tried again; if its owner removed it, it stays removed.
+    """
+    cluster_id = connection.execute(sa.select(meta.c.value).where(meta.c.key == _DONE)).scalar()
+    if cluster_id is None:
+        _create_local(connection, socket, ids, now)
+        return
+    broken = sa.select(node_table.c.id).where(
+        node_table.c.cluster_id == str(cluster_id), node_table.c.status == NodeStatus.ERROR.value
+    )
+    waiting = list(connection.execute(broken).scalars())
+    busy = actions.live_targets(connection, waiting)
+    again = [_action(ActionKind.NODE_RECOVER, node, str(cluster_id), ids, now) for node in waiting if node not in busy]
+    actions.insert(connection, again)
+
+
+def _create_local(connection: Connection, socket: Path, ids: Ids, now: float) -> None:
+    owner: dict[str, Any] = {"user": USER, "project": PROJECT, "domain": None}
+    profile = Profile(
+        id=ids.new(),
+        name=LOCAL,
+        type="host.docker-1.0",
+        spec={"type": "host.docker", "version": "1.0", "properties": {"endpoint": f"unix://{socket}"}},
+        metadata={},
+        created_at=now,
+        **owner,
+    )
+    cluster = Cluster(
+        id=ids.new(),
+        name=LOCAL,
+        profile_id=profile.id,
+        desired_capacity=1,
+        config={"node.name.format": LOCAL},
+        init_at=now,
+        **owner,
+    )
+    PROFILES.insert(connection, [profile])
+    CLUSTERS.insert(connection, [cluster])
+    actions.insert(connection, [_action(ActionKind.CLUSTER_CREATE, cluster.id, cluster.id, ids, now)])
+    connection.execute(meta.insert().values(key=_DONE, value=cluster.id))
+
+
+def _action(kind: ActionKind, target: str, cluster_id: str, ids: Ids, now: float) -> Action:
+    return Action(
+        id=ids.new(),
+        name=action_name(kind, target),
+        target=target,
+        action=kind,
+        cause=Cause.REQUEST,
+        status=ActionStatus.READY,
+        status_reason="Waiting for an engine.",
+        cluster_id=cluster_id,
+        ready_at=now,
+        created_at=now,
+        user=USER,
+        project=PROJECT,
+    )

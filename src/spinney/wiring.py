@@ -1,0 +1,232 @@
+"""The composition root: the one place that knows which database, driver, doorbell and authentication are used."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import uvicorn
+
+from spinney import standalone
+from spinney.api.app import build_app
+from spinney.api.auth import HttpBasic, standalone_caller
+from spinney.api.wire import Deps
+from spinney.clock import Clock, Ids, SystemClock
+from spinney.config import Settings
+from spinney.domain import subnets
+from spinney.drivers.base import HostAccess, HostConnector
+from spinney.drivers.docker.client import TimeLimits
+from spinney.drivers.docker.connector import DockerConnector
+from spinney.engine.access import LocalAccess
+from spinney.engine.catalog import Catalog
+from spinney.engine.clusters import ClusterRules
+from spinney.engine.context import EngineContext
+from spinney.engine.cycle import Rules
+from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
+from spinney.engine.link import EngineService, RemoteAccess
+from spinney.engine.supervisor import Engine
+from spinney.profiles.container_request import ContainerDefaults
+from spinney.store import engines, migrate
+from spinney.store.database import Store
+
+#: Seconds that open requests (log followers, mostly) get to end when the process is asked to stop.
+_GRACE = 3
+
+
+def open_store(settings: Settings, clock: Clock) -> Store:
+    """The database, migrated."""
+    store = Store(settings.database_url, clock)
+    migrate.upgrade(store)
+    return store
+
+
+def make_connector(settings: Settings, clock: Clock) -> HostConnector:
+    limits = TimeLimits(change=settings.driver.call_timeout, pull_silence=settings.driver.pull_silence)
+    return DockerConnector(
+        allowed_unix_sockets=settings.driver.unix_sockets,
+        credentials_dir=settings.driver.credentials_dir,
+        limits=limits,
+        clock=clock,
+    )
+
+
+def engine_context(
+    settings: Settings, store: Store, connector: HostConnector, doorbell: Doorbell, clock: Clock, ids: Ids
+) -> EngineContext:
+    given = settings.container
+    defaults = ContainerDefaults(**{name: getattr(given, name) for name in given.__slots__})
+    return EngineContext(
+        store=store,
+        clock=clock,
+        ids=ids,
+        connector=connector,
+        doorbell=doorbell,
+        rules=Rules(
+            Catalog(defaults), ClusterRules(settings.api.max_nodes_per_cluster), subnets.count(settings.network)
+        ),
+        deployment=store.run(standalone.deployment_id, ids.new()),
+        hostname=socket.gethostname(),
+        settings=settings.engine,
+        health=settings.health,
+        retention=settings.retention,
+        network=settings.network,
+    )
+
+
+def api_deps(
+    settings: Settings, store: Store, access: HostAccess, ring: Callable[[], None], clock: Clock, ids: Ids
+) -> Deps:
+    return Deps(
+        store=store,
+        clock=clock,
+        ids=ids,
+        settings=settings.api,
+        authenticator=HttpBasic(standalone.USER, standalone.password(settings.state_dir), standalone_caller()),
+        access=access,
+        ring=ring,
+    )
+
+
+async def run_standalone(settings: Settings, local_engine: Path | None, say: Callable[[str], None]) -> None:
+    """API and engine in one process, until SIGTERM or SIGINT. Raises: standalone.StateDirInUse, OSError."""
+    with standalone.exclusive(settings.state_dir):
+        clock, ids = SystemClock(), Ids()
+        if local_engine is not None:
+            permitted = (*settings.driver.unix_sockets, str(local_engine))
+            settings = replace(settings, driver=replace(settings.driver, unix_sockets=permitted))
+        store = open_store(settings, clock)
+        try:
+            # Whoever held a claim on this state directory is dead: nobody else can have the lock.
+            store.run(engines.take_over, everything=True)
+            connector, bell = make_connector(settings, clock), LocalDoorbell()
+            context = engine_context(settings, store, connector, bell, clock, ids)
+            if local_engine is not None:
+                store.run(standalone.register_local_host, local_engine, ids, clock.now())
+            access = LocalAccess(store, connector)
+            deps = api_deps(settings, store, access, bell.ring, clock, ids)
+            async with _running(Engine(context)):
+                await _serve_api(settings, deps, say)
+            await access.close()
+        finally:
+            store.close()
+
+
+async def run_api(settings: Settings, say: Callable[[str], None]) -> None:
+    """An API process; engines run beside it on the same database."""
+    clock, ids = SystemClock(), Ids()
+    store = open_store(settings, clock)
+    try:
+        deps = api_deps(settings, store, RemoteAccess(store), lambda: None, clock, ids)
+        await _serve_api(settings, deps, say)
+    finally:
+        store.close()
+
+
+async def run_engine(settings: Settings, say: Callable[[str], None]) -> None:
+    """An engine process, woken by commits of others on the same SQLite file."""
+    clock, ids = SystemClock(), Ids()
+    store = open_store(settings, clock)
+    try:
+        connector = make_connector(settings, clock)
+        bell = _doorbell(settings, store, clock)
+        context = engine_context(settings, store, connector, bell, clock, ids)
+        socket_path = settings.state_dir / f"engine-{ids.new()[:8]}.sock"
+        access = LocalAccess(store, connector)
+        service = EngineService(access, socket_path)
+        await service.start()
+        try:
+            stop = _stop_signal()
+            async with _running(Engine(replace(context, address=str(socket_path)))), _watching(bell):
+                say("spinney engine ready")
+                await stop.wait()
+        finally:
+            await service.stop()
+            await access.close()
+    finally:
+        store.close()
+
+
+def _doorbell(settings: Settings, store: Store, clock: Clock) -> LocalDoorbell:
+    if store.url.get_backend_name() == "sqlite" and store.url.database:
+        return SqliteDoorbell(store.url.database, clock)
+    return LocalDoorbell()
+
+
+@asynccontextmanager
+async def _running(engine: Engine) -> AsyncIterator[None]:
+    task = asyncio.create_task(engine.run(), name="engine")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _watching(bell: LocalDoorbell) -> AsyncIterator[None]:
+    if not isinstance(bell, SqliteDoorbell):
+        yield
+        return
+    task = asyncio.create_task(bell.watch(), name="doorbell")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        bell.close()
+
+
+async def _serve_api(settings: Settings, deps: Deps, say: Callable[[str], None]) -> None:
+    """Serve until a signal asks to stop."""
+    _stop_signal()  # the server has handlers of its own, and hands the signal back to these when it has ended
+    listener = _listen(settings.api.host, settings.api.port)
+    address, port = listener.getsockname()[:2]
+    url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    standalone.write_clouds(settings.state_dir, url)
+    config = uvicorn.Config(
+        build_app(deps),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    await _Server(config, lambda: say(f"spinney ready: {url}/v1")).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells when it serves."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot serve at {host}:{port}: {error.strerror}; choose another --port") from error
+    return listener
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
