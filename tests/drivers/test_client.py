@@ -82,6 +82,8 @@ class Engine:
             while True:
                 await self._one(reader, writer)
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -269,6 +271,18 @@ def test_a_cancelled_call_closes_its_connection(tmp_path: Path) -> None:
         await left.wait()
 
     on(script, body, tmp_path)
+
+
+def test_closing_ends_what_is_under_way_and_what_comes_after(tmp_path: Path) -> None:
+    async def body(host: DockerHost, engine: Engine) -> None:
+        call = asyncio.create_task(host.inspect("web"))
+        await engine.busy.wait()
+        await host.close()
+        for ended in (call, host.inspect("web")):
+            with pytest.raises(HostUnreachable):
+                await ended
+
+    on(silence, body, tmp_path)
 
 
 async def late_event(conversation: Conversation) -> None:

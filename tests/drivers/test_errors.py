@@ -120,6 +120,8 @@ CASES: list[tuple[Operation, int, str, type[HostError], str]] = [
     (Operation.PULL, 200, "toomanyrequests: You have reached your pull rate limit", ImagePullFailed, "rate limit"),
     (Operation.PULL, 200, "failed to register layer: no space left on device", DiskFull, "free some"),
     (Operation.NETWORK, 403, "Pool overlaps with other one on this address space", AddressPoolOverlap, "free subnet"),
+    (Operation.NETWORK, 500, "Invalid subnet x : invalid CIDR address: x", ContainerRefused, "10.1.2.0/24"),
+    (Operation.START, 400, "network x is ambiguous (2 matches found on name)", NetworkMissing, "made again"),
     (Operation.LIST, 400, "invalid filter", HostBroken, "invalid filter"),
     (Operation.INSPECT, 500, "", HostBroken, "status 500"),
     (Operation.STOP, 301, "", HostBroken, "status 301"),

@@ -24,7 +24,7 @@ from spinney.drivers.docker.connections import Connections
 from spinney.drivers.docker.errors import quoted
 from spinney.drivers.docker.faults import bounded, translated
 from spinney.drivers.docker.shapes import mapping, text
-from spinney.errors import HostBroken, HostError, HostRefused
+from spinney.errors import HostBroken, HostError, HostRefused, HostUnreachable
 
 Method = Literal["GET", "POST", "DELETE"]
 Version = tuple[int, int]
@@ -79,8 +79,11 @@ class EngineClient:
         self.limits = limits
         self._connections = connections
         self._version: Version | None = None
+        self._closed = False
 
     async def close(self) -> None:
+        """Ends what is under way with HostUnreachable, and refuses what comes after."""
+        self._closed = True
         await self._connections.close()
 
     async def version(self) -> str:
@@ -175,6 +178,8 @@ class EngineClient:
     async def _send(
         self, method: Method, target: str, headers: Mapping[str, str], data: bytes | None = None
     ) -> aiohttp.ClientResponse:
+        if self._closed:
+            raise HostUnreachable("this service has closed its connection to the host; it no longer manages it")
         way = await self._connections.way()
         return await way.session.request(
             method,

@@ -72,7 +72,9 @@ _REFUSED_AT_START = re.compile(
     r"|rlimit|minimum memory|not a directory|read-only file system|unknown or invalid runtime|invalid tmpfs option",
     re.IGNORECASE,
 )
-_NO_NETWORK = re.compile(r"network \S+ not found|could not find a network", re.IGNORECASE)
+_NO_NETWORK = re.compile(r"network \S+ (?:not found|is ambiguous)|could not find a network", re.IGNORECASE)
+
+_UNAUTHORIZED = ("unauthorized", "incorrect username or password", "no basic auth", "authentication required")
 
 
 def quoted(text: str) -> str:
@@ -176,10 +178,10 @@ def _on_image(operation: Operation, subject: str, status: int, text: str) -> Hos
         return ImageNotFound(
             f"image {subject} is not made for the platform of the host ({quoted(text)}); name a platform it is made for"
         )
-    if "incorrect username or password" in lower or "unauthorized" in lower or status == 401:
+    if status == 401 or any(sign in lower for sign in _UNAUTHORIZED):
         return HostRefused(
-            f"could not pull image {subject}: its registry refused the credential; "
-            "give the name of a registry credential that may read it"
+            f"could not pull image {subject}: its registry wants another password than the one it got, or one at all; "
+            "name a registry credential that may read it"
         )
     if any(sign in lower for sign in ("denied", "manifest unknown", "not found", "no such image")) or status == 404:
         return ImageNotFound(
@@ -200,6 +202,8 @@ def _on_network(operation: Operation, subject: str, status: int, text: str) -> H
         )
     if "no available network" in lower:
         return AddressPoolOverlap(f"could not {operation} {subject}: the host has no network left: {quoted(text)}")
+    if "invalid subnet" in lower or "invalid cidr" in lower:
+        return ContainerRefused(f"could not {operation} {subject}: this is no subnet; write one such as 10.1.2.0/24")
     return None
 
 
