@@ -82,7 +82,7 @@ class Engine:
             while True:
                 await self._one(reader, writer)
         writer.close()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
             await writer.wait_closed()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -125,6 +125,7 @@ def on(
             await host.close()
             server.close()
             await server.wait_closed()
+            await asyncio.sleep(0.01)
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
