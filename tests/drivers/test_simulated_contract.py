@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.contract import ContractSuite, World
+from drivers.contract import ContractSuite
+from drivers.world import World
 from spinney.clock import SystemClock
 from spinney.domain.container import ContainerRequest, ImageRequest
 from spinney.drivers.base import ContainerHost, HostAddress

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -54,12 +56,12 @@ PORTS = st.lists(
 )
 
 
-def request(name: str = "web", command: tuple[str, ...] | None = ("sleep", "600"), **more: object) -> ContainerRequest:
-    return ContainerRequest(name, {"of": name}, ImageRequest("busybox"), command=command, **more)  # type: ignore[arg-type]
+def request(name: str = "web", command: tuple[str, ...] | None = ("sleep", "600"), **more: Any) -> ContainerRequest:
+    return ContainerRequest(name, {"of": name}, ImageRequest("busybox"), command=command, **more)
 
 
-def new_core(**settings: object) -> EngineCore:
-    core = EngineCore(EngineSettings("test", **settings))  # type: ignore[arg-type]
+def new_core(**settings: Any) -> EngineCore:
+    core = EngineCore(EngineSettings("test", **settings))
     core.create_network(NETWORK, 0.0)
     return core
 
@@ -160,9 +162,9 @@ TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-def refusal(act: object, *args: object) -> Refusal:
+def refusal(act: Callable[..., object], *args: object) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        act(*args)  # type: ignore[operator]
+        act(*args)
     return caught.value
 
 
@@ -300,7 +302,7 @@ def test_older_engines_let_two_networks_bear_one_name(api: str, allowed: bool) -
 @pytest.mark.parametrize(
     "more", [{"cpu_limit": 99.0}, {"memory_limit": 1024}, {"gpus": 1}], ids=["cpu", "memory", "gpu"]
 )
-def test_what_the_machine_has_not_is_refused(more: dict[str, object]) -> None:
+def test_what_the_machine_has_not_is_refused(more: dict[str, Any]) -> None:
     core = new_core()
 
     def run() -> None:

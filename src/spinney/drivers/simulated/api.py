@@ -84,7 +84,12 @@ class DockerApi:
 
         def act(asked: object, now: float) -> ContainerRecord:
             return self.core.create(
-                wanted.request, now, network=wanted.network, extra=body, always_restart=wanted.always_restart
+                wanted.request,
+                now,
+                network=wanted.network,
+                extra=body,
+                always_restart=wanted.always_restart,
+                auto_remove=wanted.auto_remove,
             )
 
         record = await self.engine.perform(Operation.CREATE, act, wanted.request)

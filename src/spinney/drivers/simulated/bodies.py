@@ -35,6 +35,7 @@ class Creation:
     request: ContainerRequest
     network: str
     always_restart: bool
+    auto_remove: bool
 
 
 def refuse(message: str) -> Refusal:
@@ -84,7 +85,8 @@ def _creation(name: str, body: Mapping[str, Any]) -> Creation:
     mode = str(host.get("NetworkMode") or "")
     network = next(iter(endpoints), "") if mode in _DEFAULT_NETWORK else mode
     network = "bridge" if network in _DEFAULT_NETWORK else network
-    return Creation(request, network, policy.get("Name") in ("always", "unless-stopped"))
+    always = policy.get("Name") in ("always", "unless-stopped")
+    return Creation(request, network, always, bool(host.get("AutoRemove")))
 
 
 def _words(value: Any) -> tuple[str, ...] | None:

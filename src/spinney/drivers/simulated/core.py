@@ -97,6 +97,7 @@ class EngineCore(Machinery):
         network: str | None = None,
         extra: Mapping[str, Any] | None = None,
         always_restart: bool = False,
+        auto_remove: bool = False,
     ) -> ContainerRecord:
         self._check(request)
         holder = self._by_name.get(request.name)
@@ -109,7 +110,8 @@ class EngineCore(Machinery):
         program = program_for(request.image.reference, request.entrypoint, request.command)
         if network is None:
             network = request.network.name if request.network else "none"
-        record = ContainerRecord(self._new_id(), request.name, request, network, now, program, extra, always_restart)
+        record = ContainerRecord(self._new_id(), request.name, request, network, now, program, extra)
+        record.always_restart, record.auto_remove = always_restart, auto_remove
         self._by_id[record.id] = record
         self._by_name[record.name] = record
         self._emit("create", record, now)
@@ -218,10 +220,7 @@ class EngineCore(Machinery):
             record.stop_asked = True
             self._emit("kill", record, now, signal=str(KILL))
             self._end(record, 128 + KILL, now)
-        record.run += 1
-        del self._by_id[record.id]
-        del self._by_name[record.name]
-        self._emit("destroy", record, now)
+        self._discard(record, now)
         self._wake_watchers(record)
 
     # Images and networks.

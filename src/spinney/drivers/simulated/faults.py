@@ -15,6 +15,8 @@ from enum import StrEnum
 class Operation(StrEnum):
     """What is asked of a Docker engine, one name for both fronts."""
 
+    __hash__ = str.__hash__  # that of enumerations is written in Python, and each call is counted by its operation
+
     PING = "ping"
     FACTS = "facts"
     IMAGE = "image"  # is it there?

@@ -246,7 +246,10 @@ def _is_ours(found: Container, request: ContainerRequest) -> bool:
 
 
 class SimulatedConnector:
-    """``HostConnector`` for ``sim://name``: engines are made when first asked for and outlive every connection."""
+    """``HostConnector`` for ``sim://name``: engines are made when first asked for and outlive every connection.
+
+    ``make`` decides what an engine is like (CPU, memory, images, faults); the hooks of all engines are the connector's.
+    """
 
     def __init__(
         self,

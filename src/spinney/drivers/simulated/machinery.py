@@ -140,7 +140,16 @@ class Machinery:
             self._at(now + min(0.1 * 2.0**record.restart_count, _LAST_BACKOFF), self._retry, record)
         elif restarted:
             self._begin_unasked(record, now)
+        elif record.auto_remove:
+            self._discard(record, now)
         self._wake_watchers(record)
+
+    def _discard(self, record: ContainerRecord, now: float) -> None:
+        """Forget it, unless that has been done."""
+        if self._by_id.pop(record.id, None) is not None:
+            record.run += 1
+            del self._by_name[record.name]
+            self._emit("destroy", record, now)
 
     def _give_up(self, record: ContainerRecord) -> None:
         """It was about to be restarted, and will not be."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from spinney.domain.container import Address, PublishedPort
 from spinney.drivers.simulated.values import Refusal
@@ -56,18 +56,21 @@ class Network:
                 text = f"no available IPv4 addresses on this network's address pools: {self.name}"
                 raise Refusal(403, text, ContainerRefused)
             self._next += 1
-        addr = str(self._address(offset))
+        addr = _written(self.subnet, offset)
         self.endpoints[container_id] = addr
         return Address(self.name, addr, self.subnet.version)
-
-    def _address(self, offset: int) -> IPv4Address | IPv6Address:
-        assert self.subnet is not None
-        return self.subnet.network_address + offset
 
     def detach(self, container_id: str) -> None:
         addr = self.endpoints.pop(container_id, "")
         if addr and self.subnet is not None:
             heapq.heappush(self._free, _offset(self.subnet, addr))
+
+
+def _written(subnet: Subnet, offset: int) -> str:
+    if subnet.version == 6:
+        return str(subnet.network_address + offset)
+    number = int(subnet.network_address) + offset
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def _offset(subnet: Subnet, addr: str) -> int:
@@ -91,11 +94,13 @@ class Networks:
 
     def find(self, id_or_name: str) -> Network | None:
         found = self._by_id.get(id_or_name)
-        if found is None:
-            found = next((n for n in self if n.name == id_or_name), None)
-        if found is None and len(id_or_name) >= 4:
-            found = next((n for n in self if n.id.startswith(id_or_name)), None)
-        return found
+        if found is not None:
+            return found
+        for network in self._by_id.values():
+            if network.name == id_or_name:
+                return network
+        by_prefix = (n for n in self if n.id.startswith(id_or_name))
+        return next(by_prefix, None) if len(id_or_name) >= 4 else None
 
     def require(self, id_or_name: str) -> Network:
         found = self.find(id_or_name)

@@ -88,6 +88,7 @@ class ContainerRecord:
     program: Program
     extra: Mapping[str, Any] | None = None  # the body of the HTTP request, for inspect to show as posted
     always_restart: bool = False
+    auto_remove: bool = False
     state: ContainerState = ContainerState.CREATED
     health: str | None = None
     exit_code: int | None = None
