@@ -78,12 +78,13 @@ class Engine:
         self.busy = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+        try:
             while True:
                 await self._one(reader, writer)
-        writer.close()
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await writer.wait_closed()
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.transport.abort()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -123,13 +124,14 @@ def on(
                 await body(host, engine)
         finally:
             await host.close()
-            server.close()
-            await server.wait_closed()
+            # A connection accepted while its server closes is never closed by asyncio itself.
             await asyncio.sleep(0.01)
+            server.close()
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await server.wait_closed()
 
     asyncio.run(run())
 
