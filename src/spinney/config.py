@@ -136,9 +136,9 @@ def options() -> dict[str, list[cfg.Opt]]:
     """oslo.config options by section."""
     from oslo_config import cfg  # only processes that read files pay for it
 
-    kinds = {str: cfg.StrOpt, int: cfg.IntOpt, float: cfg.FloatOpt, tuple: cfg.ListOpt}
+    kinds: dict[type, Any] = {str: cfg.StrOpt, int: cfg.IntOpt, float: cfg.FloatOpt, tuple: cfg.ListOpt}
 
-    def option(item: Any) -> cfg.Opt:
+    def option(item: Any) -> Any:
         kind = kinds.get(type(item.default), cfg.StrOpt)
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         return kind(

@@ -242,4 +242,4 @@ def conclude(action: Action, results: Results) -> Verdict:
         return Verdict(ActionStatus.FAILED, f"{label}: {results.failed} of {results.total} nodes failed: {told}")
     if results.total == 0:
         return Verdict(ActionStatus.SUCCEEDED, f"{label} is done.")
-    return Verdict(ActionStatus.SUCCEEDED, f"{label} is done: {results.total} nodes.")
+    return Verdict(ActionStatus.SUCCEEDED, f"{label} is done: {results.total} node{'s' * (results.total > 1)}.")

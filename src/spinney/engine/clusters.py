@@ -96,12 +96,10 @@ def members(connection: Connection, cluster_id: str) -> list[Member]:
 
 
 def _new_nodes(cluster: Cluster, first: int, count: int, ids: Ids, now: float) -> list[Node]:
-    pattern = cluster.config.get("node.name.format")
-    pattern = str(pattern) if pattern is not None else None
     return [
         Node(
             id=ids.new(),
-            name=node_name(pattern, index, ids.token),
+            name=node_name(cluster.config, index, ids.token),
             profile_id=cluster.profile_id,
             cluster_id=cluster.id,
             index=index,

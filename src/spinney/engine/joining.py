@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.node import Node, NodeStatus
+from spinney.engine import endings
 from spinney.store import hosts
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import node as table
@@ -41,37 +43,26 @@ def _moved(action: Action, node: Node, cluster_id: str, index: int, now: float) 
     )
 
 
-def host_outcome(connection: Connection, action: Action, node: Node, now: float) -> Outcome | None:
+def host_outcome(connection: Connection, action: Action, node: Node, ids: Ids, now: float) -> Outcome | None:
     """The outcome of a host node's action that needs no look at the host; None when it does."""
     kind = action.action
     if kind is ActionKind.NODE_DELETE:
-        return _leave(connection, action, node)
+        return _leave(connection, action, node, ids, now)
     if kind is ActionKind.NODE_UPDATE and not action.inputs.get("new_profile_id"):
-        changes = {
-            key: action.inputs[key]
-            for key in ("name", "role", "metadata", "tainted")
-            if action.inputs.get(key) is not None
-        }
-        changes |= {"updated_at": now, "status": NodeStatus.ACTIVE, "status_reason": "Update succeeded."}
-        return Outcome(
-            action=action, status=ActionStatus.SUCCEEDED, reason="Update succeeded.", node=node, changes=changes
-        )
-    if kind is ActionKind.NODE_UPDATE or kind is ActionKind.NODE_OPERATION:
+        return endings.rows_changed(action, node, ids, now)
+    if kind in (ActionKind.NODE_UPDATE, ActionKind.NODE_OPERATION):
         reason = f"{kind.value} is not something a host of type host.docker can do."
-        return Outcome(action=action, status=ActionStatus.FAILED, reason=reason, node=node)
+        return endings.failed(action, node, reason, ids, now, shows=node.status)
     return None
 
 
-def _leave(connection: Connection, action: Action, node: Node) -> Outcome:
-    """A host goes only when nothing of ours is placed on it; removing its row first keeps new placements away."""
-    placed = connection.execute(
-        sa.select(sa.func.count()).select_from(table).where(table.c.host_id == node.id)
-    ).scalar_one()
+def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: float) -> Outcome:
+    """A host goes only when nothing of ours is placed on it; removing its row keeps new placements away."""
+    users = sa.select(sa.func.count()).select_from(table).where(table.c.host_id == node.id)
+    placed = connection.execute(users).scalar_one()
     if placed:
         reason = f"{placed} container nodes are placed on this host: delete or move them first."
-        changes = {"status": NodeStatus.ACTIVE, "status_reason": reason}
-        return Outcome(action=action, status=ActionStatus.FAILED, reason=reason, node=node, changes=changes)
+        return endings.failed(action, node, reason, ids, now, shows=NodeStatus.ACTIVE)
     hosts.remove(connection, node.id)
-    return Outcome(
-        action=action, status=ActionStatus.SUCCEEDED, reason="The host was removed.", node=node, remove_node=True
-    )
+    reason = "The host was removed."
+    return endings.ended(action, node, ActionStatus.SUCCEEDED, reason, {}, ids, now, remove_node=True)

@@ -8,14 +8,12 @@ from typing import Any
 
 from spinney.clock import Ids
 from spinney.config import EngineSettings
-from spinney.domain import event as events
-from spinney.domain.action import Action, ActionStatus, Cause
+from spinney.domain.action import ActionStatus
 from spinney.domain.container import Container, ContainerState
-from spinney.domain.event import Event, Level
 from spinney.domain.health import Ailment, diagnose
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.retry import TryAgain, after_failure
-from spinney.engine.cycle import cancelled
+from spinney.engine import endings
 from spinney.engine.jobs import Job, Task
 from spinney.engine.perform import Joined, Made, Operated, Removed, Result, Seen, StillGood
 from spinney.store.work import Outcome
@@ -84,20 +82,10 @@ class Recorder:
         changes: dict[str, Any] = {"status": NodeStatus.ERROR, "status_reason": reason}
         if job.task is Task.CREATE:
             changes |= {"physical_id": None}
-        return self._end(job, ActionStatus.FAILED, reason, changes, now, release=job.task is Task.CREATE)
+        return self._end(job, ActionStatus.FAILED, reason, changes, now, release_placement=job.task is Task.CREATE)
 
     def cancelled(self, job: Job) -> Outcome:
-        outcome = cancelled(job.action, job.node)
-        if job.task not in (Task.CREATE, Task.UNDO):
-            return outcome
-        return Outcome(
-            action=job.action,
-            status=ActionStatus.CANCELLED,
-            reason=outcome.reason,
-            node=job.node,
-            changes=outcome.changes,
-            release_placement=True,
-        )
+        return endings.cancelled(job.action, job.node)
 
     def _made(self, job: Job, made: Made, now: float) -> Outcome:
         container = made.container
@@ -105,7 +93,7 @@ class Recorder:
         if container is None:
             reason = f"{verb} failed: the container vanished right after its start"
             gone = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None}
-            return self._end(job, ActionStatus.FAILED, reason, gone, now, release=job.task is Task.CREATE)
+            return self._end(job, ActionStatus.FAILED, reason, gone, now, release_placement=job.task is Task.CREATE)
         changes: dict[str, Any] = {
             "physical_id": container.id,
             "data": _data(job.node, container),
@@ -129,7 +117,7 @@ class Recorder:
         reason = "The container was removed."
         if removed.forgotten:
             reason = "The node was forgotten; its container is removed when its host answers again."
-        return self._end(job, ActionStatus.SUCCEEDED, reason, {}, now, remove=True)
+        return self._end(job, ActionStatus.SUCCEEDED, reason, {}, now, remove_node=True)
 
     def _seen(self, job: Job, seen: Seen, now: float) -> Outcome:
         sick = diagnose(job.node, seen.container)
@@ -169,26 +157,20 @@ class Recorder:
         changes: Mapping[str, Any],
         now: float,
         *,
-        remove: bool = False,
-        release: bool = False,
+        remove_node: bool = False,
+        release_placement: bool = False,
     ) -> Outcome:
-        return Outcome(
-            action=job.action,
-            status=status,
-            reason=reason,
-            node=job.node,
-            changes=changes,
-            remove_node=remove,
-            release_placement=release,
-            events=self._events(job.action, job.node, status, reason, now),
+        return endings.ended(
+            job.action,
+            job.node,
+            status,
+            reason,
+            changes,
+            self.ids,
+            now,
+            remove_node=remove_node,
+            release_placement=release_placement,
         )
-
-    def _events(self, action: Action, node: Node, status: ActionStatus, reason: str, now: float) -> tuple[Event, ...]:
-        good = status is ActionStatus.SUCCEEDED
-        if action.cause is Cause.DERIVED:
-            return ()
-        phase, level = ("end", Level.INFO) if good else ("error", Level.ERROR)
-        return (events.of_action(action, node.name, phase, level, reason, event_id=self.ids.new(), now=now),)
 
 
 def _was_cancelled(node: Node) -> bool:

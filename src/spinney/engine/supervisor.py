@@ -11,10 +11,11 @@ from spinney.domain import ownership
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
 from spinney.domain.host import Host
 from spinney.domain.node import Node
-from spinney.domain.placement import Placed, PlacementRequest, place
+from spinney.domain.placement import Placed, place
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.health import Watch
+from spinney.engine.landing import request_for
 from spinney.engine.worker import Session
 from spinney.errors import LeaseLost
 from spinney.store import actions, engines, healing, hosts, placements, retention
@@ -117,11 +118,7 @@ def _order_creations(connection: Connection, context: EngineContext, waiting: li
     for node in waiting:
         profile = profiles.get(node.profile_id)
         if isinstance(profile, ContainerProfile):
-            requests.append(
-                PlacementRequest(
-                    node.id, profile.cpu, profile.memory, profile.host_node, profile.host_cluster, profile.ports
-                )
-            )
+            requests.append(request_for(node.id, profile))
     found = placements.candidates(connection, requests)
     taken = placements.taken_ports(connection, requests, [h.node_id for h in found])
     fitting = {answer.node_id for answer in place(requests, found, taken) if isinstance(answer, Placed)}

@@ -1,0 +1,102 @@
+"""Outcomes that need no look at a host: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from spinney.clock import Ids
+from spinney.domain import event as events
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
+from spinney.domain.event import Event, Level
+from spinney.domain.node import Node, NodeStatus
+from spinney.domain.placement import Waiting
+from spinney.store.work import Outcome
+
+_HOSTS_TOLD = 100
+_ROW_FIELDS = ("name", "role", "metadata", "tainted")
+
+
+def announcement(action: Action, node: Node, phase: str, level: Level, reason: str, ids: Ids, now: float) -> Event:
+    return events.of_action(action, node.name, phase, level, reason, event_id=ids.new(), now=now)
+
+
+def ended(
+    action: Action,
+    node: Node | None,
+    status: ActionStatus,
+    reason: str,
+    changes: Mapping[str, Any],
+    ids: Ids,
+    now: float,
+    *,
+    remove_node: bool = False,
+    release_placement: bool = False,
+) -> Outcome:
+    """A final outcome, with its event unless the action is part of another."""
+    told: tuple[Event, ...] = ()
+    if action.cause is not Cause.DERIVED and node is not None:
+        phase, level = ("end", Level.INFO) if status is ActionStatus.SUCCEEDED else ("error", Level.ERROR)
+        told = (announcement(action, node, phase, level, reason, ids, now),)
+    return Outcome(
+        action=action,
+        status=status,
+        reason=reason,
+        node=node,
+        changes=changes,
+        events=told,
+        remove_node=remove_node,
+        release_placement=release_placement,
+    )
+
+
+def missing(action: Action) -> Outcome:
+    """Its node is gone: what a deletion wanted, and the end of anything else."""
+    gone = action.action is ActionKind.NODE_DELETE
+    status = ActionStatus.SUCCEEDED if gone else ActionStatus.FAILED
+    return Outcome(action=action, status=status, reason="The node no longer exists.")
+
+
+def failed(
+    action: Action, node: Node, reason: str, ids: Ids, now: float, *, shows: NodeStatus = NodeStatus.ERROR
+) -> Outcome:
+    changes = {"status": shows, "status_reason": reason}
+    return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
+
+
+def waiting(action: Action, node: Node, answer: Waiting, ids: Ids, now: float) -> Outcome:
+    """No host has room: the action is final, the node waits on and is placed later by itself."""
+    reason = f"Waiting for room: {answer.summary}."
+    hosts = [asdict(unfit) for unfit in answer.hosts[:_HOSTS_TOLD]]
+    changes = {
+        "status": NodeStatus.INIT,
+        "status_reason": reason,
+        "waiting_since": node.waiting_since or now,
+        "data": {**node.data, "waiting": {"summary": answer.summary, "hosts": hosts}},
+    }
+    return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
+
+
+def rows_changed(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
+    """An update that concerns the node's row alone."""
+    changes = {key: action.inputs[key] for key in _ROW_FIELDS if action.inputs.get(key) is not None}
+    changes |= {"updated_at": now, "status": NodeStatus.ACTIVE, "status_reason": "Update succeeded."}
+    return ended(action, node, ActionStatus.SUCCEEDED, "Update succeeded.", changes, ids, now)
+
+
+def cancelled(action: Action, node: Node) -> Outcome:
+    """Nothing is known of the node until somebody looks; a creation gives its room back."""
+    reason = f"{action.action.value} was cancelled."
+    if action.action is ActionKind.NODE_CREATE:
+        changes = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None, "waiting_since": None}
+        return Outcome(
+            action=action,
+            status=ActionStatus.CANCELLED,
+            reason=reason,
+            node=node,
+            changes=changes,
+            release_placement=True,
+        )
+    unknown = {"status": NodeStatus.WARNING, "status_reason": f"{reason} Check the node to see how it is."}
+    return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, changes=unknown)
