@@ -154,7 +154,7 @@ class World:
 
     def profile(self, name: str = "web", type: str = CONTAINER_TYPE, **values: Any) -> Profile:
         spec = {"type": type.rpartition("-")[0], "version": "1.0", "properties": {}}
-        pins = values.pop("pins", ())
+        pins = values.pop("pins", {})
         base = {"domain": None, "created_at": self.clock.moment + 1, "metadata": {}, "spec": spec}
         profile = Profile(name=name, type=type, **base, **self.new(**values))
         self.store.run(profiles.insert, profile, pins)

@@ -152,7 +152,7 @@ def _insert(connection: Connection, call: Call, profile: Profile, node: Node, ho
             f"identity: the Docker engine at {host.endpoint} is registered already, through {known.endpoint}; one engine is "
             f"one host: use that one, or remove it first."
         )
-    profiles.insert(connection, profile)
+    profiles.insert(connection, profile, {})
     nodes.insert(connection, node)
     hosts.register(connection, host)
     return nodes.FINDER.get(connection, node.id, call.scope)

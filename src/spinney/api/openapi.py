@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
-
-import orjson
 
 from spinney import __version__
 from spinney.api.versions import LATEST_MINOR, LATEST_OURS
@@ -36,11 +33,6 @@ _FAULT = {
     },
 }
 _VARIABLE = re.compile(r"\{([a-z_]+)\}")
-
-
-@lru_cache(maxsize=1)
-def rendered(routes: tuple[Route, ...]) -> bytes:
-    return orjson.dumps(document(routes))
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:

@@ -120,8 +120,8 @@ def _delete(connection: Connection, call: Call) -> None:
     profiles.remove(connection, profiles.FINDER.get(connection, call.word, call.scope).id)
 
 
-def resolve_hosts(connection: Connection, scope: Scope, validated: ValidatedProfile) -> list[str]:
-    """The ids of what a container profile names as its host. Raises: InvalidSpec, MultipleChoices."""
+def resolve_hosts(connection: Connection, scope: Scope, validated: ValidatedProfile) -> dict[str, str]:
+    """The ids of what a container profile names, by the property that names it. Raises: InvalidSpec, MultipleChoices."""
     named = hosts.pins(validated)
     node = cluster = None
     if named.host_node is not None:
@@ -129,7 +129,8 @@ def resolve_hosts(connection: Connection, scope: Scope, validated: ValidatedProf
     if named.host_cluster is not None:
         cluster = _cluster_facts(connection, scope, named.host_cluster)
     hosts.check_hosts(named, project=scope.project, node=node, cluster=cluster)
-    return [facts.id for facts in (node, cluster) if facts is not None]
+    found = {"host_node": node, "host_cluster": cluster}
+    return {kind: facts.id for kind, facts in found.items() if facts is not None}
 
 
 def _node_facts(connection: Connection, scope: Scope, word: str) -> NodeFacts | None:

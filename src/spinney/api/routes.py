@@ -6,6 +6,8 @@ below ``/v1``. Version discovery is not in it: it is answered before authenticat
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from spinney.api import (
     actions,
     adopting,
@@ -23,7 +25,7 @@ from spinney.api import (
     profiles,
     system,
 )
-from spinney.api.wire import Body, Reply, Route
+from spinney.api.wire import Body, Reply, Route, json_reply
 
 _ANY = Body()
 _FORCE = Body(required=False)
@@ -282,8 +284,13 @@ _HISTORY = (
 )
 
 
+@lru_cache(maxsize=1)
+def _description() -> Reply:
+    return json_reply(openapi.document(ROUTES))
+
+
 async def _openapi(call: object) -> Reply:
-    return Reply(200, openapi.rendered(ROUTES))
+    return _description()
 
 
 _OURS = (

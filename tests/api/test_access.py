@@ -1,0 +1,173 @@
+"""Every route × every persona × an own, a foreign and an absent object. A route without a row here fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.world import CONTAINER_TYPE, OURS, World, run
+from spinney.api.access import ADMIN, MEMBER, NOBODY, READER, RULES
+from spinney.api.routes import ROUTES
+from spinney.api.wire import Route
+
+#: Roles that may use the route, and a body with which it gets as far as looking for the object.
+MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
+    ("GET", "build-info"): (READER, None),
+    ("GET", "services"): (ADMIN, None),
+    ("GET", "profile-types"): (READER, None),
+    ("GET", "profile-types/{type}"): (READER, None),
+    ("GET", "profile-types/{type}/ops"): (READER, None),
+    ("GET", "policy-types"): (READER, None),
+    ("GET", "policy-types/{type}"): (READER, None),
+    ("GET", "profiles"): (READER, None),
+    ("POST", "profiles"): (MEMBER, {}),
+    ("POST", "profiles/validate"): (MEMBER, {}),
+    ("GET", "profiles/{profile}"): (READER, None),
+    ("PATCH", "profiles/{profile}"): (MEMBER, {"profile": {"name": "changed"}}),
+    ("DELETE", "profiles/{profile}"): (MEMBER, None),
+    ("GET", "policies"): (READER, None),
+    ("POST", "policies"): (MEMBER, {}),
+    ("POST", "policies/validate"): (MEMBER, {}),
+    ("GET", "policies/{policy}"): (READER, None),
+    ("GET", "receivers"): (READER, None),
+    ("GET", "receivers/{receiver}"): (READER, None),
+    ("GET", "clusters"): (READER, None),
+    ("POST", "clusters"): (MEMBER, {}),
+    ("GET", "clusters/{cluster}"): (READER, None),
+    ("PATCH", "clusters/{cluster}"): (MEMBER, {"cluster": {"name": "changed"}}),
+    ("DELETE", "clusters/{cluster}"): (MEMBER, None),
+    ("POST", "clusters/{cluster}/actions"): (MEMBER, {"check": {}}),
+    ("POST", "clusters/{cluster}/ops"): (MEMBER, {"pause": {}}),
+    ("GET", "clusters/{cluster}/policies"): (READER, None),
+    ("GET", "clusters/{cluster}/policies/{policy}"): (READER, None),
+    ("GET", "nodes"): (READER, None),
+    ("POST", "nodes"): (MEMBER, {}),
+    ("POST", "nodes/adopt"): (MEMBER, {}),
+    ("POST", "nodes/adopt-preview"): (MEMBER, {}),
+    ("GET", "nodes/{node}"): (READER, None),
+    ("PATCH", "nodes/{node}"): (MEMBER, {"node": {"name": "changed"}}),
+    ("DELETE", "nodes/{node}"): (MEMBER, None),
+    ("POST", "nodes/{node}/actions"): (MEMBER, {"check": {}}),
+    ("POST", "nodes/{node}/ops"): (MEMBER, {"pause": {}}),
+    ("GET", "actions"): (READER, None),
+    ("POST", "actions"): (NOBODY, {}),
+    ("GET", "actions/{action}"): (READER, None),
+    ("PATCH", "actions/{action}"): (MEMBER, {"action": {"status": "CANCELLED"}}),
+    ("GET", "events"): (READER, None),
+    ("GET", "events/{event}"): (READER, None),
+    ("GET", "hosts"): (READER, None),
+    ("GET", "hosts/{host}"): (READER, None),
+    ("GET", "nodes/{node}/logs"): (MEMBER, None),
+    ("GET", "clusters/{cluster}/logs"): (MEMBER, None),
+    ("GET", "nodes/{node}/stats"): (READER, None),
+    ("GET", "clusters/{cluster}/stats"): (READER, None),
+    ("GET", "nodes/{node}/placement"): (READER, None),
+    ("GET", "openapi.json"): (READER, None),
+}
+#: Routes whose last word is not one of a project's objects, or names things that do not exist yet.
+SHARED = {"type", "policy", "receiver"}
+
+
+def key(route: Route) -> tuple[str, str]:
+    return route.method, route.path
+
+
+def test_every_route_has_a_row_and_a_rule() -> None:
+    assert {key(route) for route in ROUTES} == set(MATRIX)
+    assert {route.rule for route in ROUTES} | {"hosts:register"} == set(RULES)
+    assert len({key(route) for route in ROUTES}) == len(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_who_may_use_a_route(world: World, route: Route) -> None:
+    async def body() -> None:
+        roles, given = MATRIX[key(route)]
+        path = "/v1/" + route.path.replace("{", "").replace("}", "")
+        for person, has in (("nobody", set()), ("reader", {"reader"}), ("member", {"member"}), ("admin", {"admin"})):
+            answer = await world.client.as_user(person).at(OURS).request(route.method, path, given)
+            refused = answer.status == 403
+            assert refused == (not has & roles), (person, answer.body)
+            if refused:
+                assert answer.error[1] == "Forbidden" and route.rule in answer.error[2]
+
+    run(body)
+
+
+def _objects(world: World) -> dict[str, str]:
+    """One object of each noun, all of our project."""
+    profile = world.profile()
+    cluster = world.cluster(profile, members=1)
+    host = world.host()
+    node = world.container(profile, host)
+    action = run(lambda: world.client.post("/v1/clusters/c1/actions", {"check": {}})).action
+    world.change(_actions(), action, status="WAITING", running_target=None, target=world.ids.new())
+    unused = world.profile("unused")
+    return {
+        "profile": unused.id,
+        "cluster": cluster.id,
+        "node": node.id,
+        "host": host.node_id,
+        "action": action,
+        "event": _event(world),
+    }
+
+
+def _actions() -> Any:
+    from spinney.store import tables
+
+    return tables.action
+
+
+def _event(world: World) -> str:
+    from spinney.domain.event import Event, Level
+    from spinney.store.rows import EVENTS
+
+    event = Event(
+        timestamp=1.0,
+        oid="o",
+        oname="o",
+        otype="NODE",
+        cluster_id="",
+        level=Level.INFO,
+        action="NODE_CREATE",
+        status="start",
+        status_reason="",
+        **world.new(),
+    )
+    world.insert(EVENTS, event)
+    return event.id
+
+
+def _variable(route: Route) -> str | None:
+    names = [segment[1:-1] for segment in route.segments if segment.startswith("{")]
+    return names[0] if names and names[0] not in SHARED and names[-1] not in SHARED else None
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if _variable(route)], ids=lambda route: f"{route.method} {route.path}"
+)
+def test_own_foreign_and_absent(world: World, route: Route) -> None:
+    objects = _objects(world)
+    noun = _variable(route)
+    assert noun is not None
+    _, given = MATRIX[key(route)]
+
+    async def ask(person: str, word: str) -> Any:
+        path = "/v1/" + route.path.replace(f"{{{noun}}}", word)
+        return await world.client.as_user(person).at(OURS).request(route.method, path, given)
+
+    async def body() -> None:
+        own, absent = objects[noun], world.ids.new()
+        foreign = await ask("stranger", own)
+        missing = await ask("stranger", absent)
+        assert foreign.error[:2] == missing.error[:2] == (404, "ResourceNotFound")
+        assert foreign.error[2].replace(own, "") == missing.error[2].replace(absent, "")
+        mine = await ask("member", own)
+        assert mine.status == route.status, mine.body
+
+    run(body)
+
+
+def test_there_is_a_type_to_show_operations_of(world: World) -> None:
+    assert run(lambda: world.client.as_user("reader").get(f"/v1/profile-types/{CONTAINER_TYPE}/ops")).status == 200

@@ -1,0 +1,143 @@
+"""Hosts, and making them by adopting Docker engines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.world import CONTAINER_TYPE, HOST_TYPE, OURS, World, run
+from spinney.errors import HostUnreachable
+from spinney.store import tables
+
+SOCKET = "unix:///run/docker.sock"
+
+
+def adopt(world: World, path: str = "adopt", who: str = "admin", **values: Any) -> Any:
+    body = {"identity": SOCKET, "type": HOST_TYPE} | values
+    return run(lambda: world.client.as_user(who).at(OURS).post(f"/v1/nodes/{path}", body))
+
+
+def test_adopting_makes_node_profile_and_host(world: World) -> None:
+    overrides = {"labels": {"disk": "ssd"}, "zone": "z1", "region": None, "capacity": {"cpu": 2, "memory": "4g"}}
+    answer = adopt(world, name="metal", metadata={"a": 1}, overrides=overrides, role="spare", snapshot=False)
+    assert answer.status == 200
+    node = answer.json["node"]
+    assert (node["name"], node["status"], node["physical_id"]) == ("metal", "ACTIVE", "ENGINE:1")
+    assert (node["profile_name"], node["metadata"], node["cluster_id"], node["index"]) == (
+        "prof-metal",
+        {"a": 1},
+        "",
+        -1,
+    )
+    profile = run(lambda: world.client.get("/v1/profiles/prof-metal")).json["profile"]
+    assert profile["type"] == HOST_TYPE
+    assert profile["spec"]["properties"]["endpoint"] == SOCKET
+
+    host = run(lambda: world.client.at(OURS).get("/v1/hosts/metal")).json["host"]
+    assert host["id"] == node["id"]
+    assert (host["state"], host["zone"], host["region"], host["labels"]) == ("ready", "z1", None, {"disk": "ssd"})
+    assert host["capacity"] == {"cpu": 2.0, "memory": 4 * 2**30, "disk": None}
+    assert host["reserved"] == {"cpu": 0.0, "memory": 0, "disk": None} and host["containers"] == 0
+    assert host["engine"]["version"] == "27.0" and host["engine"]["rootless"] is False
+    assert host["endpoint"] == SOCKET
+    assert world.rung == 1
+    assert "endpoint" not in run(lambda: world.client.as_user("reader").at(OURS).get("/v1/hosts/metal")).json["host"]
+
+
+def test_all_of_the_machine_unless_it_is_said_otherwise(world: World) -> None:
+    answer = adopt(world)
+    name = answer.json["node"]["name"]
+    assert name.startswith("node-") and len(name) == 13
+    host = run(lambda: world.client.at(OURS).get(f"/v1/hosts/{name}")).json["host"]
+    assert host["capacity"] == {"cpu": 8.0, "memory": 16 * 2**30, "disk": None}
+
+
+@pytest.mark.parametrize("path", ["adopt", "adopt-preview"])
+@pytest.mark.parametrize(
+    ("values", "status", "kind", "words"),
+    [
+        ({"type": "nope-1.0"}, 400, "BadRequest", "'nope-1.0' could not be found"),
+        ({"type": CONTAINER_TYPE}, 400, "BadRequest", "can be adopted"),
+        ({"identity": "tcp://1.2.3.4:2375"}, 400, "InvalidSpec", "credential"),
+        ({"identity": "http://x"}, 400, "InvalidSpec", "properties.endpoint"),
+        ({"identity": None}, 400, "HTTPBadRequest", "identity"),
+        ({"overrides": {"endpoint": "unix:///x"}}, 400, "HTTPBadRequest", "overrides.endpoint"),
+        ({"overrides": {"bogus": 1}}, 400, "InvalidSpec", "bogus"),
+        ({"overrides": "x"}, 400, "HTTPBadRequest", "overrides"),
+        ({"snapshot": True}, 400, "HTTPBadRequest", "snapshot"),
+        ({"bogus": 1}, 400, "HTTPBadRequest", "bogus"),
+    ],
+)
+def test_refused(world: World, path: str, values: Any, status: int, kind: str, words: str) -> None:
+    answer = adopt(world, path, **values)
+    assert answer.error[:2] == (status, kind)
+    assert words in answer.error[2]
+    assert world.access.probed == []
+
+
+def test_what_does_not_answer_is_not_stored(world: World) -> None:
+    world.access.facts = HostUnreachable("nothing listens at /run/docker.sock")
+    answer = adopt(world, name="metal")
+    assert answer.error[:2] == (500, "ProfileOperationFailed")
+    assert "nothing listens" in answer.error[2]
+    assert run(lambda: world.client.get("/v1/nodes")).json == {"nodes": []}
+    assert run(lambda: world.client.get("/v1/profiles")).json == {"profiles": []}
+
+
+def test_one_engine_is_one_host(world: World) -> None:
+    adopt(world, name="metal")
+    same_endpoint = adopt(world, name="again")
+    assert same_endpoint.error[:2] == (409, "ResourceInUse")
+    same_engine = adopt(world, name="again", identity="ssh://me@metal")
+    assert same_engine.error[:2] == (409, "ResourceInUse")
+    assert SOCKET in same_engine.error[2]
+    assert len(run(lambda: world.client.get("/v1/nodes")).json["nodes"]) == 1
+
+
+def test_only_operators_adopt(world: World) -> None:
+    for path in ("adopt", "adopt-preview"):
+        assert adopt(world, path, who="member").error[:2] == (403, "Forbidden")
+    assert world.access.probed == []
+
+
+def test_a_preview_stores_nothing(world: World) -> None:
+    answer = adopt(world, "adopt-preview", identity="ssh://me@metal", overrides={"zone": "z1"})
+    preview = answer.json["node_profile"]["node_preview"]
+    assert (preview["type"], preview["version"]) == ("host.docker", "1.0")
+    assert preview["properties"] == {"endpoint": "ssh://me@metal:22", "zone": "z1"}
+    assert run(lambda: world.client.get("/v1/nodes")).json == {"nodes": []}
+
+
+def test_a_host_is_shown_by_its_node_and_nothing_else_is_a_host(world: World) -> None:
+    async def body() -> None:
+        host = world.host()
+        world.node(world.profile(), "box")
+        client = world.client.at(OURS)
+        for word in ("metal", host.node_id, host.node_id[:7]):
+            assert (await client.get(f"/v1/hosts/{word}")).json["host"]["id"] == host.node_id
+        for word in ("box", "nope"):
+            status, kind, message = (await client.get(f"/v1/hosts/{word}")).error
+            assert (status, kind) == (404, "ResourceNotFound") and f"host '{word}'" in message
+
+    run(body)
+
+
+class TestPlacement:
+    def show(self, world: World) -> Any:
+        return run(lambda: world.client.at(OURS).get("/v1/nodes/box/placement")).json["placement"]
+
+    def test_placed(self, world: World) -> None:
+        node = world.container(world.profile(), world.host())
+        world.change(tables.node, node.id, data={"placement": {"strategy": "spread", "summary": "emptiest of 3"}})
+        shown = self.show(world)
+        assert (shown["state"], shown["host"], shown["generation"]) == ("placed", "metal", 1)
+        assert (shown["strategy"], shown["summary"]) == ("spread", "emptiest of 3")
+        in_the_node = run(lambda: world.client.get("/v1/nodes/box")).json["node"]["data"]["placement"]
+        assert set(in_the_node) == {"host_id", "host_name", "generation", "decided_at"}
+
+    def test_waiting(self, world: World) -> None:
+        world.node(world.profile(), "box", status_reason="no host has room", data={"placement": {"hosts": [1]}, "x": 1})
+        shown = self.show(world)
+        assert (shown["state"], shown["host"], shown["summary"]) == ("waiting", None, "no host has room")
+        assert run(lambda: world.client.get("/v1/nodes/box")).json["node"]["data"] == {"x": 1}
