@@ -91,6 +91,15 @@ def test_error_is_final_only_when_nobody_is_at_work() -> None:
     assert waiting.status_is("ERROR")(scene("ERROR", None, "E")).state is REACHED
 
 
+def test_the_action_is_quoted_only_when_no_member_says_why() -> None:
+    assert "why" in waiting.sized(2)(scene("WARNING", "FAILED", "A")).says
+    waits = Scene(
+        {"status": "WARNING"}, [{"name": "n", "status": "INIT", "status_reason": "no room"}], {"status": "FAILED"}
+    )
+    assert waiting.sized(2)(waits).says.endswith("its action FAILED")
+    assert waiting.reasons(waits.missing) == ["n: no room"]
+
+
 def test_the_same_reason_is_said_once() -> None:
     members = [{"name": f"web-{i}", "status_reason": "no room"} for i in range(5)] + [
         {"name": "x", "status_reason": ""}

@@ -88,7 +88,7 @@ def failure(name: str, outcome: Outcome) -> CliError | None:
         now = outcome.verdict.says or describe(outcome.scene)
         first = f"{name}: not reached within {duration(outcome.elapsed)}, work on it goes on; last seen: {now}"
         code = EXIT_TIMED_OUT
-    return CliError("\n  ".join([first, *reasons(outcome.scene.failing)]), code)
+    return CliError("\n  ".join([first, *reasons(outcome.scene.missing)]), code)
 
 
 def finish(

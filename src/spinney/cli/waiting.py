@@ -68,6 +68,11 @@ class Scene:
     def failing(self) -> list[Seen]:
         return [member for member in self.members if member.get("status") in SETTLED_BADLY]
 
+    @property
+    def missing(self) -> list[Seen]:
+        """Members that are not in service and say why: failed ones, and those which wait for room."""
+        return [m for m in self.members if m.get("status") != "ACTIVE" and m.get("status_reason")]
+
 
 Goal = Callable[[Scene], Verdict]
 
@@ -97,7 +102,8 @@ def _failed(scene: Scene) -> Verdict:
     """With the reason nearest to what went wrong."""
     reason = (scene.subject or {}).get("status_reason") or (scene.subject or {}).get("state_reason") or ""
     if scene.gave_up and scene.action is not None:
-        reason = f"its action {scene.action.get('status')}: {scene.action.get('status_reason') or reason}"
+        why = "" if scene.missing else f": {scene.action.get('status_reason') or reason}"  # the members tell it better
+        reason = f"its action {scene.action.get('status')}{why}"
     return Verdict(State.FAILED, f"{describe(scene)}{f': {reason}' if reason else ''}")
 
 
@@ -316,8 +322,10 @@ def wait_for(
                 raise
             verdict = Verdict(State.PENDING, f"no answer for the moment: {error.message}")
         elapsed = now() - started
+        if verdict.state is not State.PENDING:
+            return Outcome(verdict, scene, elapsed)
         watcher.show(scene, verdict.says, elapsed)
-        if verdict.state is not State.PENDING or elapsed >= timeout:
+        if elapsed >= timeout:
             return Outcome(verdict, scene, elapsed)
         sleep(min(pause_after(turn, now() - looked), max(timeout - elapsed, 0.0)))
         turn += 1
