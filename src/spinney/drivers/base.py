@@ -61,7 +61,7 @@ class ContainerOperator(Protocol):
         """
 
     async def start(self, container_id: str) -> None:
-        """Raises: ContainerGone, CommandNotFound, PortTaken, ContainerRefused."""
+        """Raises: ContainerGone, CommandNotFound, PortTaken, NetworkMissing, ContainerRefused."""
 
     async def inspect(self, id_or_name: str) -> Container | None:
         """None: there is no such container."""
