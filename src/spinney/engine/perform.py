@@ -235,15 +235,15 @@ class Performer:
     async def _delete(self, job: Job) -> Removed:
         if job.node.host_id is None or job.host is None:
             return Removed()
-        host = self._host(job)
+        node = job.node
         try:
-            node = job.node
+            host = self._host(job)
             if node.physical_id is not None:
                 await self._stop_and_remove(host, node.physical_id, job.container_profile.stop_timeout)
             if node.physical_id is None or node.generation > 1:
                 # An interrupted creation or recreation may have left a container that no row names yet.
                 await self._remove_generation(host, job)
-        except HostUnreachable:
+        except HostError:
             if not job.action.inputs.get("force"):
                 raise
             return Removed(forgotten=True)
