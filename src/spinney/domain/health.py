@@ -63,6 +63,9 @@ def _ending(container: Container) -> str:
         return "the container ran out of memory and was killed; give it more memory in the profile"
     if container.exit_code == 137:
         return "the container was killed (exit code 137)"
+    if container.exit_code in (126, 127):
+        what = "cannot be run" if container.exit_code == 126 else "is not in the image"
+        return f"the container ended with exit code {container.exit_code}: its command {what}; correct command or entrypoint"
     error = f": {container.error}" if container.error else ""
     return f"the container ended with exit code {container.exit_code}{error}"
 
@@ -95,11 +98,7 @@ def is_orphan(container: Container, owner: Node | None, host_id: str, *, busy: b
     """
     if owner is None or owner.host_id != host_id:
         return True
-    if container.id == owner.physical_id:
-        return False
-    if container.generation < owner.generation:
-        return not busy
-    return owner.physical_id is not None and not busy
+    return container.id != owner.physical_id and not busy
 
 
 def orphans(

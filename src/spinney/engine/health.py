@@ -53,7 +53,8 @@ class Watch:
         self._labels = {LABEL_DEPLOYMENT: session.context.deployment}
         self._suspects: set[str] = set()  # nodes to look at
         self._some = asyncio.Event()
-        self._answered_at = session.context.clock.monotonic()
+        #: When the host first failed since it last answered, and with what; monotonic.
+        self._failed: tuple[float, str] | None = None
         self._strangers: dict[str, float] = {}  # container id -> first sighting, monotonic
 
     async def run(self) -> None:
@@ -64,13 +65,32 @@ class Watch:
                     group.create_task(self._follow())
                     group.create_task(self._look_at_suspects())
                     group.create_task(self._list_regularly())
+                    group.create_task(self._give_up_in_time())
             except* HostError as errors:
                 await self._lost_touch(str(errors.exceptions[0]))
             await self._context.clock.sleep(min(1.0, self._settings.suspect_after / 4))
 
     async def _lost_touch(self, reason: str) -> None:
-        if self._context.clock.monotonic() - self._answered_at < self._settings.suspect_after:
+        if self._failed is None:
+            self._failed = self._context.clock.monotonic(), reason
+        if self._patience() <= 0:
+            await self._mark_suspect()
+
+    async def _give_up_in_time(self) -> None:
+        """A host that has failed is suspect in time, even while a call to it still waits for its answer."""
+        if self._failed is not None and self._patience() > 0:
+            await self._context.clock.sleep(self._patience())
+            await self._mark_suspect()
+
+    def _patience(self) -> float:
+        """Seconds left until a host that has failed is suspect."""
+        assert self._failed is not None
+        return self._failed[0] + self._settings.suspect_after - self._context.clock.monotonic()
+
+    async def _mark_suspect(self) -> None:
+        if self._failed is None:
             return
+        _, reason = self._failed
         changed = await self._context.store.transact(
             healing.host_silent, self.host.node_id, reason, self._context.clock.now()
         )
@@ -93,7 +113,7 @@ class Watch:
             self._some.set()
 
     async def _answered(self) -> None:
-        self._answered_at = self._context.clock.monotonic()
+        self._failed = None
         if await self._context.store.transact(healing.host_answers, self.host.node_id, self._context.clock.now()):
             log.info("host %s answers again", self.host.name)
 
