@@ -26,7 +26,7 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.domain.profile import Profile
 from spinney.drivers.base import HostAddress
 from spinney.errors import HostError, HostUnreachable, Unauthorized
-from spinney.store import hosts, profiles, tables
+from spinney.store import hosts, migrate, profiles, tables
 from spinney.store.database import Store
 from spinney.store.rows import ACTIONS, CLUSTERS, NODES
 
@@ -35,6 +35,7 @@ T = TypeVar("T")
 CONTAINER_TYPE = "container.dockerinc.docker-1.0"
 HOST_TYPE = "host.docker-1.0"
 OURS = "clustering 1.14, spinney 1.0"
+DATABASE = "test.db"
 START = 1_790_000_000.0
 
 
@@ -128,8 +129,10 @@ class World:
         self.ids = Ids(7)
         self.access = Access()
         self.rung = 0
-        self.store = Store(f"sqlite:///{folder / 'test.db'}", self.clock)
-        tables.metadata.create_all(self.store.engine)
+        fresh = not (folder / DATABASE).exists()
+        self.store = Store(f"sqlite:///{folder / DATABASE}", self.clock)
+        if fresh:
+            migrate.upgrade(self.store)
         deps = Deps(
             store=self.store,
             clock=self.clock,

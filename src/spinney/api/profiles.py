@@ -59,7 +59,7 @@ async def create(call: Call) -> Reply:
         created_at=call.now,
     )
     await call.deps.store.transact(_create, call.own_scope, profile, validated)
-    return json_reply({"profile": views.profile(profile)}, 201)
+    return json_reply({"profile": views.new_profile(profile)}, 201)
 
 
 def _create(connection: Connection, scope: Scope, profile: Profile, validated: ValidatedProfile) -> None:

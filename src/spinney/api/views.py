@@ -1,7 +1,11 @@
-"""Rows as the wire shows them. Every key is always there unless the request's version leaves it out."""
+"""Rows as the wire shows them. Every key is always there unless the request's version leaves it out.
+
+Rows are turned into dictionaries whole: asking a row for one column by name costs as much as that.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -11,7 +15,9 @@ from sqlalchemy import Row
 from spinney.domain.action import FINAL_STATUSES
 from spinney.domain.event import Level
 from spinney.domain.profile import Profile
+from spinney.store import clusters, nodes
 from spinney.store.dependents import Dependents
+from spinney.store.rows import ACTIONS, EVENTS, PROFILES
 
 _FINAL = frozenset(status.value for status in FINAL_STATUSES)
 _LEVELS = {level.value: level.label for level in Level}
@@ -26,137 +32,149 @@ def _stamp(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def profile(row: Row[Any] | Profile) -> dict[str, Any]:
+def profile(found: Row[Any]) -> dict[str, Any]:
+    return _profile(dict(zip(PROFILES.names, found, strict=True)))
+
+
+def new_profile(made: Profile) -> dict[str, Any]:
+    return _profile(PROFILES.row(made))
+
+
+def _profile(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "created_at": when(row.created_at),
-        "domain": row.domain,
-        "id": row.id,
-        "metadata": row.metadata,
-        "name": row.name,
-        "project": row.project,
-        "spec": row.spec,
-        "type": row.type,
-        "updated_at": when(row.updated_at),
-        "user": row.user,
+        "created_at": when(row["created_at"]),
+        "domain": row["domain"],
+        "id": row["id"],
+        "metadata": row["metadata"],
+        "name": row["name"],
+        "project": row["project"],
+        "spec": row["spec"],
+        "type": row["type"],
+        "updated_at": when(row["updated_at"]),
+        "user": row["user"],
     }
 
 
-def cluster(row: Row[Any], nodes: list[str], dependents: Dependents | None) -> dict[str, Any]:
+def cluster(found: Row[Any], members: list[str], dependents: Dependents | None) -> dict[str, Any]:
     """A row of ``store.clusters.VIEW``."""
+    row = dict(zip(clusters.COLUMNS, found, strict=True))
     return {
-        "config": row.config,
-        "created_at": when(row.created_at),
-        "data": row.data,
+        "config": row["config"],
+        "created_at": when(row["created_at"]),
+        "data": row["data"],
         "dependents": {} if dependents is None else dependents.view(),
-        "desired_capacity": row.desired_capacity,
-        "domain": row.domain,
-        "id": row.id,
-        "init_at": when(row.init_at),
-        "max_size": row.max_size,
-        "metadata": row.metadata,
-        "min_size": row.min_size,
-        "name": row.name,
-        "nodes": nodes,
+        "desired_capacity": row["desired_capacity"],
+        "domain": row["domain"],
+        "id": row["id"],
+        "init_at": when(row["init_at"]),
+        "max_size": row["max_size"],
+        "metadata": row["metadata"],
+        "min_size": row["min_size"],
+        "name": row["name"],
+        "nodes": members,
         "policies": [],
-        "profile_id": row.profile_id,
-        "profile_name": row.profile_name or "Unknown",
-        "project": row.project,
-        "status": row.status,
-        "status_reason": row.status_reason,
-        "timeout": row.timeout,
-        "updated_at": when(row.updated_at),
-        "user": row.user,
+        "profile_id": row["profile_id"],
+        "profile_name": row["profile_name"] or "Unknown",
+        "project": row["project"],
+        "status": row["status"],
+        "status_reason": row["status_reason"],
+        "timeout": row["timeout"],
+        "updated_at": when(row["updated_at"]),
+        "user": row["user"],
     }
 
 
-def node(row: Row[Any], *, tainted: bool, dependents: Dependents | None = None) -> dict[str, Any]:
+def node(found: Row[Any], *, tainted: bool, dependents: Dependents | None = None) -> dict[str, Any]:
     """A row of ``store.nodes.VIEW``; ``tainted``: whether the request's version has that key."""
+    row = dict(zip(nodes.COLUMNS, found, strict=True))
     view = {
-        "cluster_id": row.cluster_id,
-        "created_at": when(row.created_at),
+        "cluster_id": row["cluster_id"],
+        "created_at": when(row["created_at"]),
         "data": _node_data(row),
         "dependents": {} if dependents is None else dependents.view(),
-        "domain": row.domain,
-        "id": row.id,
-        "index": row.index,
-        "init_at": when(row.init_at),
-        "metadata": row.metadata,
-        "name": row.name,
-        "physical_id": row.physical_id,
-        "profile_id": row.profile_id,
-        "profile_name": row.profile_name or "Unknown",
-        "project": row.project,
-        "role": row.role,
-        "status": row.status,
-        "status_reason": row.status_reason,
-        "updated_at": when(row.updated_at),
-        "user": row.user,
+        "domain": row["domain"],
+        "id": row["id"],
+        "index": row["index"],
+        "init_at": when(row["init_at"]),
+        "metadata": row["metadata"],
+        "name": row["name"],
+        "physical_id": row["physical_id"],
+        "profile_id": row["profile_id"],
+        "profile_name": row["profile_name"] or "Unknown",
+        "project": row["project"],
+        "role": row["role"],
+        "status": row["status"],
+        "status_reason": row["status_reason"],
+        "updated_at": when(row["updated_at"]),
+        "user": row["user"],
     }
     if tainted:
-        view["tainted"] = row.tainted
+        view["tainted"] = row["tainted"]
     return view
 
 
-def _node_data(row: Row[Any]) -> Any:
+def _node_data(row: Mapping[str, Any]) -> Any:
     """What is stored, with the placement in brief instead of all that led to it."""
-    data = row.data
-    if row.host_id is None:
+    data = row["data"]
+    if row["host_id"] is None:
         return {key: value for key, value in data.items() if key != "placement"} if "placement" in data else data
     return {
         **data,
         "placement": {
-            "host_id": row.host_id,
-            "host_name": row.host_name,
-            "generation": row.generation,
-            "decided_at": when(row.placed_at),
+            "host_id": row["host_id"],
+            "host_name": row["host_name"],
+            "generation": row["generation"],
+            "decided_at": when(row["placed_at"]),
         },
     }
 
 
-def action(row: Row[Any], children: list[str], *, cluster_id: bool) -> dict[str, Any]:
+def action(found: Row[Any], children: list[str], *, cluster_id: bool) -> dict[str, Any]:
     """``children``: the live ones; ``cluster_id``: whether the request's version has that key."""
-    final = row.status in _FINAL
+    row = dict(zip(ACTIONS.names, found, strict=True))
+    final = row["status"] in _FINAL
     view = {
-        "action": row.action,
-        "cause": row.cause,
-        "created_at": when(row.created_at),
-        "data": row.data,
-        "depended_by": [row.parent_id] if row.parent_id is not None and not final else [],
+        "action": row["action"],
+        "cause": row["cause"],
+        "created_at": when(row["created_at"]),
+        "data": row["data"],
+        "depended_by": [row["parent_id"]] if row["parent_id"] is not None and not final else [],
         "depends_on": children,
-        "end_time": row.end_time,
-        "id": row.id,
-        "inputs": row.inputs,
+        "end_time": row["end_time"],
+        "id": row["id"],
+        "inputs": row["inputs"],
         "interval": -1,
-        "name": row.name,
-        "outputs": row.outputs,
-        "owner": row.owner,
-        "project": row.project,
-        "start_time": row.start_time,
-        "status": row.status,
-        "status_reason": row.status_reason,
-        "target": row.target,
-        "timeout": row.timeout,
-        "updated_at": when(row.updated_at),
-        "user": row.user,
+        "name": row["name"],
+        "outputs": row["outputs"],
+        "owner": row["owner"],
+        "project": row["project"],
+        "start_time": row["start_time"],
+        "status": row["status"],
+        "status_reason": row["status_reason"],
+        "target": row["target"],
+        "timeout": row["timeout"],
+        "updated_at": when(row["updated_at"]),
+        "user": row["user"],
     }
     if cluster_id:
-        view["cluster_id"] = row.cluster_id
+        view["cluster_id"] = row["cluster_id"]
     return view
 
 
-def event(row: Row[Any]) -> dict[str, Any]:
+def event(found: Row[Any]) -> dict[str, Any]:
+    row = dict(zip(EVENTS.names, found, strict=True))
     return {
-        "action": row.action,
-        "cluster_id": row.cluster_id,
-        "id": row.id,
-        "level": _LEVELS.get(row.level, str(row.level)),
-        "meta_data": row.meta_data,
-        "oid": row.oid,
-        "oname": row.oname,
-        "otype": row.otype,
-        "project": row.project,
-        "status": row.status,
-        "status_reason": row.status_reason,
-        "timestamp": when(row.timestamp),
-        "user": row.user,
+        "action": row["action"],
+        "cluster_id": row["cluster_id"],
+        "id": row["id"],
+        "level": _LEVELS.get(row["level"], str(row["level"])),
+        "meta_data": row["meta_data"],
+        "oid": row["oid"],
+        "oname": row["oname"],
+        "otype": row["otype"],
+        "project": row["project"],
+        "status": row["status"],
+        "status_reason": row["status_reason"],
+        "timestamp": when(row["timestamp"]),
+        "user": row["user"],
     }

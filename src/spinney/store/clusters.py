@@ -22,6 +22,7 @@ VIEW: sa.Select[Any] = sa.select(
     sa.exists().where(pin.c.target_id == table.c.id).label("pinned"),
 ).select_from(table.outerjoin(profile, table.c.profile_id == profile.c.id))
 
+COLUMNS = tuple(str(column.key) for column in VIEW.selected_columns)
 FINDER = Finder("cluster", table, VIEW)
 _WIDTH = len(CLUSTERS.names)
 _MEMBERS = sa.select(node.c.id).where(node.c.cluster_id == sa.bindparam("cluster")).order_by(node.c.index, node.c.id)

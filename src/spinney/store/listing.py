@@ -15,6 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Table
 from sqlalchemy.sql.elements import ColumnElement
 
+#: Filters that leave few rows of a project.
+_NARROW = frozenset({"cluster_id", "target", "oid", "profile_id"})
+
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
@@ -45,16 +48,22 @@ def run(connection: Connection, table: Table, select: sa.Select[Any], query: Lis
         marked = connection.execute(sa.select(*columns).where(table.c.id == query.marker, *scoped)).first()
         if marked is not None:
             where.append(_after(table, keys, tuple(marked)))
-    statement = select.where(*where).order_by(*_order(table, keys))
-    if query.limit is not None:
-        statement = statement.limit(query.limit)
-    return connection.execute(statement).all()
+    order = _order(table, keys)
+    if query.limit is None or not query.filters:
+        whole = select.where(*where).order_by(*order)
+        return connection.execute(whole if query.limit is None else whole.limit(query.limit)).all()
+    # Which rows first, and only then what is in them: sorting whole rows would read all that the page leaves out.
+    page = sa.select(table.c.id).where(*where).order_by(*order).limit(query.limit).subquery("page")
+    return connection.execute(select.where(table.c.id == page.c.id).order_by(*order)).all()
 
 
 def _conditions(table: Table, query: ListQuery) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if query.project is not None:
-        where.append(table.c.project == query.project)
+        # A plain comparison would let SQLite walk through the whole project in order, past an index that finds a few.
+        narrow = _NARROW & query.filters.keys()
+        project: ColumnElement[Any] = sa.func.coalesce(table.c.project, "") if narrow else table.c.project
+        where.append(project == query.project)
     for name, values in query.filters.items():
         column = table.c[name]
         where.append(column == values[0] if len(values) == 1 else column.in_(values))

@@ -16,9 +16,16 @@ from spinney.store.tables import node as table
 
 _home = table.alias("home")
 
+#: What only engines need is left out: a list is as dear as its rows are wide.
+_SHOWN = [
+    column
+    for column in NODES.columns
+    if column.name not in ("reserved_cpu", "reserved_memory", "repairs", "repaired_at", "waiting_since")
+]
+
 #: Each row is a node with its profile's name and type, the name of the host it is placed on, and whether it is a host.
 VIEW: sa.Select[Any] = sa.select(
-    *NODES.columns,
+    *_SHOWN,
     profile.c.name.label("profile_name"),
     profile.c.type.label("profile_type"),
     _home.c.name.label("host_name"),
@@ -29,13 +36,8 @@ VIEW: sa.Select[Any] = sa.select(
     .outerjoin(host, table.c.id == host.c.node_id)
 )
 
+COLUMNS = tuple(str(column.key) for column in VIEW.selected_columns)
 FINDER = Finder("node", table, VIEW)
-_WIDTH = len(NODES.names)
-
-
-def value(row: Row[Any]) -> Node:
-    """The node in a row of ``VIEW``."""
-    return NODES.value(row[:_WIDTH])
 
 
 def insert(connection: Connection, node: Node) -> None:

@@ -54,7 +54,8 @@ profile = Table(
     *_owned(),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double),
-    Index("ix_profile_project", "project", "created_at"),
+    Index("ix_profile_project", "project", "created_at", "id"),
+    Index("ix_profile_name", "project", "name"),
 )
 
 #: A container profile pins the host (``kind`` host_node) and host cluster (``kind`` host_cluster) it names.
@@ -87,7 +88,8 @@ cluster = Table(
     Column("config", JSON, nullable=False),
     Column("data", JSON, nullable=False),
     Column("next_index", Integer, nullable=False),
-    Index("ix_cluster_project", "project", "init_at"),
+    Index("ix_cluster_project", "project", "init_at", "id"),
+    Index("ix_cluster_name", "project", "name"),
     Index("ix_cluster_profile", "profile_id"),
 )
 
@@ -120,7 +122,8 @@ node = Table(
     Column("repaired_at", Double),
     Column("waiting_since", Double),
     Index("ix_node_cluster_status", "cluster_id", "status"),
-    Index("ix_node_project", "project", "init_at"),
+    Index("ix_node_project", "project", "init_at", "id"),
+    Index("ix_node_name", "project", "name"),
     Index("ix_node_host", "host_id"),
     Index("ix_node_profile", "profile_id"),
     Index("ix_node_physical", "physical_id"),
@@ -195,11 +198,12 @@ action = Table(
     *_owned(),
     #: The target while an engine works on it (RUNNING) or waits for its children (WAITING), else null.
     Column("running_target", String(36), unique=True),
-    Index("ix_action_queue", "status", "project", "ready_at"),
+    # The whole order of a claim, so that it ends at its limit instead of sorting the queue.
+    Index("ix_action_queue", "status", "project", "ready_at", "created_at", "id"),
     Index("ix_action_target", "target", "status"),
     Index("ix_action_parent", "parent_id", "status"),
     Index("ix_action_cluster", "cluster_id", "status"),
-    Index("ix_action_project", "project", "created_at"),
+    Index("ix_action_project", "project", "created_at", "id"),
     Index("ix_action_end", "end_time"),
 )
 
@@ -219,7 +223,7 @@ event = Table(
     Column("status", String(16), nullable=False),
     Column("status_reason", Text, nullable=False),
     Column("meta_data", JSON, nullable=False),
-    Index("ix_event_project", "project", "timestamp"),
+    Index("ix_event_project", "project", "timestamp", "id"),
     Index("ix_event_oid", "oid"),
     Index("ix_event_cluster", "cluster_id", "timestamp"),
     Index("ix_event_timestamp", "timestamp"),

@@ -47,8 +47,8 @@ def upgrade() -> None:
         batch_op.create_index("ix_action_cluster", ["cluster_id", "status"], unique=False)
         batch_op.create_index("ix_action_end", ["end_time"], unique=False)
         batch_op.create_index("ix_action_parent", ["parent_id", "status"], unique=False)
-        batch_op.create_index("ix_action_project", ["project", "created_at"], unique=False)
-        batch_op.create_index("ix_action_queue", ["status", "project", "ready_at"], unique=False)
+        batch_op.create_index("ix_action_project", ["project", "created_at", "id"], unique=False)
+        batch_op.create_index("ix_action_queue", ["status", "project", "ready_at", "created_at", "id"], unique=False)
         batch_op.create_index("ix_action_target", ["target", "status"], unique=False)
 
     op.create_table(
@@ -75,8 +75,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("cluster", schema=None) as batch_op:
+        batch_op.create_index("ix_cluster_name", ["project", "name"], unique=False)
         batch_op.create_index("ix_cluster_profile", ["profile_id"], unique=False)
-        batch_op.create_index("ix_cluster_project", ["project", "init_at"], unique=False)
+        batch_op.create_index("ix_cluster_project", ["project", "init_at", "id"], unique=False)
 
     op.create_table(
         "engine",
@@ -108,7 +109,7 @@ def upgrade() -> None:
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.create_index("ix_event_cluster", ["cluster_id", "timestamp"], unique=False)
         batch_op.create_index("ix_event_oid", ["oid"], unique=False)
-        batch_op.create_index("ix_event_project", ["project", "timestamp"], unique=False)
+        batch_op.create_index("ix_event_project", ["project", "timestamp", "id"], unique=False)
         batch_op.create_index("ix_event_timestamp", ["timestamp"], unique=False)
 
     op.create_table(
@@ -179,9 +180,10 @@ def upgrade() -> None:
     with op.batch_alter_table("node", schema=None) as batch_op:
         batch_op.create_index("ix_node_cluster_status", ["cluster_id", "status"], unique=False)
         batch_op.create_index("ix_node_host", ["host_id"], unique=False)
+        batch_op.create_index("ix_node_name", ["project", "name"], unique=False)
         batch_op.create_index("ix_node_physical", ["physical_id"], unique=False)
         batch_op.create_index("ix_node_profile", ["profile_id"], unique=False)
-        batch_op.create_index("ix_node_project", ["project", "init_at"], unique=False)
+        batch_op.create_index("ix_node_project", ["project", "init_at", "id"], unique=False)
         batch_op.create_index("ix_node_waiting", ["waiting_since"], unique=False)
 
     op.create_table(
@@ -220,4 +222,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("profile", schema=None) as batch_op:
-        batch_op.create_index("ix_profile_project", ["project", "created_at"], unique=False)
+        batch_op.create_index("ix_profile_name", ["project", "name"], unique=False)
+        batch_op.create_index("ix_profile_project", ["project", "created_at", "id"], unique=False)
