@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_network
 
 from spinney.config import NetworkSettings
@@ -12,6 +13,7 @@ def count(settings: NetworkSettings) -> int:
     return 1 << (settings.prefix - ip_network(settings.pool).prefixlen)
 
 
+@lru_cache(maxsize=4096)
 def subnet(settings: NetworkSettings, index: int) -> str:
     """The ``index``-th subnet of the pool, in CIDR notation."""
     pool = ip_network(settings.pool)

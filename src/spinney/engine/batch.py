@@ -12,26 +12,18 @@ from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, Cause
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
-from spinney.domain.node import Node, NodeStatus
+from spinney.domain.node import Node
 from spinney.domain.placement import Waiting
 from spinney.engine import endings, joining
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
 from spinney.engine.jobs import Job, Task
-from spinney.engine.landing import Lander, Work, decided
+from spinney.engine.landing import SHOWN_WHILE, Lander, Work, decided
 from spinney.store import hosts, placements, status, work
 from spinney.store.rows import EVENTS, NODES
 from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
 from spinney.store.work import Outcome
 
-#: What a node shows while an action of a kind works on it; other kinds leave its status as it is.
-_SHOWN_WHILE = {
-    ActionKind.NODE_CREATE: NodeStatus.CREATING,
-    ActionKind.NODE_DELETE: NodeStatus.DELETING,
-    ActionKind.NODE_UPDATE: NodeStatus.UPDATING,
-    ActionKind.NODE_RECOVER: NodeStatus.RECOVERING,
-    ActionKind.NODE_OPERATION: NodeStatus.OPERATING,
-}
 _ROWS_ONLY = (ActionKind.NODE_JOIN, ActionKind.NODE_LEAVE)
 _TASKS: Mapping[ActionKind, Task] = {
     ActionKind.NODE_CREATE: Task.CREATE,
@@ -76,9 +68,9 @@ class Batch:
         landed = Lander(self._connection, self._profiles, self._now).land(landing)
         for action, node, answer in landed.stuck:
             self._stuck(action, node, answer)
-        working += landed.placed
-        self._show(working)
+        working = self._show(working) + list(landed.placed)
         self._make_jobs(working)
+        status.refresh(self._connection, {node.cluster_id for action, node in working if action.parent_id is None})
         if self._ended:
             self.freed += work.finish(self._connection, self._engine_id, self._ended, self._now)
 
@@ -116,21 +108,21 @@ class Batch:
         recreates = kind is ActionKind.NODE_UPDATE or (kind is ActionKind.NODE_RECOVER and _recreates(action, node))
         return recreates and not decided(action, node)
 
-    def _show(self, working: Sequence[Work]) -> None:
+    def _show(self, working: Sequence[Work]) -> list[Work]:
         """Let the API see what the nodes are going through."""
-        shown = [(action, node) for action, node in working if action.action in _SHOWN_WHILE]
-        if not shown:
-            return
-        self._connection.execute(
-            table.update()
-            .where(table.c.id == sa.bindparam("b_id"))
-            .values(status=sa.bindparam("b_status"), profile_id=sa.bindparam("b_profile")),
-            [
-                {"b_id": node.id, "b_status": _SHOWN_WHILE[action.action], "b_profile": node.profile_id}
-                for action, node in shown
-            ],
-        )
-        status.refresh(self._connection, {node.cluster_id for action, node in shown if action.parent_id is None})
+        shown = [
+            (action, replace(node, status=SHOWN_WHILE[action.action]))
+            if action.action in SHOWN_WHILE
+            else (action, node)
+            for action, node in working
+        ]
+        changed = [node for (_, node), (_, before) in zip(shown, working, strict=True) if node is not before]
+        if changed:
+            self._connection.execute(
+                table.update().where(table.c.id == sa.bindparam("b_id")).values(status=sa.bindparam("b_status")),
+                [{"b_id": node.id, "b_status": node.status} for node in changed],
+            )
+        return shown
 
     def _make_jobs(self, working: Sequence[Work]) -> None:
         needed = {str(action.data["previous_host"]) for action, _ in working if action.data.get("previous_host")}
@@ -147,8 +139,7 @@ class Batch:
             job = Job(
                 task=task,
                 action=action,
-                # A check judges what the node was like before; the others have shown what they do.
-                node=node if task is Task.CHECK else replace(node, status=_SHOWN_WHILE[action.action]),
+                node=node,
                 profile=self._profiles[node.profile_id],
                 host=known.get(node.host_id or ""),
                 previous_host=known.get(str(action.data.get("previous_host"))),

@@ -46,8 +46,8 @@ class Rules:
 @dataclass(frozen=True, slots=True)
 class Taken:
     jobs: tuple[Job, ...]
-    #: How many actions were claimed, those settled within the transaction included.
-    claimed: int
+    #: There may be more to claim at once: the limit was reached, or an action of a cluster has just queued its children.
+    more: bool
     freed_networks: tuple[tuple[str, str], ...] = ()
 
 
@@ -75,7 +75,8 @@ def take(connection: Connection, engine_id: str, limit: int, rules: Rules, ids: 
         for action, batch in zip(node_actions, batches, strict=True):
             _guarded(connection, action, partial(batch.prepare, [action]), ids, now)
     jobs = tuple(job for batch in batches for job in batch.jobs)
-    return Taken(jobs, len(actions), tuple(pair for batch in batches for pair in batch.freed))
+    more = len(actions) == limit or len(node_actions) < len(actions)
+    return Taken(jobs, more, tuple(pair for batch in batches for pair in batch.freed))
 
 
 def _guarded(connection: Connection, action: Action, run: Callable[[], None], ids: Ids, now: float) -> None:

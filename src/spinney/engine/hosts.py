@@ -24,6 +24,7 @@ class Connected:
         self._slots = asyncio.Semaphore(concurrency)
         self._lease = lease
         self._networks: set[str] = set()
+        self._proven: set[str] = set()
         self._pulled: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     @asynccontextmanager
@@ -39,6 +40,13 @@ class Connected:
 
     def forget_network(self, name: str) -> None:
         self._networks.discard(name)
+
+    def has_proven(self, profile_id: str) -> bool:
+        """Whether a container of the profile has been seen to live here."""
+        return profile_id in self._proven
+
+    def prove(self, profile_id: str) -> None:
+        self._proven.add(profile_id)
 
     async def pull_for(self, image: ImageRequest, cause: str) -> None:
         """Pull once for all nodes that one cause (an action and its children) brings to this host."""

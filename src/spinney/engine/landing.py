@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from spinney.domain.action import Action
+from spinney.domain.action import Action, ActionKind
 from spinney.domain.host import HostState
-from spinney.domain.node import Node
+from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement import Placed, PlacementRequest, Waiting, place
 from spinney.engine.catalog import ContainerProfile, HostProfile
 from spinney.store import hosts, placements
@@ -19,6 +19,15 @@ from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
 
 _LOST = (HostState.SUSPECT, HostState.LOST)
+
+#: What a node shows while an action of a kind works on it; other kinds leave its status as it is.
+SHOWN_WHILE = {
+    ActionKind.NODE_CREATE: NodeStatus.CREATING,
+    ActionKind.NODE_DELETE: NodeStatus.DELETING,
+    ActionKind.NODE_UPDATE: NodeStatus.UPDATING,
+    ActionKind.NODE_RECOVER: NodeStatus.RECOVERING,
+    ActionKind.NODE_OPERATION: NodeStatus.OPERATING,
+}
 
 Work = tuple[Action, Node]
 
@@ -63,8 +72,9 @@ class Lander:
             if isinstance(answer, Waiting):
                 stuck.append((action, node, answer))
                 continue
-            landings.append(Landing(request, answer.host_id, node.generation + 1))
-            placed.append((action, _settled(action, node, request, answer.host_id)))
+            settled = _settled(action, node, request, answer.host_id)
+            landings.append(_landing(request, settled))
+            placed.append((action, settled))
         placements.reserve(self.connection, landings, self.now)
         return Landed(tuple(placed), tuple(stuck))
 
@@ -73,9 +83,10 @@ class Lander:
         home = hosts.find(self.connection, host_table.c.node_id == node.host_id)
         remembered = self._remember(action, node)
         if _profile_id(action, node) == node.profile_id and home and home[0].state not in _LOST:
-            values = {"generation": node.generation + 1, "placed_at": self.now}
+            renewed = replace(node, generation=node.generation + 1, status=SHOWN_WHILE[action.action])
+            values = {"generation": renewed.generation, "placed_at": self.now, "status": renewed.status}
             self.connection.execute(table.update().where(table.c.id == node.id).values(values))
-            return remembered, replace(node, generation=node.generation + 1)
+            return remembered, renewed
         attempt = self.connection.begin_nested()
         placements.release(self.connection, [node])
         request = self._request(action, node)
@@ -83,9 +94,10 @@ class Lander:
         if isinstance(answer, Waiting):
             attempt.rollback()
             return answer
-        placements.reserve(self.connection, [Landing(request, answer.host_id, node.generation + 1)], self.now)
+        settled = _settled(action, node, request, answer.host_id)
+        placements.reserve(self.connection, [_landing(request, settled)], self.now)
         attempt.commit()
-        return remembered, _settled(action, node, request, answer.host_id)
+        return remembered, settled
 
     def _remember(self, action: Action, node: Node) -> Action:
         """Which generation this action makes, and where the container before it is: for whoever resumes the action."""
@@ -121,9 +133,15 @@ def _profile_id(action: Action, node: Node) -> str:
     return str(action.inputs.get("new_profile_id") or node.profile_id)
 
 
+def _landing(request: PlacementRequest, settled: Node) -> Landing:
+    assert settled.host_id is not None
+    return Landing(request, settled.host_id, settled.generation, settled.status, settled.profile_id)
+
+
 def _settled(action: Action, node: Node, request: PlacementRequest, host_id: str) -> Node:
     return replace(
         node,
+        status=SHOWN_WHILE[action.action],
         host_id=host_id,
         generation=node.generation + 1,
         reserved_cpu=request.cpu,

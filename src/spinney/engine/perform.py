@@ -11,26 +11,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from spinney.clock import Clock
 from spinney.config import NetworkSettings
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
-    LABEL_PROJECT,
     Container,
-    ContainerRequest,
     ContainerState,
     HostFacts,
     LogQuery,
-    NetworkRequest,
     PullPolicy,
 )
 from spinney.domain.health import Ailment, diagnose
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import PowerState
-from spinney.domain.subnets import network_name, subnet
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.engine.catalog import HostProfile
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
+from spinney.engine.templates import Templates
 from spinney.errors import (
     AddressPoolOverlap,
     ContainerGone,
@@ -39,9 +37,11 @@ from spinney.errors import (
     ImageNotFound,
     NetworkMissing,
 )
-from spinney.profiles.container_request import ContainerDefaults, NodeIdentity, container_name, container_request
+from spinney.profiles.container_request import ContainerDefaults
 
 _TRIES = 4
+#: Seconds.
+_MOMENT = 0.2
 _LOG_LINES = 3
 
 
@@ -100,16 +100,17 @@ class Performer:
         self,
         pool: HostPool,
         *,
+        clock: Clock,
         deployment: str,
         defaults: ContainerDefaults,
         network: NetworkSettings,
         move_subnet: MoveSubnet,
     ) -> None:
         self._pool = pool
+        self._clock = clock
         self._deployment = deployment
-        self._defaults = defaults
-        self._network = network
         self._move_subnet = move_subnet
+        self._templates = Templates(deployment, defaults, network)
         self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
             Task.CREATE: self._create,
             Task.RECREATE: self._recreate,
@@ -144,7 +145,7 @@ class Performer:
     async def _make(self, host: Connected, job: Job) -> Made:
         index = job.subnet_index
         pulled = False
-        request = self._request(job, index)
+        request = self._templates.request(job, index)
         if request.image.policy is PullPolicy.ALWAYS:
             await host.pull_for(request.image, job.action.parent_id or job.action.id)
             pulled = True
@@ -155,6 +156,8 @@ class Performer:
                     made = await docker.create(request)
                     await docker.start(made.id)
                     container = await docker.inspect(made.id)
+                if not host.has_proven(job.node.profile_id):
+                    container = await self._second_look(host, job, made.id)
                 return Made(container, await self._last_words(docker, container))
             except ImageNotFound:
                 if pulled or request.image.policy is PullPolicy.NEVER:
@@ -168,24 +171,17 @@ class Performer:
                 if index is None:
                     raise
                 index = await self._move_subnet(job, index)
-                request = self._request(job, index)
+                request = self._templates.request(job, index)
         raise NetworkMissing(f"the project's network on the host vanished {_TRIES} times while its container was made")
 
-    def _request(self, job: Job, index: int | None) -> ContainerRequest:
-        network = None
-        if index is not None:
-            network = NetworkRequest(
-                name=network_name(self._deployment, job.node.project),
-                subnet=subnet(self._network, index),
-                labels={LABEL_DEPLOYMENT: self._deployment, LABEL_PROJECT: job.node.project},
-            )
-        return container_request(
-            job.container_profile.properties,
-            node=_identity(job),
-            deployment=self._deployment,
-            network=network,
-            defaults=self._defaults,
-        )
+    async def _second_look(self, host: Connected, job: Job, container_id: str) -> Container | None:
+        """A wrong command ends a moment after its start, behind the init process. Until one container of the profile has
+        been seen to live on this host, each is looked at again before it is called made."""
+        await self._clock.sleep(_MOMENT)
+        container = await host.docker.inspect(container_id)
+        if container is not None and container.state is ContainerState.RUNNING:
+            host.prove(job.node.profile_id)
+        return container
 
     async def _last_words(self, docker: ContainerHost, container: Container | None) -> str:
         if container is None or container.state is not ContainerState.EXITED:
@@ -256,8 +252,7 @@ class Performer:
             await docker.remove(container_id)
 
     async def _remove_generation(self, host: Connected, job: Job) -> None:
-        name = container_name(job.container_profile.properties, _identity(job))
-        found = await host.docker.inspect(name)
+        found = await host.docker.inspect(self._templates.name(job))
         if (
             found is not None
             and found.node_id == job.node.id
@@ -343,8 +338,3 @@ def host_of(job: Job, facts: HostFacts) -> Host:
         cpu=facts.cpu if capacity is None or capacity.cpu is None else capacity.cpu,
         memory=facts.memory if capacity is None or capacity.memory is None else capacity.memory,
     )
-
-
-def _identity(job: Job) -> NodeIdentity:
-    node = job.node
-    return NodeIdentity(node.id, node.name, node.cluster_id, node.project, node.generation)

@@ -45,6 +45,7 @@ class Session:
         self._recorder = Recorder(context.settings, context.ids)
         self._performer = Performer(
             self.pool,
+            clock=context.clock,
             deployment=context.deployment,
             defaults=context.rules.catalog.defaults,
             network=context.network,
@@ -100,14 +101,13 @@ class Session:
     async def _claim_and_start(self) -> None:
         while True:
             free = min(self.context.settings.concurrency - len(self._running), _CLAIM_AT_MOST)
-            claimed = await self._claim(free) if free > 0 else 0
-            # A full claim means that more may be waiting: go on as soon as there is room worth a transaction.
-            if claimed == 0 or claimed < free:
-                await self._idle()
-            else:
+            if free > 0 and await self._claim(free):
                 await self._room(self.context.settings.concurrency // 2)
+            else:
+                await self._idle()
 
-    async def _claim(self, limit: int) -> int:
+    async def _claim(self, limit: int) -> bool:
+        """True when there may be more to claim at once."""
         for _ in range(_RACES):
             try:
                 taken = await self._store.transact(take, self.id, limit, self.context.rules, self.context.ids)
@@ -117,8 +117,8 @@ class Session:
             for job in taken.jobs:
                 self._start(job)
             await self._remove_networks(taken.freed_networks)
-            return taken.claimed
-        return 0
+            return taken.more
+        return False
 
     async def _room(self, enough: int) -> None:
         while self.context.settings.concurrency - len(self._running) < enough:

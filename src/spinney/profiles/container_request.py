@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spinney.domain.container import (
     LABEL_CLUSTER,
@@ -160,6 +160,26 @@ def container_request(
         ports=_ports(properties) if connected is not None else (),
         log_driver=properties.log.driver,
         log_options=_log_options(properties, defaults),
+    )
+
+
+def for_node(
+    template: ContainerRequest,
+    properties: ContainerProperties,
+    *,
+    node: NodeIdentity,
+    deployment: str,
+    network: NetworkRequest | None,
+) -> ContainerRequest:
+    """The request for another node of the same profile, much cheaper than a new one and equal to it.
+
+    ``template`` was made with a network if, and only if, ``network`` is one.
+    """
+    return replace(
+        template,
+        name=container_name(properties, node),
+        labels={**properties.labels, **_own_labels(node, deployment)},
+        network=network if template.network is not None else None,
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.host import Host, HostState
-from spinney.domain.node import Node
+from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement import PlacementRequest, Port
 from spinney.errors import SpinneyError
 from spinney.store import hosts
@@ -33,11 +33,13 @@ class PlacementRace(SpinneyError):
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """One decision to store."""
+    """One decision to store, with what the node shows from now on."""
 
     request: PlacementRequest
     host_id: str
     generation: int
+    status: NodeStatus
+    profile_id: str
 
 
 def candidates(connection: Connection, requests: Iterable[PlacementRequest]) -> list[Host]:
@@ -107,6 +109,8 @@ def reserve(connection: Connection, landings: Sequence[Landing], now: float) -> 
             placed_at=now,
             reserved_cpu=sa.bindparam("b_cpu"),
             reserved_memory=sa.bindparam("b_memory"),
+            status=sa.bindparam("b_status"),
+            profile_id=sa.bindparam("b_profile"),
             waiting_since=None,
         ),
         [
@@ -116,6 +120,8 @@ def reserve(connection: Connection, landings: Sequence[Landing], now: float) -> 
                 "b_generation": landing.generation,
                 "b_cpu": landing.request.cpu,
                 "b_memory": landing.request.memory,
+                "b_status": landing.status,
+                "b_profile": landing.profile_id,
             }
             for landing in landings
         ],

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -126,8 +127,12 @@ node = Table(
     Index("ix_node_name", "project", "name"),
     Index("ix_node_host", "host_id"),
     Index("ix_node_profile", "profile_id"),
-    Index("ix_node_physical", "physical_id"),
-    Index("ix_node_waiting", "waiting_since"),
+    Index(
+        "ix_node_waiting",
+        "waiting_since",
+        sqlite_where=text("waiting_since IS NOT NULL"),
+        postgresql_where=text("waiting_since IS NOT NULL"),
+    ),
 )
 
 host = Table(

@@ -181,10 +181,15 @@ def upgrade() -> None:
         batch_op.create_index("ix_node_cluster_status", ["cluster_id", "status"], unique=False)
         batch_op.create_index("ix_node_host", ["host_id"], unique=False)
         batch_op.create_index("ix_node_name", ["project", "name"], unique=False)
-        batch_op.create_index("ix_node_physical", ["physical_id"], unique=False)
         batch_op.create_index("ix_node_profile", ["profile_id"], unique=False)
         batch_op.create_index("ix_node_project", ["project", "init_at", "id"], unique=False)
-        batch_op.create_index("ix_node_waiting", ["waiting_since"], unique=False)
+        batch_op.create_index(
+            "ix_node_waiting",
+            ["waiting_since"],
+            unique=False,
+            sqlite_where=sa.text("waiting_since IS NOT NULL"),
+            postgresql_where=sa.text("waiting_since IS NOT NULL"),
+        )
 
     op.create_table(
         "pin",
