@@ -8,7 +8,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
+from spinney.api.access import RULES
+from spinney.api.openapi import ALWAYS
+from spinney.api.routes import ROUTES
+from spinney.api.wire import Route
+from spinney.cli.lazy import load
+from spinney.cli.main import SpinneyGroup
+from spinney.config import options
 from spinney.domain.dialect import inner, render, rules
 from spinney.domain.schema import SpecModel
 from spinney.profiles.base import ProfileType
@@ -26,6 +35,64 @@ refused, and so is `null` where this page does not allow it.
 
 The column *change* says what updating a cluster to a profile with another value takes: *in place* leaves the object
 running, *anew* makes it again, *no* is refused.
+"""
+
+_CONFIGURATION_HEAD = """\
+# Configuration
+
+*This page is generated: `python -m spinney.cli.reference configuration`.*
+
+`spinney standalone`, `api`, `engine` and `db` take `--config-file FILE`, which may be repeated: of two values the later
+one counts, and `--host` and `--port` count more than any file. Without a file every option has its default. A file is in
+the format of oslo.config:
+
+```ini
+[api]
+port = 8800
+
+[driver]
+unix_sockets = /var/run/docker.sock, /srv/engines/*.sock
+```
+
+Sizes are in bytes, times in seconds, CPU in cores. The state directory is no option: `--state-dir`, else
+`$SPINNEY_STATE_DIR`, else `spinney` in `$XDG_STATE_HOME` (`~/.local/state`).
+"""
+
+_API_HEAD = """\
+# API
+
+*This page is generated: `python -m spinney.cli.reference api`.*
+
+Paths are below the address that `spinney ready:` prints. The request header `OpenStack-API-Version` says which versions
+are spoken: `clustering 1.0` to `clustering 1.14`, as Senlin had them, and beside it `spinney 1.0` for what is Spinney's
+own: `OpenStack-API-Version: clustering 1.14, spinney 1.0`. Without the second entry those paths are unknown. `GET /` and
+`GET /v1` tell the versions, and need no password.
+
+The column *answers* has the success first, then the refusals that belong to the call; besides them any call can answer
+with {always}. Refusals are JSON: `{{"code", "title", "explanation", "error": {{"code", "message", "type"}}}}`, and
+`error.message` says what was wrong and what to do. *Who* is the least role: `reader`, `member`, `admin`; the standalone user
+is all three. 202 means queued: `Location` names the action. A machine-readable description of the same, with every
+request's schema, is at `GET /v1/openapi.json`.
+"""
+
+_CLI_HEAD = """\
+# Command line
+
+*This page is generated: `python -m spinney.cli.reference cli`.*
+
+**Which service.** In this order: `--os-cloud NAME`, `OS_CLOUD`, other `OS_*` variables or the file named by
+`OS_CLIENT_CONFIG_FILE`, and the `clouds.yaml` in the state directory of `spinney standalone` on this machine
+(`SPINNEY_STATE_DIR`, `XDG_STATE_HOME`).
+
+**Results** go to standard output, all else to standard error. `-o table|json|yaml|name`: tables are for people; JSON and YAML
+hold the objects of the API without their envelope, a list as an array.
+
+**Exit codes.** 0 done, or with `--wait` reached; 1 wrong use, no connection, or refused by the service; 2 waited for and
+failed; 3 waited for and not reached within `--timeout` (600 seconds unless given). `--wait` is judged by what is observed of
+clusters and nodes, not by the action alone.
+
+`-h` after any command shows its help; `spinney --install-completion` adds completion to the shell. The options `-o`,
+`--os-cloud` and, where *waits* stands, `--wait` and `--timeout` are not repeated below.
 """
 
 _REFUSED_HEAD = """\
@@ -94,12 +161,101 @@ def _operation_rows(kind: ProfileType) -> Iterator[Sequence[str]]:
         yield f"`{name}`", parameters, operation.description
 
 
+def configuration_page() -> str:
+    parts = [_CONFIGURATION_HEAD]
+    for section, found in options().items():
+        rows = ((f"`{option.name}`", _option_default(option.default), option.help or "") for option in found)
+        parts.append(f"## [{section}]\n\n{_table(('option', 'default', 'meaning'), rows)}\n")
+    return "\n".join(parts)
+
+
+def _option_default(value: object) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    return f"`{text}`" if text else ""
+
+
+def api_page() -> str:
+    parts = [_API_HEAD.format(always=", ".join(str(status) for status in ALWAYS))]
+    for ours, routes in groupby(ROUTES, lambda route: route.ours):
+        heading = "Spinney's own, with `spinney 1.0` in the header" if ours else "The Clustering API"
+        rows = (_route_row(route) for route in routes)
+        parts.append(
+            f"## {heading}\n\n{_table(('method', 'path', 'what', 'since', 'who', 'answers', 'query'), rows)}\n"
+        )
+    return "\n".join(parts)
+
+
+def _route_row(route: Route) -> Sequence[str]:
+    since = "spinney 1.0" if route.ours else f"1.{route.since}"
+    role = _least_role(route.rule)
+    answers = ", ".join(str(status) for status in (route.status, *sorted(route.refusals))) if role else "403"
+    names = list(route.parameters)
+    if route.list is not None:
+        names += [*route.list.filters, "sort"] + ([] if route.list.plain else ["limit", "marker", "global_project"])
+    query = " ".join(f"`{name}`" for name in names)
+    return route.method, f"`/v1/{route.path}`", route.summary, since, role or "nobody", answers, query
+
+
+def _least_role(rule: str) -> str:
+    return next((role for role in ("reader", "member", "admin") if role in RULES[rule]), "")
+
+
+_COMMON = {"wait", "timeout", "output", "os_cloud"}
+
+
+def cli_page() -> str:
+    parts = [_CLI_HEAD]
+    for name, entry in SpinneyGroup.entries.items():
+        parts.append(f"## spinney {name}\n")
+        parts += _commands(f"spinney {name}", load(name, entry), entry.help)
+    return "\n".join(parts)
+
+
+def _commands(path: str, found: Any, says: str = "") -> Iterator[str]:
+    """``found`` is a command or a group of them, as Typer made it."""
+    inside = getattr(found, "commands", None)
+    if inside is not None:
+        yield f"{says}\n"
+        for name in sorted(inside):
+            yield f"### {path} {name}\n"
+            yield from _commands(f"{path} {name}", inside[name])
+        return
+    arguments = [parameter for parameter in found.params if not hasattr(parameter, "is_flag")]
+    given = [parameter for parameter in found.params if hasattr(parameter, "is_flag")]
+    waits = " *Waits.*" if any(parameter.name == "wait" for parameter in given) else ""
+    yield f"{' '.join((found.help or says).split())}{waits}\n"
+    words = [path, *(_usage(parameter) for parameter in arguments)]
+    yield f"```text\n{' '.join(words)}\n```\n"
+    rows = [_flag_row(parameter) for parameter in given if parameter.name not in _COMMON]
+    if rows:
+        yield _table(("option", "meaning"), iter(rows)) + "\n"
+
+
+def _usage(argument: Any) -> str:
+    word = argument.metavar or argument.name.upper()
+    return word if argument.required else f"[{word.strip('[]')}]"
+
+
+def _flag_row(option: Any) -> Sequence[str]:
+    value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
+    names = ", ".join(f"`{name}{value}`" for name in (*option.opts, *option.secondary_opts))
+    needed = " **Required.**" if option.required else ""
+    return names, f"{option.help or ''}{needed}"
+
+
 def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"profiles": profiles_page}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "profiles": profiles_page,
+    "configuration": configuration_page,
+    "api": api_page,
+    "cli": cli_page,
+}
 
 
 def main(arguments: Sequence[str]) -> int:
