@@ -423,13 +423,15 @@ def test_a_registry_credential_goes_to_its_own_registry_only(tmp_path: Path) -> 
     (tmp_path / "corp" / "registry.json").write_text(json.dumps(secret))
 
     async def body(host: DockerHost, engine: Engine) -> None:
-        await host.ensure_image(ImageRequest("r.example/web:1", PullPolicy.ALWAYS, credential="corp"))
+        await host.ensure_image(ImageRequest("r.example/web:1", PullPolicy.ALWAYS, credential="corp", project="a"))
         sent = json.loads(base64.urlsafe_b64decode(engine.asked[-1].headers["x-registry-auth"]))
         assert sent == {"username": "u", "password": "p", "serveraddress": "r.example"}
         before = len(engine.asked)
         for foreign in ("web:1", "evil.example/r.example/web", "r.example:5000/web", "R.EXAMPLE.evil/web"):
             with pytest.raises(HostRefused, match=r"r\.example"):
-                await host.ensure_image(ImageRequest(foreign, PullPolicy.ALWAYS, credential="corp"))
+                await host.ensure_image(ImageRequest(foreign, PullPolicy.ALWAYS, credential="corp", project="a"))
+        with pytest.raises(HostRefused, match="holds no file"):
+            await host.ensure_image(ImageRequest("r.example/web:1", PullPolicy.ALWAYS, credential="corp", project="b"))
         assert len(engine.asked) == before
 
     on(registry, body, tmp_path)

@@ -90,18 +90,28 @@ def test_a_broken_registry_credential_is_told_without_its_secret(tmp_path: Path,
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "registry.json").write_text(content)
     with pytest.raises(HostRefused, match=r"registry\.json") as raised:
-        Credentials(tmp_path).registry("r")
+        Credentials(tmp_path).registry("r", "p")
     assert "s3cret" not in raised.value.message
 
 
-@pytest.mark.parametrize(("projects", "permitted"), [('["*"]', True), ('["p"]', True), ('["q"]', False), ("[]", False)])
-def test_projects_that_may_name_a_registry_credential(tmp_path: Path, projects: str, permitted: bool) -> None:
+@pytest.mark.parametrize("projects", ['["*"]', '["p"]', '["q", "p"]'])
+def test_projects_that_may_name_a_registry_credential(tmp_path: Path, projects: str) -> None:
     (tmp_path / "r").mkdir()
     text = f'{{"username": "u", "password": "s3cret", "projects": {projects}}}'
     (tmp_path / "r" / "registry.json").write_text(text)
-    credential = Credentials(tmp_path).registry("r")
-    assert credential.permits("p") is permitted
-    assert "s3cret" not in repr(credential)
+    credential = Credentials(tmp_path).registry("r", "p")
+    assert credential.username == "u" and "s3cret" not in repr(credential)
+
+
+def test_a_credential_of_other_projects_answers_like_an_absent_one(tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "registry.json").write_text('{"username": "u", "password": "s3cret", "projects": ["q"]}')
+    with pytest.raises(HostRefused) as foreign:
+        Credentials(tmp_path).registry("r", "p")
+    (tmp_path / "r" / "registry.json").unlink()
+    with pytest.raises(HostRefused) as absent:
+        Credentials(tmp_path).registry("r", "p")
+    assert foreign.value.message == absent.value.message
 
 
 @pytest.mark.parametrize(

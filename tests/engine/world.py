@@ -197,8 +197,8 @@ class World:
         )
 
     @asynccontextmanager
-    async def engine(self) -> AsyncIterator[Engine]:
-        engine = Engine(self.context())
+    async def engine(self, **changes: Any) -> AsyncIterator[Engine]:
+        engine = Engine(self.context(**changes))
         task = asyncio.create_task(engine.run())
         try:
             yield engine

@@ -45,6 +45,8 @@ class ImageRequest:
     platform: str | None = None
     #: Name of a registry credential held by the service, resolved by the driver at pull time.
     credential: str | None = None
+    #: On whose behalf: a credential may be kept for certain projects.
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ class Batch:
         self._now = now
         self._profiles: Mapping[str, ContainerProfile | HostProfile] = {}
         self._ended: list[Outcome] = []
+        self._promised: set[str] = set()
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """Raises: PlacementRace."""
@@ -136,6 +137,10 @@ class Batch:
             self._subnet_count,
         )
         for action, node, task in tasks:
+            subnet_index = subnets.get((node.host_id or "", node.project))
+            if subnet_index is None and task in (Task.CREATE, Task.RECREATE) and self._networked(node):
+                self._ended.append(endings.without_network(action, node, self._subnet_count, self._ids, self._now))
+                continue
             job = Job(
                 task=task,
                 action=action,
@@ -143,7 +148,7 @@ class Batch:
                 profile=self._profiles[node.profile_id],
                 host=known.get(node.host_id or ""),
                 previous_host=known.get(str(action.data.get("previous_host"))),
-                subnet_index=subnets.get((node.host_id or "", node.project)),
+                subnet_index=subnet_index,
             )
             self.jobs.append(job)
 
@@ -159,11 +164,16 @@ class Batch:
         if outcome is not None:
             self._ended.append(outcome)
             return
-        joins = action.action in (ActionKind.NODE_CREATE, ActionKind.NODE_RECOVER)
-        self._show([(action, node)])
-        self.jobs.append(
-            Job(task=Task.HOST_JOIN if joins else Task.HOST_CHECK, action=action, node=node, profile=profile)
-        )
+        registered = self._hosts({node.id}).get(node.id)
+        machine = None
+        if registered is None:
+            machine = joining.machine_for(self._connection, action, profile, self._promised)
+            if machine is None:
+                self._fail(action, node, "every endpoint of the profile is registered as a host already; name others")
+                return
+        ((_, node),) = self._show([(action, node)])
+        task = Task.HOST_JOIN if machine is not None else Task.HOST_CHECK
+        self.jobs.append(Job(task=task, action=action, node=node, profile=profile, host=registered, machine=machine))
 
     def _cancel(self, action: Action, node: Node) -> None:
         """A creation that was begun has its container removed first."""

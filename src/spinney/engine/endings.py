@@ -78,6 +78,16 @@ def waiting(action: Action, node: Node, answer: Waiting, ids: Ids, now: float) -
     return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
 
 
+def without_network(action: Action, node: Node, networks: int, ids: Ids, now: float) -> Outcome:
+    """Its host has room for it, but not for another project."""
+    reason = (
+        f"all {networks} project networks of the host are in use: recover the node when another host has room, "
+        f"or have the operator enlarge [network] pool"
+    )
+    changes = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None}
+    return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now, release_placement=True)
+
+
 def rows_changed(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
     """An update that concerns the node's row alone."""
     changes = {key: action.inputs[key] for key in _ROW_FIELDS if action.inputs.get(key) is not None}

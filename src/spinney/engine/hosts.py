@@ -33,6 +33,11 @@ class Connected:
             self._lease.require()
             yield self.docker
 
+    async def stop(self, container_id: str, timeout: int) -> None:
+        """Outside of the slots, because it is mostly waiting."""
+        self._lease.require()
+        await self.docker.stop(container_id, timeout)
+
     async def have_network(self, network: NetworkRequest | None) -> None:
         if network is not None and network.name not in self._networks:
             await self.docker.ensure_network(network)

@@ -9,6 +9,7 @@ from spinney.domain.action import Action
 from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.engine.catalog import ContainerProfile, HostProfile
+from spinney.profiles.docker_host import Machine
 
 
 class Task(StrEnum):
@@ -38,6 +39,8 @@ class Job:
     #: Where an earlier container of the node may be, when not on ``host``.
     previous_host: Host | None = None
     subnet_index: int | None = None
+    #: What a joining host node takes.
+    machine: Machine | None = None
 
     @property
     def container_profile(self) -> ContainerProfile:

@@ -1,4 +1,4 @@
-"""Node actions that concern rows alone: joining and leaving clusters, and the removal of hosts."""
+"""Members joining and leaving clusters, machines taken as hosts, and the removal of hosts: what rows alone decide."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings
+from spinney.engine.catalog import HostProfile
+from spinney.profiles.docker_host import Machine
 from spinney.store import hosts
+from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
+from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
 from spinney.store.work import Outcome
 
@@ -66,3 +70,22 @@ def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: fl
     hosts.remove(connection, node.id)
     reason = "The host was removed."
     return endings.ended(action, node, ActionStatus.SUCCEEDED, reason, {}, ids, now, remove_node=True)
+
+
+def machine_for(connection: Connection, action: Action, profile: HostProfile, promised: set[str]) -> Machine | None:
+    """The machine of the profile that a new host node takes: the first that nobody has. None: there is none left.
+
+    The choice is stored with the action, so that whoever resumes it takes the same. ``promised``: endpoints chosen by other
+    nodes of the same claim; the one chosen is added.
+    """
+    machines = {machine.endpoint: machine for machine in profile.properties.machines()}
+    remembered = machines.get(str(action.data.get("endpoint")))
+    if remembered is not None:
+        return remembered
+    registered = set(connection.execute(sa.select(host_table.c.endpoint)).scalars())
+    chosen = next((m for endpoint, m in machines.items() if endpoint not in registered | promised), None)
+    if chosen is not None:
+        promised.add(chosen.endpoint)
+        data = {**action.data, "endpoint": chosen.endpoint}
+        connection.execute(action_table.update().where(action_table.c.id == action.id).values(data=data))
+    return chosen

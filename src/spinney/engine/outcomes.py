@@ -49,7 +49,7 @@ class Recorder:
                     "status": NodeStatus.ACTIVE,
                     "status_reason": "The host answers.",
                     "physical_id": result.facts.engine_id,
-                    "updated_at": now,
+                    ("created_at" if job.node.created_at is None else "updated_at"): now,
                 }
                 return self._end(job, ActionStatus.SUCCEEDED, "The host answers.", changes, now)
 
@@ -106,7 +106,8 @@ class Recorder:
             return self._end(
                 job, ActionStatus.FAILED, reason, {**changes, "status": NodeStatus.ERROR, "status_reason": reason}, now
             )
-        power = {"power": PowerState.RUNNING} if job.node.power is not PowerState.RUNNING else {}
+        # One that was found well is left as its user wants it: stopped or paused.
+        power = {"power": PowerState.RUNNING} if container.state is ContainerState.RUNNING else {}
         reason = f"{verb} succeeded."
         status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None}
         return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status}, now)

@@ -25,7 +25,6 @@ from spinney.domain.health import Ailment, diagnose
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
-from spinney.engine.catalog import HostProfile
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.templates import Templates
@@ -35,9 +34,11 @@ from spinney.errors import (
     HostError,
     HostUnreachable,
     ImageNotFound,
+    LeaseLost,
     NetworkMissing,
 )
 from spinney.profiles.container_request import ContainerDefaults
+from spinney.profiles.docker_host import Machine
 
 _TRIES = 4
 #: Seconds.
@@ -129,7 +130,7 @@ class Performer:
 
     async def discard(self, job: Job) -> None:
         """Remove what a failed creation left behind, as far as the host lets us; the reaper does the rest."""
-        with suppress(HostError):
+        with suppress(HostError, LeaseLost):
             await self._remove_generation(self._host(job), job)
 
     def _host(self, job: Job) -> Connected:
@@ -190,7 +191,8 @@ class Performer:
         with suppress(HostError):
             async for chunk in docker.logs(container.id, LogQuery(tail=_LOG_LINES)):
                 said += chunk.data
-        return said.decode(errors="replace").strip()[-500:]
+        # PostgreSQL stores no NUL, and what a container says must not keep its outcome from being recorded.
+        return said.decode(errors="replace").replace("\0", "").strip()[-500:]
 
     async def _recreate(self, job: Job) -> Made:
         host = self._host(job)
@@ -247,7 +249,7 @@ class Performer:
 
     async def _stop_and_remove(self, host: Connected, container_id: str, timeout: int) -> None:
         with suppress(ContainerGone):
-            await host.docker.stop(container_id, timeout)
+            await host.stop(container_id, timeout)
         async with host.slot() as docker:
             await docker.remove(container_id)
 
@@ -277,7 +279,7 @@ class Performer:
         timeout = int(params.get("timeout", params.get("wait_time", job.container_profile.stop_timeout)))
         host = self._host(job)
         if operation == "stop":
-            await host.docker.stop(container_id, timeout)
+            await host.stop(container_id, timeout)
         else:
             async with host.slot() as docker:
                 await _OPERATIONS[operation](docker, container_id, timeout, params)
@@ -286,23 +288,16 @@ class Performer:
     # -- hosts -------------------------------------------------------------------------------------------------------
 
     async def _host_join(self, job: Job) -> Joined:
-        assert isinstance(job.profile, HostProfile)
-        machine = job.profile.properties.machines()[0]
-        docker = self._pool.connect(HostAddress(machine.endpoint, machine.credential))
+        assert job.machine is not None
+        docker = self._pool.connect(HostAddress(job.machine.endpoint, job.machine.credential))
         try:
             facts = await docker.facts()
         finally:
             await docker.close()
-        return Joined(host_of(job, facts), facts)
+        return Joined(_joined(job, job.machine, facts), facts)
 
     async def _host_check(self, job: Job) -> StillGood:
-        assert isinstance(job.profile, HostProfile)
-        machine = job.profile.properties.machines()[0]
-        docker = self._pool.connect(HostAddress(machine.endpoint, machine.credential))
-        try:
-            return StillGood(await docker.facts())
-        finally:
-            await docker.close()
+        return StillGood(await self._host(job).docker.facts())
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:
@@ -318,10 +313,8 @@ _OPERATIONS: Mapping[str, Callable[[ContainerHost, str, int, Mapping[str, Any]],
 }
 
 
-def host_of(job: Job, facts: HostFacts) -> Host:
+def _joined(job: Job, machine: Machine, facts: HostFacts) -> Host:
     """The host row of a host node, from its profile and what its Docker engine says."""
-    assert isinstance(job.profile, HostProfile)
-    machine = job.profile.properties.machines()[0]
     capacity = machine.capacity
     return Host(
         node_id=job.node.id,

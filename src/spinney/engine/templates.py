@@ -24,13 +24,13 @@ class Templates:
         self._deployment = deployment
         self._defaults = defaults
         self._network = network
-        self._known: OrderedDict[tuple[str, bool], ContainerRequest] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, bool], ContainerRequest] = OrderedDict()
 
     def request(self, job: Job, subnet_index: int | None) -> ContainerRequest:
         """``subnet_index``: of the project's bridge on the host; None for a container without a network."""
         network = self._project_network(job, subnet_index)
         properties = job.container_profile.properties
-        key = (job.node.profile_id, network is not None)
+        key = (job.node.profile_id, job.node.project, network is not None)
         template = self._known.get(key)
         if template is None:
             template = container_request(

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 _CLAIM_AT_MOST = 256
 _RACES = 20
+#: Seconds.
+_MOMENT = 0.1
 
 
 class Session:
@@ -76,6 +78,7 @@ class Session:
                 group.create_task(self._keep_alive())
                 group.create_task(self._claim_and_start())
                 group.create_task(self._finisher.serve())
+                group.create_task(self._look_for_cancelled())
         except* LeaseLost as lost:
             raise LeaseLost(f"engine session {self.id} is over: {lost.exceptions[0]}") from lost
 
@@ -121,6 +124,13 @@ class Session:
         return False
 
     async def _room(self, enough: int) -> None:
+        """Until there is room worth a transaction; after a moment any room will do, because jobs may be long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_MOMENT):
+                await self._free(enough)
+        await self._free(1)
+
+    async def _free(self, enough: int) -> None:
         while self.context.settings.concurrency - len(self._running) < enough:
             self._freed.clear()
             await self._freed.wait()
@@ -140,10 +150,18 @@ class Session:
         if rung and self._running:
             await self._stop_cancelled()
 
+    async def _look_for_cancelled(self) -> None:
+        """Beside the bell, which may be lost, and however busy the rest of the session is."""
+        while True:
+            await self.context.clock.sleep(self.context.settings.poll_interval)
+            if self._running:
+                await self._stop_cancelled()
+
     async def _stop_cancelled(self) -> None:
-        for action_id in await self._store.read(work.cancelled_in, self.id):
-            task = self._running.get(action_id)
-            if task is not None and action_id not in self._cancelling:
+        asked = dict(self._running)
+        wanted = await self._store.read(work.wanted_of, self.id, list(asked))
+        for action_id, task in asked.items():
+            if action_id not in wanted and action_id not in self._cancelling and not task.done():
                 self._cancelling.add(action_id)
                 task.cancel()
 

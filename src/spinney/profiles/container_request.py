@@ -133,6 +133,7 @@ def container_request(
             policy=PullPolicy(properties.pull_policy),
             platform=properties.platform,
             credential=properties.registry_credential,
+            project=node.project,
         ),
         command=properties.command or None,
         entrypoint=properties.entrypoint,
@@ -171,7 +172,7 @@ def for_node(
     deployment: str,
     network: NetworkRequest | None,
 ) -> ContainerRequest:
-    """The request for another node of the same profile, much cheaper than a new one and equal to it.
+    """The request for another node of the same profile and project, much cheaper than a new one and equal to it.
 
     ``template`` was made with a network if, and only if, ``network`` is one.
     """

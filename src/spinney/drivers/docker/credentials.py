@@ -78,7 +78,8 @@ class Credentials:
     def ssh(self, name: str) -> SshFiles:
         return SshFiles(*(self._file(name, file) for file in ("id", "known_hosts")))
 
-    def registry(self, name: str) -> RegistryCredential:
+    def registry(self, name: str, project: str) -> RegistryCredential:
+        """One kept for other projects answers like one that is not there."""
         path = self._file(name, "registry.json")
         try:
             content = orjson.loads(path.read_bytes())
@@ -86,13 +87,16 @@ class Credentials:
             raise HostRefused(f"credential {name}: its file registry.json cannot be read or is no JSON") from error
         if not isinstance(content, dict):
             raise HostRefused(f"credential {name}: its file registry.json holds no object")
-        return RegistryCredential(
+        found = RegistryCredential(
             name=name,
             username=_text(name, content, "username"),
             password=_text(name, content, "password"),
             registry=registry_name(_text(name, content, "serveraddress", DOCKER_HUB)),
             projects=_projects(name, content),
         )
+        if not found.permits(project):
+            raise _absent(name, "registry.json")
+        return found
 
     def _file(self, name: str, file: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -103,10 +107,12 @@ class Credentials:
             )
         path = self._folder / name / file
         if not path.is_file():
-            raise HostRefused(
-                f"credential {name}: this service holds no file {file} for it; ask its operator to put it there"
-            )
+            raise _absent(name, file)
         return path
+
+
+def _absent(name: str, file: str) -> HostRefused:
+    return HostRefused(f"credential {name}: this service holds no file {file} for it; ask its operator to put it there")
 
 
 def _text(name: str, content: dict[str, Any], key: str, default: str = "") -> str:

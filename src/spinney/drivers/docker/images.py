@@ -43,7 +43,7 @@ class Images:
                 "and pull policy never forbids to pull it; "
                 "load it there, or use pull policy missing"
             )
-        key = (image.reference, image.platform, image.credential)
+        key = (image.reference, image.platform, image.credential, image.project)
         await self._pulls.join(key, lambda: self._pull(image))
 
     async def _present(self, image: ImageRequest) -> bool:
@@ -61,7 +61,8 @@ class Images:
             query["platform"] = image.platform
         headers = {}
         if image.credential:
-            headers["X-Registry-Auth"] = self._credentials.registry(image.credential).header(image.reference)
+            credential = self._credentials.registry(image.credential, image.project)
+            headers["X-Registry-Auth"] = credential.header(image.reference)
 
         def refused(status: int, said: str) -> HostError:
             return docker_error(Operation.PULL, image.reference, status, said)
