@@ -69,6 +69,17 @@ def test_a_member_takes_the_next_index_and_the_name_its_cluster_gives(world: Wor
     run(body)
 
 
+def test_a_cluster_that_is_being_deleted_takes_no_new_nodes(world: World) -> None:
+    async def body() -> None:
+        world.cluster(world.profile())
+        assert (await world.client.delete("/v1/clusters/c1")).status == 202
+        given = {"node": {"name": "x", "profile_id": "web", "cluster_id": "c1"}}
+        assert (await world.client.post("/v1/nodes", given)).error[:2] == (409, "ResourceIsLocked")
+        assert (await world.client.get("/v1/nodes")).json == {"nodes": []}
+
+    run(body)
+
+
 @pytest.mark.parametrize(
     ("given", "kind", "words"),
     [

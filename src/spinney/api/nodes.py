@@ -19,9 +19,9 @@ from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply, queued
 from spinney.domain.action import ActionKind
 from spinney.domain.naming import node_name
 from spinney.domain.node import TRANSIENT_STATUSES, Node, NodeStatus
-from spinney.errors import ActionInProgress, BadRequest
+from spinney.errors import ActionInProgress, BadRequest, ResourceIsLocked
 from spinney.profiles.hosts import can_host
-from spinney.store import clusters, dependents, listing, nodes, profiles, tables
+from spinney.store import action_requests, clusters, dependents, listing, nodes, profiles, tables
 
 LIST = ListSpec(
     {"cluster_id": Filter("cluster_id"), "name": Filter("name"), "status": Filter("status", one_of(NodeStatus))},
@@ -77,6 +77,8 @@ def _create(connection: Connection, call: Call, data: NodeCreate, node: Node, ac
                 f"profile_id: the profile '{profile.name}' is of type {profile.type}, the cluster's of "
                 f"{cluster.profile_type}; all nodes of a cluster have one type: give a profile of that."
             )
+        if action_requests.being_deleted(connection, cluster.id):
+            raise ResourceIsLocked(f"The cluster '{cluster.name}' is being deleted; it takes no new nodes.")
         index = clusters.take_index(connection, cluster.id)
         name = node_name(cluster.config, index, call.deps.ids.token)
         node = replace(node, cluster_id=cluster.id, index=index, name=name)

@@ -12,13 +12,18 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from spinney.domain.action import FINAL_STATUSES, LIVE_STATUSES, ActionKind, ActionStatus
+from spinney.domain.node import NodeStatus
+from spinney.store import status, work
 from spinney.store.identity import Finder
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
+from spinney.store.tables import node
 
 FINDER = Finder("action", table, ACTIONS.select())
-_LIVE = [status.value for status in LIVE_STATUSES]
-_FINAL = [status.value for status in FINAL_STATUSES]
+_LIVE = [live.value for live in LIVE_STATUSES]
+_FINAL = [final.value for final in FINAL_STATUSES]
+_SETTLED = (NodeStatus.ACTIVE, NodeStatus.WARNING, NodeStatus.ERROR)
+_UNSETTLED = [shown.value for shown in NodeStatus if shown not in _SETTLED]
 
 
 def children_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, list[str]]:
@@ -36,14 +41,27 @@ def children_of(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, l
     return found
 
 
+def being_deleted(connection: Connection, target: str) -> bool:
+    """Whether somebody asked for the target's deletion and that is not yet done or given up."""
+    deletions = (ActionKind.CLUSTER_DELETE, ActionKind.NODE_DELETE)
+    live = sa.select(table.c.id).where(
+        table.c.target == target, table.c.status.in_(_LIVE), table.c.action.in_(deletions)
+    )
+    return connection.execute(live.limit(1)).first() is not None
+
+
 def cancel_by_force(connection: Connection, action_id: str, now: float) -> None:
     """Make an action and its children CANCELLED at once, and take them from whoever works on them.
 
-    The engine that did so loses its fence and can record nothing more.
+    The engine that did so loses its fence and can record nothing more; what its nodes have come to is found by checking or
+    recovering them.
     """
+    ended = ACTIONS.all(
+        connection, sa.or_(table.c.id == action_id, table.c.parent_id == action_id), table.c.status.in_(_LIVE)
+    )
     connection.execute(
         table.update()
-        .where(sa.or_(table.c.id == action_id, table.c.parent_id == action_id), table.c.status.in_(_LIVE))
+        .where(table.c.id.in_([found.id for found in ended]))
         .values(
             status=ActionStatus.CANCELLED,
             status_reason="Cancelled by force",
@@ -54,6 +72,17 @@ def cancel_by_force(connection: Connection, action_id: str, now: float) -> None:
             updated_at=now,
         )
     )
+    reason = "An action on it was cancelled by force. Check or recover the node to see how it is."
+    connection.execute(
+        node.update()
+        .where(node.c.id.in_([found.target for found in ended]), node.c.status.in_(_UNSETTLED))
+        .values(
+            status=sa.case((node.c.physical_id.is_(None), NodeStatus.ERROR.value), else_=NodeStatus.WARNING.value),
+            status_reason=reason,
+        )
+    )
+    work.wake_parents(connection, {found.parent_id for found in ended if found.parent_id is not None}, now)
+    status.refresh(connection, {found.cluster_id for found in ended}, "An action was cancelled by force")
 
 
 def forget_checks(connection: Connection, target: str) -> None:
