@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.world import World
@@ -14,6 +15,7 @@ from spinney.domain.container import LABEL_NODE
 from spinney.domain.node import NodeStatus
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.drivers.simulated.faults import FaultPlan, parse_faults
+from spinney.engine.context import EngineContext
 from spinney.engine.supervisor import Engine
 
 _STREAMS = ("events", "logs")
@@ -48,6 +50,18 @@ def check_gone(world: World, cluster_id: str) -> None:
     assert world.members(cluster_id) == [] and world.containers() == []
     assert all(host.containers == 0 and host.reserved_cpu == 0.0 for host in world.hosts())
     world.check_invariants()
+
+
+@asynccontextmanager
+async def running(context: EngineContext) -> AsyncIterator[Engine]:
+    """An engine process of its own, stopped cleanly in the end."""
+    engine = Engine(context)
+    task = asyncio.create_task(engine.run())
+    try:
+        yield engine
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Frost:

@@ -9,7 +9,7 @@ actions but that a project's older ones are claimed first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,9 @@ from spinney.store.tables import node
 
 #: Projects served in one claim; the rest are served by the next one, because the served ones' queues shrink.
 _PROJECTS = 32
+_other = table.alias("other")
+#: Nothing else works on the target. A project all of whose actions wait for that must not use up a place among the served.
+_FREE = ~sa.exists().where(_other.c.running_target == table.c.target, _other.c.id != table.c.id)
 
 
 def claim(connection: Connection, engine_id: str, limit: int) -> list[Action]:
@@ -36,7 +39,7 @@ def claim(connection: Connection, engine_id: str, limit: int) -> list[Action]:
     ready = (table.c.status == ActionStatus.READY.value) & (table.c.ready_at <= now)
     projects = connection.execute(
         sa.select(table.c.project)
-        .where(ready)
+        .where(ready, _FREE)
         .group_by(table.c.project)
         .order_by(sa.func.min(table.c.ready_at))
         .limit(_PROJECTS)
@@ -59,11 +62,9 @@ def claim(connection: Connection, engine_id: str, limit: int) -> list[Action]:
 
 
 def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int) -> list[Action]:
-    other = table.alias("other")
-    busy = sa.exists().where(other.c.running_target == table.c.target, other.c.id != table.c.id)
     query = (
         ACTIONS.select()
-        .where(ready, ~busy)
+        .where(ready, _FREE)
         .order_by(table.c.ready_at, table.c.created_at, table.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -124,7 +125,7 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
         return []
     _end_actions(connection, ours, now)
     freed = _settle_nodes(connection, ours)
-    _wake_parents(connection, {o.action.parent_id for o in ours if o.action.parent_id is not None}, now)
+    wake_parents(connection, {o.action.parent_id for o in ours if o.action.parent_id is not None}, now)
     EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
     alone = {o.node.cluster_id: o.reason for o in ours if o.node is not None and o.action.parent_id is None}
     for cluster_id, reason in alone.items():
@@ -202,7 +203,7 @@ def _settle_nodes(connection: Connection, outcomes: Iterable[Outcome]) -> list[t
     return placements.drop_unused_networks(connection, pairs)
 
 
-def _wake_parents(connection: Connection, parents: set[str], now: float) -> None:
+def wake_parents(connection: Connection, parents: set[str], now: float) -> None:
     """Parents whose last child is final go back into the queue. Locking them first keeps two engines that finish the
     last two children at the same time from each leaving the waking to the other."""
     if not parents:
@@ -233,14 +234,16 @@ def wait_for_children(connection: Connection, action: Action, data: Mapping[str,
     )
 
 
-def cancelled_in(connection: Connection, engine_id: str) -> list[str]:
-    """Actions of this engine that somebody has asked to stop."""
+def wanted_of(connection: Connection, engine_id: str, action_ids: Collection[str]) -> set[str]:
+    """Those of the actions that are still this engine's to carry out: nobody asked them to stop or ended them by force."""
     rows = connection.execute(
         sa.select(table.c.id).where(
-            table.c.owner == engine_id, table.c.status == ActionStatus.RUNNING.value, table.c.cancel_requested.is_(True)
+            table.c.owner == engine_id,
+            table.c.status == ActionStatus.RUNNING.value,
+            table.c.cancel_requested.is_(False),
         )
     )
-    return list(rows.scalars())
+    return set(action_ids) & set(rows.scalars())
 
 
 def require_claim(connection: Connection, action: Action) -> None:
