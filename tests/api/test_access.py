@@ -39,6 +39,7 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("DELETE", "clusters/{cluster}"): (MEMBER, None),
     ("POST", "clusters/{cluster}/actions"): (MEMBER, {"check": {}}),
     ("POST", "clusters/{cluster}/ops"): (MEMBER, {"pause": {}}),
+    ("GET", "clusters/{cluster}/attrs/{path}"): (READER, None),
     ("GET", "clusters/{cluster}/policies"): (READER, None),
     ("GET", "clusters/{cluster}/policies/{policy}"): (READER, None),
     ("GET", "nodes"): (READER, None),
@@ -154,7 +155,7 @@ def test_own_foreign_and_absent(world: World, route: Route) -> None:
     _, given = MATRIX[key(route)]
 
     async def ask(person: str, word: str) -> Any:
-        path = "/v1/" + route.path.replace(f"{{{noun}}}", word)
+        path = "/v1/" + route.path.replace(f"{{{noun}}}", word).replace("{path}", "name")
         return await world.client.as_user(person).at(OURS).request(route.method, path, given)
 
     async def body() -> None:

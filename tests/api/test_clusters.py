@@ -266,3 +266,25 @@ def test_names_with_odd_characters_in_the_path(world: World) -> None:
             assert (await world.client.get(f"/v1/clusters/{word}")).error[:2] == (404, "ResourceNotFound")
 
     run(body)
+
+
+def test_collecting_one_value_of_each_member(world: World) -> None:
+    async def body() -> None:
+        profile = world.profile()
+        cluster = world.cluster(profile, members=1)
+        world.container(profile, world.host(), cluster_id=cluster.id, index=2)
+
+        async def collect(path: str) -> list[Any]:
+            found = (await world.client.get(f"/v1/clusters/c1/attrs/{path}")).json["cluster_attributes"]
+            return [one["value"] for one in found]
+
+        assert await collect("name") == ["c1-1", "box"]
+        assert await collect("details.status") == ["ACTIVE"]  # the other has no container to look into
+        assert await collect("$.details.addresses.blue%5B0%5D.addr") == ["10.0.0.2"]
+        assert await collect("nothing") == []
+        for path in ("None", "a..b", "%5B"):
+            assert (await world.client.get(f"/v1/clusters/c1/attrs/{path}")).error[:2] == (400, "HTTPBadRequest")
+        assert (await world.client.get("/v1/clusters/nope/attrs/name")).error[0] == 404
+        assert (await world.client.get("/v1/clusters/c1/attrs/")).error[0] == 404
+
+    run(body)

@@ -93,6 +93,7 @@ def test_versions(world: World, header: str | None, status: int, kind: str | Non
     ("method", "path", "since"),
     [
         ("POST", "/v1/profiles/validate", 2),
+        ("GET", "/v1/clusters/x/attrs/name", 2),
         ("POST", "/v1/policies/validate", 2),
         ("GET", "/v1/profile-types/x/ops", 4),
         ("POST", "/v1/clusters/x/ops", 4),

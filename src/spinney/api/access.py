@@ -22,7 +22,7 @@ def _rules() -> Mapping[str, frozenset[str]]:
         READER: (
             "build_info:build_info profile_types:index profile_types:get profile_types:ops policy_types:index "
             "policy_types:get profiles:index profiles:get policies:index policies:get clusters:index clusters:get "
-            "cluster_policies:index cluster_policies:get nodes:index nodes:get receivers:index "
+            "clusters:collect cluster_policies:index cluster_policies:get nodes:index nodes:get receivers:index "
             "receivers:get actions:index actions:get events:index events:get api:openapi hosts:index hosts:get "
             "nodes:placement nodes:stats clusters:stats"
         ),

@@ -21,7 +21,7 @@ from spinney.domain.cluster import TRANSIENT_STATUSES, Cluster, ClusterStatus
 from spinney.domain.cluster_config import config_fault
 from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, HTTPBadRequest, OverQuota
 from spinney.profiles.hosts import check_not_pinned
-from spinney.store import clusters, dependents, listing, profiles, tables
+from spinney.store import action_requests, clusters, dependents, listing, profiles, tables
 from spinney.store.dependents import Dependents
 
 LIST = ListSpec(
@@ -188,8 +188,19 @@ def _delete(connection: Connection, call: Call, force: bool, action_id: str) -> 
             f"The cluster '{row.name}' cannot be deleted while it is {row.status}; wait until that has ended, or delete "
             f"with force."
         )
-    check_unused(connection, call, f"The cluster '{row.name}'", [row.id], of_cluster=row.id)
+    what = f"The cluster '{row.name}'"
+    if not force:
+        check_not_being_deleted(connection, what, row.id)
+    check_unused(connection, call, what, [row.id], of_cluster=row.id)
     submit_on(connection, call, action_id, ActionKind.CLUSTER_DELETE, row, {"force": True} if force else {})
+
+
+def check_not_being_deleted(connection: Connection, what: str, target: str) -> None:
+    """Refuse a second deletion also before the first one has begun and shows. Raises: ActionInProgress."""
+    if action_requests.being_deleted(connection, target):
+        raise ActionInProgress(
+            f"{what} is being deleted already; wait until that has ended, or delete with force to begin anew."
+        )
 
 
 def check_unused(

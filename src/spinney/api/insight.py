@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row
 from spinney.api import views
 from spinney.api.wire import Call, Reply, json_reply
 from spinney.clock import iso
+from spinney.domain import jsonpath
 from spinney.domain.container import Container, ContainerState, ContainerStats
 from spinney.domain.node import NodeStatus
-from spinney.errors import Conflict, HostError
+from spinney.errors import Conflict, HostError, HTTPBadRequest
 from spinney.store import clusters, hosts, nodes, tables
 
 #: Hosts asked at a time for one request.
@@ -136,6 +137,29 @@ def members(connection: Connection, call: Call) -> list[Row[Any]]:
     """The member rows of the cluster that the path names."""
     cluster = clusters.FINDER.get(connection, call.word, call.scope)
     return list(nodes.members(connection, cluster.id))
+
+
+async def attributes(call: Call) -> Reply:
+    """One value of each member, found by a path."""
+    path = call.words[1]
+    if path == "None":
+        raise HTTPBadRequest("path: None is no path; give one such as details.status.")
+    try:
+        steps = jsonpath.parse(path)
+    except ValueError as error:
+        raise HTTPBadRequest(f"path: '{path[:80]}' is not allowed: {error}.") from error
+    rows = await call.deps.store.read(members, call)
+    gate = asyncio.Semaphore(CONCURRENCY)
+
+    async def look(row: Row[Any]) -> list[dict[str, Any]]:
+        view = views.node(row, tainted=call.since(13))
+        if "details" in path and row.physical_id is not None:
+            async with gate:
+                view["details"] = await node_details(call, row)
+        return [{"id": row.id, "value": value} for value in jsonpath.matches(view, steps)][:1]
+
+    found = await asyncio.gather(*(look(row) for row in rows))
+    return json_reply({"cluster_attributes": [item for items in found for item in items]})
 
 
 def _stats(row: Row[Any], sample: ContainerStats) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
-from spinney.api.clusters import check_unused
+from spinney.api.clusters import check_not_being_deleted, check_unused
 from spinney.api.insight import node_details
 from spinney.api.profiles import require_operator
 from spinney.api.reading import one_of, read_force, read_list, read_switch
@@ -173,7 +173,10 @@ def _delete(connection: Connection, call: Call, force: bool, action_id: str) -> 
             f"The node '{row.name}' cannot be deleted while it is {row.status}; wait until that has ended, or delete with "
             f"force."
         )
-    check_unused(connection, call, f"The node '{row.name}'", [row.id])
+    what = f"The node '{row.name}'"
+    if not force:
+        check_not_being_deleted(connection, what, row.id)
+    check_unused(connection, call, what, [row.id])
     submit_on(connection, call, action_id, ActionKind.NODE_DELETE, row, {"force": True} if force else {})
 
 

@@ -179,6 +179,15 @@ _CLUSTERS = (
     ),
     Route(
         "GET",
+        "clusters/{cluster}/attrs/{path}",
+        insight.attributes,
+        "clusters:collect",
+        "One value of each member",
+        since=2,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
         "clusters/{cluster}/policies",
         policies.bindings,
         "cluster_policies:index",
