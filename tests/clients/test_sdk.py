@@ -168,7 +168,7 @@ def test_health_and_operations(cloud: Any, cluster: Any) -> None:
     assert finished(cloud, cloud.check_cluster(cluster)).status == "SUCCEEDED"
     assert finished(cloud, cloud.recover_cluster(cluster, check=True)).status == "SUCCEEDED"
     assert finished(cloud, cloud.perform_operation_on_cluster(cluster, "restart", wait_time="1")).status == "SUCCEEDED"
-    collected = {one.node_id: one.attr_value for one in cloud.collect_cluster_attrs(cluster, "details.status")}
+    collected = {one.node_id: one.attr_value for one in cloud.collect_cluster_attrs(cluster.id, "details.status")}
     assert collected == dict.fromkeys(cloud.get_cluster(cluster).node_ids, "ACTIVE")
     node = cloud.get_cluster(cluster).node_ids[0]
     assert finished(cloud, cloud.check_node(node)).status == "SUCCEEDED"
