@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,12 +36,15 @@ class Stage:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "SPINNEY_VENV": sys.prefix, "SPINNEY_DEMO_DIR": str(self.folder)}
         return subprocess.run(
-            [*self.enter, *command], cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=120
+            [*self.enter, *command], cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=300
         )
 
-    def notes(self) -> dict[str, object]:
-        found: dict[str, object] = json.loads((self.folder / "demo.json").read_text())
+    def notes(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folder / "demo.json").read_text())
         return found
+
+    def kill_spinney(self) -> None:
+        os.kill(self.notes()["spinney"]["pid"], signal.SIGKILL)
 
 
 @pytest.fixture
@@ -73,25 +77,25 @@ def test_the_demo_from_nothing_to_nothing(stage: Stage) -> None:
     assert len(re.findall(r"back, seen after [\d.]+ s: the same container", up.stdout)) == 1
     assert len(re.findall(r"back, seen after [\d.]+ s: container [0-9a-f]{12}", up.stdout)) == 1
 
+    stage.kill_spinney()
     again = stage.run("./run", "demo")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "cluster web exists already, with 5 containers" in again.stdout
 
     notes = stage.notes()
-    assert isinstance(notes["spinney"], dict)
-    os.kill(notes["spinney"]["pid"], signal.SIGKILL)
+    stage.kill_spinney()
     down = stage.run("./run", "demo-down")
     assert down.returncode == 0, down.stdout + down.stderr
     assert "Removed 5 containers that were left." in down.stdout
 
     assert not stage.folder.exists()
     if notes["own_engine"]:
-        assert not Path(str(notes["run_folder"])).exists()
+        assert not Path(notes["run_folder"]).exists()
         assert _rules(stage.run("iptables-save").stdout) == _rules(filters)
     else:
         mine = {"filters": json.dumps({"label": [f"io.spinney.deployment={notes['deployment']}"]}), "all": "1"}
         for kind in ("containers/json", "networks"):
-            assert docker_engine.call(str(notes["socket"]), "GET", f"/{kind}", query=mine) == (200, [])
+            assert docker_engine.call(notes["socket"], "GET", f"/{kind}", query=mine) == (200, [])
     last = stage.run("./run", "demo-down")
     assert (last.returncode, last.stdout) == (0, "There is nothing of the demo here.\n")
 

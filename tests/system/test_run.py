@@ -21,7 +21,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 def elsewhere(tmp_path: Path) -> str:
     """A PATH on which the user is not root and no Python is good enough."""
     programs = {"id": "echo 1000", "apt-get": "exit 1", "apt-cache": "echo Version: 3.11.2-1"}
-    programs |= {name: "exit 1" for name in ("python3", "python3.11", "python3.12", "python3.13")}
+    programs |= dict.fromkeys(("python3", "python3.11", "python3.12", "python3.13"), "exit 1")
     for name, script in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
