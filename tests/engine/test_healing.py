@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from engine.world import DEPLOYMENT, World
 from spinney.domain.action import ActionKind, Cause
 from spinney.domain.cluster import ClusterStatus
-from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_GENERATION, LABEL_NODE, ContainerRequest, ImageRequest
+from spinney.domain.container import (
+    LABEL_DEPLOYMENT,
+    LABEL_GENERATION,
+    LABEL_NODE,
+    ContainerRequest,
+    ContainerState,
+    ImageRequest,
+)
 from spinney.domain.host import HostState
 from spinney.domain.node import NodeStatus
 from virtual_time import run_virtually
@@ -53,6 +62,46 @@ def test_a_member_that_keeps_failing_is_repaired_ever_more_slowly() -> None:
             gaps = [b - a for a, b in pairwise(repairs)]
             assert 5 <= len(repairs) <= 9, "the first repair is at once, then 1, 2, 4 … seconds are added"
             assert gaps == sorted(gaps)
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize(
+    ("operation", "by_others", "state"),
+    [
+        (None, "pause", ContainerState.RUNNING),
+        ("pause", "unpause", ContainerState.PAUSED),
+        ("pause", "kill", ContainerState.PAUSED),
+        ("pause", "remove", ContainerState.PAUSED),
+        ("stop", "remove", ContainerState.CREATED),
+    ],
+)
+def test_healing_brings_a_member_into_the_power_state_its_user_wants(
+    operation: str | None, by_others: str, state: ContainerState
+) -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        async with world.engine():
+            cluster_id = world.create(1)
+            await world.settle()
+            (node,) = world.members(cluster_id)
+            if operation is not None:
+                world.submit(ActionKind.NODE_OPERATION, node.id, {"operation": operation, "params": {}})
+                await world.settle()
+            await world.clock.sleep(1.0)
+            wanted = world.node(node.id)
+            core, (container,) = world.host_engine(0).core, world.containers()
+            how: dict[str, Any] = {"pause": core.pause, "unpause": core.unpause, "remove": core.remove}
+            how["kill"] = partial(core.kill, signal="SIGKILL")
+            how[by_others](container.id, now=world.clock.now())
+            assert [c.state for c in world.containers()] != [state]
+            await world.clock.sleep(2.0)
+            await world.settle()
+            healed = world.node(node.id)
+            assert [c.state for c in world.containers()] == [state]
+            assert healed is not None and wanted is not None
+            assert (healed.status, healed.power) == (NodeStatus.ACTIVE, wanted.power)
+            assert (world.containers()[0].id == container.id) == (by_others != "remove")
 
     run_virtually(story())
 

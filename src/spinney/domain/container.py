@@ -166,6 +166,8 @@ class ContainerEventKind(StrEnum):
     UNHEALTHY = "unhealthy"
     HEALTHY = "healthy"
     STARTED = "start"
+    PAUSED = "pause"
+    UNPAUSED = "unpause"
     #: Not from Docker: the stream was (re)opened, anything may have happened before; list everything.
     GAP = "gap"
 

@@ -24,7 +24,7 @@ class Ailment(StrEnum):
     GONE = "gone"
     ENDED = "ended"
     UNHEALTHY = "unhealthy"
-    #: It runs although its user stopped it, or is paused or not against the wanted power state.
+    #: It is paused, or is not, against the wanted power state.
     WRONG_POWER = "wrong-power"
 
 
@@ -37,7 +37,7 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    operation: str  # REBOOT: start again what is there | RECREATE: make it anew
+    operation: str  # REBOOT: bring what is there into the wanted state | RECREATE: make it anew
     at: float
     repairs: int
 
@@ -77,7 +77,7 @@ def repair(
 
     The count of repairs starts anew once the member was left alone for the good period.
     """
-    if not healing or diagnosis.ailment is Ailment.WRONG_POWER:
+    if not healing:
         return None
     if diagnosis.ailment is Ailment.ENDED and (
         policy is RestartPolicy.NEVER or (policy is RestartPolicy.ON_FAILURE and not diagnosis.failed)
@@ -85,7 +85,8 @@ def repair(
         return None
     quiet = node.repaired_at is None or now - node.repaired_at >= settings.good_period
     earlier = 0 if quiet else node.repairs
-    anew = diagnosis.ailment is Ailment.GONE or earlier >= settings.restarts_before_recreate
+    worn_out = earlier >= settings.restarts_before_recreate and diagnosis.ailment is not Ailment.WRONG_POWER
+    anew = diagnosis.ailment is Ailment.GONE or worn_out
     delay = backoff(earlier, settings.repair_delay, settings.repair_ceiling)
     return Repair("RECREATE" if anew else "REBOOT", now + delay, earlier + 1)
 

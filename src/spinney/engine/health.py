@@ -21,6 +21,7 @@ from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, o
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node, NodeStatus
+from spinney.engine.cancelling import stop_if_cancelled
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.worker import Session
 from spinney.errors import HostError
@@ -39,6 +40,8 @@ _TELLING = (
     ContainerEventKind.OOM,
     ContainerEventKind.DESTROYED,
     ContainerEventKind.UNHEALTHY,
+    ContainerEventKind.PAUSED,
+    ContainerEventKind.UNPAUSED,
 )
 
 
@@ -67,6 +70,7 @@ class Watch:
                     group.create_task(self._list_regularly())
                     group.create_task(self._give_up_in_time())
             except* HostError as errors:
+                stop_if_cancelled()
                 await self._lost_touch(str(errors.exceptions[0]))
             await self._context.clock.sleep(min(1.0, self._settings.suspect_after / 4))
 

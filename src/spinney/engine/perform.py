@@ -13,6 +13,7 @@ from typing import Any
 
 from spinney.clock import Clock
 from spinney.config import NetworkSettings
+from spinney.domain.action import Cause
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
     Container,
@@ -146,6 +147,7 @@ class Performer:
     async def _make(self, host: Connected, job: Job) -> Made:
         index = job.subnet_index
         pulled = False
+        wanted = _wanted_power(job)
         request = self._templates.request(job, index)
         if request.image.policy is PullPolicy.ALWAYS:
             await host.pull_for(request.image, job.action.parent_id or job.action.id)
@@ -155,9 +157,12 @@ class Performer:
                 async with host.slot() as docker:
                     await host.have_network(request.network)
                     made = await docker.create(request)
-                    await docker.start(made.id)
+                    if wanted is not PowerState.STOPPED and made.state is not ContainerState.PAUSED:
+                        await docker.start(made.id)
+                    if wanted is PowerState.PAUSED:
+                        await docker.pause(made.id)
                     container = await docker.inspect(made.id)
-                if not host.has_proven(job.node.profile_id):
+                if wanted is PowerState.RUNNING and not host.has_proven(job.node.profile_id):
                     container = await self._second_look(host, job, made.id)
                 return Made(container, await self._last_words(docker, container))
             except ImageNotFound:
@@ -212,7 +217,8 @@ class Performer:
         return await self._make(host, job)
 
     async def _reboot(self, job: Job) -> Made:
-        """Start what has ended, restart what runs; what is gone or too far gone is made anew by a RECREATE."""
+        """Start what has ended, restart what runs, and let go on or freeze again what others paused or let go on; what is
+        gone or too far gone is made anew by a RECREATE."""
         host = self._host(job)
         container_id = job.node.physical_id
         assert container_id is not None
@@ -221,8 +227,13 @@ class Performer:
             sick = diagnose(job.node, container)
             if sick is not None and sick.ailment is Ailment.GONE:
                 raise ContainerGone("the container is gone, so it cannot be restarted; recover with operation RECREATE")
+            paused = _wanted_power(job) is PowerState.PAUSED
             if sick is not None and sick.ailment is Ailment.ENDED:
                 await docker.start(container_id)
+                if paused:
+                    await docker.pause(container_id)
+            elif sick is not None and sick.ailment is Ailment.WRONG_POWER and job.action.cause is Cause.HEALING:
+                await (docker.pause if paused else docker.unpause)(container_id)
             elif sick is not None or not job.action.inputs.get("check"):
                 await docker.restart(container_id, job.container_profile.stop_timeout)
             container = await docker.inspect(container_id)
@@ -298,6 +309,11 @@ class Performer:
 
     async def _host_check(self, job: Job) -> StillGood:
         return StillGood(await self._host(job).docker.facts())
+
+
+def _wanted_power(job: Job) -> PowerState:
+    """Healing keeps a member as its user wants it; whoever asks for a container asks for one that runs."""
+    return job.node.power if job.action.cause is Cause.HEALING else PowerState.RUNNING
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:

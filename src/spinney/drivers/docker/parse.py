@@ -36,6 +36,8 @@ _EVENTS = {
     "oom": ContainerEventKind.OOM,
     "destroy": ContainerEventKind.DESTROYED,
     "start": ContainerEventKind.STARTED,
+    "pause": ContainerEventKind.PAUSED,
+    "unpause": ContainerEventKind.UNPAUSED,
     "health_status: healthy": ContainerEventKind.HEALTHY,
     "health_status: unhealthy": ContainerEventKind.UNHEALTHY,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 from spinney.clock import Clock
@@ -51,6 +51,8 @@ _CREATE_ATTEMPTS = 5
 _IDENTITY = (LABEL_DEPLOYMENT, LABEL_NODE, LABEL_GENERATION)
 _EVENT_KINDS = {
     "start": ContainerEventKind.STARTED,
+    "pause": ContainerEventKind.PAUSED,
+    "unpause": ContainerEventKind.UNPAUSED,
     "die": ContainerEventKind.DIED,
     "oom": ContainerEventKind.OOM,
     "destroy": ContainerEventKind.DESTROYED,
@@ -111,13 +113,22 @@ class SimulatedHost:
 
     async def ensure_network(self, network: NetworkRequest) -> None:
         async with self._network_lock:
-            found = await self._call(Operation.NETWORK, self._core.find_network, network.name)
-            if found is None:
-                about = f"{network.name} with subnet {network.subnet}"
+            if await self._has_network(network):
+                return
+            about = f"{network.name} with subnet {network.subnet}"
+            try:
                 await self._call(Operation.NETWORK_CREATE, self._core.create_network, network, about=about)
-            elif found.labels.get(LABEL_DEPLOYMENT) != network.labels.get(LABEL_DEPLOYMENT):
-                text = f"the host has a network {network.name} that is not ours: remove it there or use another host"
-                raise NameTaken(text)
+            except ContainerRefused:
+                # Another of our engines may have been as fast.
+                if not await self._has_network(network):
+                    raise
+
+    async def _has_network(self, network: NetworkRequest) -> bool:
+        found = await self._call(Operation.NETWORK, self._core.find_network, network.name)
+        if found is not None and found.labels.get(LABEL_DEPLOYMENT) != network.labels.get(LABEL_DEPLOYMENT):
+            text = f"the host has a network {network.name} that is not ours: remove it there or use another host"
+            raise NameTaken(text)
+        return found is not None
 
     async def remove_network(self, name: str) -> None:
         async with self._network_lock:
@@ -199,7 +210,7 @@ class SimulatedHost:
         finally:
             self._engine.unsubscribe(subscription)
 
-    async def logs(self, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+    async def logs(self, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         record = await self._call(Operation.LOGS, self._core.locate, container_id)
         try:
             async for line in read_lines(self._engine, record, query):
