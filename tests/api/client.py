@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,7 @@ class Client:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        raw = body if isinstance(body, bytes) else b"" if body is None else orjson.dumps(body)
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path, _, text = path.partition("?")
         text = text or urlencode(list((query or {}).items()), doseq=True)
         sent = {"host": "api.example:8777", "authorization": self.authorization}

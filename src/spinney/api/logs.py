@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -51,11 +51,11 @@ async def of_node(call: Call) -> Reply | Stream:
     return Stream(_text(first, chunks), "text/plain")
 
 
-async def _next(chunks: AsyncIterator[LogChunk]) -> LogChunk | None:
+async def _next(chunks: AsyncGenerator[LogChunk, None]) -> LogChunk | None:
     return await anext(chunks, None)
 
 
-async def _text(first: asyncio.Future[LogChunk | None], chunks: AsyncIterator[LogChunk]) -> AsyncIterator[bytes]:
+async def _text(first: asyncio.Future[LogChunk | None], chunks: AsyncGenerator[LogChunk, None]) -> AsyncIterator[bytes]:
     try:
         chunk = await first
         while chunk is not None:
@@ -159,7 +159,7 @@ def _parts(line: bytes) -> list[bytes]:
     return [line[start : start + _LONGEST] for start in range(0, len(line), _LONGEST)]
 
 
-async def _close(chunks: AsyncIterator[LogChunk]) -> None:
+async def _close(chunks: AsyncGenerator[LogChunk, None]) -> None:
     close = getattr(chunks, "aclose", None)
     if close is not None:
         await close()

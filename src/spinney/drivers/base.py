@@ -18,7 +18,7 @@ Not guaranteed: order between calls on different containers, or that an event is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,7 +104,7 @@ class ContainerObserver(Protocol):
 class ContainerReader(Protocol):
     """What looking into a container needs."""
 
-    def logs(self, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+    def logs(self, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         """Ends with the container when following, at the end of what there is otherwise. Raises: ContainerGone."""
 
     async def stats(self, container_id: str) -> ContainerStats:
@@ -145,4 +145,4 @@ class HostAccess(Protocol):
 
     async def stats(self, host_id: str, container_id: str) -> ContainerStats: ...
 
-    def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]: ...
+    def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]: ...

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 
 from spinney.domain.container import Container, ContainerStats, HostFacts, LogChunk, LogQuery
 from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
@@ -55,10 +55,12 @@ class LocalAccess:
         async with _patience():
             return await host.stats(container_id)
 
-    async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+    async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         host = await self._host(host_id)
-        async for chunk in host.logs(container_id, query):
-            yield chunk
+        # Closed when the reader leaves, so that the connection to the host is released at once.
+        async with aclosing(host.logs(container_id, query)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def close(self) -> None:
         for _, host in self._known.values():

@@ -7,7 +7,7 @@ else may open; ``RemoteAccess`` is the API's end of it. Guaranteed: an error of 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,7 @@ class RemoteAccess:
         )
         return stats
 
-    async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+    async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         params = {"host": host_id, "container": container_id, "query": json.dumps(asdict(query))}
         try:
             async with await self._session() as session, session.get("/logs", params=params) as response:

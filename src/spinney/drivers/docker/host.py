@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -189,7 +189,7 @@ class DockerHost:
 
     # ContainerReader
 
-    async def logs(self, container_id: str, query: LogQuery) -> AsyncIterator[LogChunk]:
+    async def logs(self, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         path, frames = f"/containers/{_quoted(container_id)}/logs", Frames()
         refused = _refusal(Operation.LOGS, container_id)
         async with self._client.stream("GET", path, _log_query(query), refused) as response:
