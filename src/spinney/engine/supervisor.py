@@ -12,6 +12,7 @@ from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, actio
 from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement import Placed, place
+from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.health import Watch
@@ -40,7 +41,7 @@ class Engine:
             session = Session(self.context, self.context.ids.new())
             cleanly = False
             try:
-                await self._serve(session)
+                await apart(self._serve(session))
             except asyncio.CancelledError:
                 cleanly = True
                 raise
