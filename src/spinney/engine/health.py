@@ -21,7 +21,7 @@ from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, o
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node, NodeStatus
-from spinney.engine.cancelling import stop_if_cancelled
+from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.worker import Session
 from spinney.errors import HostError
@@ -64,15 +64,17 @@ class Watch:
         """Runs until cancelled."""
         while True:
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._follow())
-                    group.create_task(self._look_at_suspects())
-                    group.create_task(self._list_regularly())
-                    group.create_task(self._give_up_in_time())
+                await apart(self._watch())
             except* HostError as errors:
-                stop_if_cancelled()
                 await self._lost_touch(str(errors.exceptions[0]))
             await self._context.clock.sleep(min(1.0, self._settings.suspect_after / 4))
+
+    async def _watch(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._look_at_suspects())
+            group.create_task(self._list_regularly())
+            group.create_task(self._give_up_in_time())
 
     async def _lost_touch(self, reason: str) -> None:
         if self._failed is None:
