@@ -48,12 +48,14 @@ class Taken:
     jobs: tuple[Job, ...]
     #: There may be more to claim at once: the limit was reached, or an action of a cluster has just queued its children.
     more: bool
+    #: The project served last: the next claim begins behind it.
+    served: str
     freed_networks: tuple[tuple[str, str], ...] = ()
 
 
-def take(connection: Connection, engine_id: str, limit: int, rules: Rules, ids: Ids) -> Taken:
+def take(connection: Connection, engine_id: str, limit: int, after: str, rules: Rules, ids: Ids) -> Taken:
     """Raises: LeaseLost, PlacementRace (nothing was written: take again)."""
-    actions = work.claim(connection, engine_id, limit)
+    actions = work.claim(connection, engine_id, limit, after)
     now = database.now(connection)
     for action in actions:
         if action.action.on_cluster:
@@ -76,7 +78,8 @@ def take(connection: Connection, engine_id: str, limit: int, rules: Rules, ids: 
             _guarded(connection, action, partial(batch.prepare, [action]), ids, now)
     jobs = tuple(job for batch in batches for job in batch.jobs)
     more = len(actions) == limit or len(node_actions) < len(actions)
-    return Taken(jobs, more, tuple(pair for batch in batches for pair in batch.freed))
+    served = actions[-1].project if actions else after
+    return Taken(jobs, more, served, tuple(pair for batch in batches for pair in batch.freed))
 
 
 def _guarded(connection: Connection, action: Action, run: Callable[[], None], ids: Ids, now: float) -> None:

@@ -55,6 +55,7 @@ class Session:
         )
         self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._served = ""  # the project
         self._cancelling: set[str] = set()
         self._wake = asyncio.Event()
         self._alarms: list[asyncio.TimerHandle] = []
@@ -113,10 +114,13 @@ class Session:
         """True when there may be more to claim at once."""
         for _ in range(_RACES):
             try:
-                taken = await self._store.transact(take, self.id, limit, self.context.rules, self.context.ids)
+                taken = await self._store.transact(
+                    take, self.id, limit, self._served, self.context.rules, self.context.ids
+                )
             except PlacementRace as error:
                 log.info("placing again: %s", error)
                 continue
+            self._served = taken.served
             for job in taken.jobs:
                 self._start(job)
             await self._remove_networks(taken.freed_networks)

@@ -33,23 +33,28 @@ _other = table.alias("other")
 _FREE = ~sa.exists().where(_other.c.running_target == table.c.target, _other.c.id != table.c.id)
 
 
-def claim(connection: Connection, engine_id: str, limit: int) -> list[Action]:
-    """Up to ``limit`` actions that may run now, shared evenly between projects. Raises: LeaseLost."""
+def claim(connection: Connection, engine_id: str, limit: int, after: str = "") -> list[Action]:
+    """Up to ``limit`` actions that may run now, shared evenly between projects. Raises: LeaseLost.
+
+    Projects take turns in the order of their names, beginning behind ``after``: pass the one served last.
+    """
     now = engines.require(connection, engine_id)
     ready = (table.c.status == ActionStatus.READY.value) & (table.c.ready_at <= now)
-    projects = connection.execute(
-        sa.select(table.c.project)
-        .where(ready, _FREE)
-        .group_by(table.c.project)
-        .order_by(sa.func.min(table.c.ready_at))
-        .limit(_PROJECTS)
-    )
     found: dict[str, Action] = {}  # by target: two actions on one object never run together
-    names = list(projects.scalars())
-    for position, project in enumerate(names):
-        share = -(-(limit - len(found)) // (len(names) - position))
-        for action in _claimable(connection, ready & (table.c.project == project), share):
-            found.setdefault(action.target, action)
+    hungry = _projects(connection, ready, after)
+    # Each project gets its share; what short queues leave of theirs goes to the longer ones in a further round.
+    shares = dict.fromkeys(hungry, 0)
+    while hungry and len(found) < limit:
+        extra = max((limit - len(found)) // len(hungry), 1)
+        for project in list(hungry):
+            shares[project] += min(extra, limit - len(found))
+            actions = _claimable(connection, ready & (table.c.project == project), shares[project])
+            if len(actions) < shares[project]:
+                hungry.remove(project)
+            for action in actions:
+                found.setdefault(action.target, action)
+            if len(found) >= limit:
+                break
     claimed = list(found.values())
     if not claimed:
         return []
@@ -59,6 +64,25 @@ def claim(connection: Connection, engine_id: str, limit: int) -> list[Action]:
     except IntegrityError:
         return []  # another engine took an action on one of the targets at the same moment; the next round sees it
     return [_as_claimed(action, engine_id, now) for action in claimed]
+
+
+def _projects(connection: Connection, ready: sa.ColumnElement[bool], after: str) -> list[str]:
+    """Projects with something to claim, in turn from ``after``. One step in the index each: a long queue costs nothing."""
+    names: list[str] = []
+    last, wrapped = after, False
+    while len(names) < _PROJECTS:
+        ahead = ready & _FREE & (table.c.project > last)
+        if wrapped:
+            ahead &= table.c.project <= after
+        name = connection.execute(sa.select(table.c.project).where(ahead).order_by(table.c.project).limit(1)).scalar()
+        if name is not None:
+            names.append(name)
+            last = name
+        elif wrapped or not after:
+            break
+        else:
+            last, wrapped = "", True
+    return names
 
 
 def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int) -> list[Action]:
