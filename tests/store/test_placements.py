@@ -1,0 +1,201 @@
+"""Reservations, ports and subnets: counted once, whoever else counts at the same time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from spinney.domain.host import Host, HostState
+from spinney.domain.node import Node, NodeStatus
+from spinney.domain.placement import Placed, PlacementRequest, place
+from spinney.store import hosts, placements, tables
+from spinney.store.database import Store
+from spinney.store.placements import Landing, PlacementRace
+from spinney.store.rows import NODES
+from store.made import Clock, add_host, everything, in_memory, new_id, node
+
+
+@pytest.fixture
+def store() -> Store:
+    return in_memory(Clock())
+
+
+def _nodes(store: Store, count: int, **fields: object) -> list[Node]:
+    made = [node(**fields) for _ in range(count)]
+    store.run(NODES.insert, made)
+    return made
+
+
+def _landing(
+    member: Node, host_id: str, *, cpu: float = 1.0, memory: int = 100, ports: tuple[int, ...] = ()
+) -> Landing:
+    request = PlacementRequest(member.id, cpu, memory, host_id, None, tuple(("tcp", port) for port in ports))
+    return Landing(request, host_id, member.generation + 1, NodeStatus.CREATING, member.profile_id)
+
+
+def _host(store: Store, host_id: str) -> Host:
+    (found,) = store.run(hosts.find, tables.host.c.node_id == host_id)
+    return found
+
+
+def _placed(store: Store) -> list[Node]:
+    return [n for n in store.run(NODES.all) if n.host_id is not None]
+
+
+def test_reserving_counts_on_the_host_and_tells_the_node(store: Store) -> None:
+    host_id = add_host(store)
+    members = _nodes(store, 2, waiting_since=1.0)
+    store.run(placements.reserve, [_landing(m, host_id, ports=(80 + i,)) for i, m in enumerate(members)], 5.0)
+    host = _host(store, host_id)
+    assert (host.reserved_cpu, host.reserved_memory, host.containers) == (2.0, 200, 2)
+    for placed in _placed(store):
+        assert (placed.host_id, placed.generation, placed.placed_at) == (host_id, 1, 5.0)
+        assert (placed.reserved_cpu, placed.reserved_memory, placed.waiting_since) == (1.0, 100, None)
+
+
+def _full(store: Store, host_id: str) -> None:
+    store.run(
+        lambda c: c.execute(tables.host.update().where(tables.host.c.node_id == host_id).values(reserved_cpu=3.5))
+    )
+
+
+def _no_memory(store: Store, host_id: str) -> None:
+    store.run(
+        lambda c: c.execute(tables.host.update().where(tables.host.c.node_id == host_id).values(reserved_memory=950))
+    )
+
+
+def _suspect(store: Store, host_id: str) -> None:
+    store.run(hosts.set_state, host_id, HostState.SUSPECT, "", 0.0)
+
+
+def _gone(store: Store, host_id: str) -> None:
+    store.run(hosts.remove, host_id)
+
+
+def _port_taken(store: Store, host_id: str) -> None:
+    row = {"host_id": host_id, "protocol": "tcp", "port": 80, "node_id": new_id()}
+    store.run(lambda c: c.execute(tables.port.insert(), row))
+
+
+@pytest.mark.parametrize("meanwhile", [_full, _no_memory, _suspect, _gone, _port_taken])
+def test_losing_a_race_keeps_nothing(store: Store, meanwhile: Callable[[Store, str], None]) -> None:
+    free, contested = add_host(store), add_host(store)
+    first, second = _nodes(store, 2)
+    meanwhile(store, contested)
+    before = everything(store)
+    with pytest.raises(PlacementRace):
+        store.run(placements.reserve, [_landing(first, free), _landing(second, contested, ports=(80,))], 5.0)
+    assert everything(store) == before
+
+
+def test_releasing_gives_everything_back(store: Store) -> None:
+    host_id = add_host(store)
+    before = everything(store)
+    members = _nodes(store, 3)
+    store.run(placements.reserve, [_landing(m, host_id, ports=(80 + i,)) for i, m in enumerate(members)], 5.0)
+    store.run(placements.release, _placed(store))
+    assert [n.generation for n in store.run(NODES.all) if n.id != host_id] == [1, 1, 1], "names are never used twice"
+    ids = [m.id for m in members]
+    store.run(lambda c: c.execute(tables.node.delete().where(tables.node.c.id.in_(ids))))
+    assert everything(store) == before
+
+
+def test_releasing_what_is_placed_nowhere_does_nothing(store: Store) -> None:
+    add_host(store)
+    members = _nodes(store, 2)
+    before = everything(store)
+    store.run(placements.release, members)
+    assert everything(store) == before
+
+
+def test_odd_fractions_of_cores_leave_no_dust(store: Store) -> None:
+    host_id = add_host(store, cpu=100.0, memory=10**6)
+    chance = random.Random(3)
+    for _ in range(30):
+        for member in _nodes(store, 5):
+            store.run(placements.reserve, [_landing(member, host_id, cpu=chance.choice([0.1, 0.05, 1 / 3, 0.7]))], 5.0)
+        gone = chance.sample(_placed(store), 4)
+        store.run(placements.release, gone)
+        assert 0.0 <= _host(store, host_id).reserved_cpu <= 100.0
+    store.run(placements.release, _placed(store))
+    assert _host(store, host_id).reserved_cpu == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_the_scheduler_finds_to_fit_is_never_refused(store: Store, seed: int) -> None:
+    """However the sums are added up; a refusal without a race would be repeated for ever."""
+    chance = random.Random(seed)
+    for _ in range(4):
+        add_host(store, cpu=chance.choice([1.0, 0.9, 1.1]), memory=10**6)
+    members = _nodes(store, 40)
+    requests = [PlacementRequest(m.id, chance.choice([0.1, 0.3, 0.05, 1 / 3]), 1, None, "hosts") for m in members]
+    for chunk in (requests[:7], requests[7:20], requests[20:]):
+        answers = place(chunk, store.run(placements.candidates, chunk))
+        landings = [
+            Landing(request, answer.host_id, 1, NodeStatus.CREATING, "-")
+            for request, answer in zip(chunk, answers, strict=True)
+            if isinstance(answer, Placed)
+        ]
+        store.run(placements.reserve, landings, 5.0)
+
+
+def test_candidates_are_the_hosts_that_may_be_meant(store: Store) -> None:
+    first, second = add_host(store, cluster_id="a"), add_host(store, cluster_id="a")
+    third, fourth = add_host(store, cluster_id="b"), add_host(store, cluster_id="c")
+
+    def found(*requests: PlacementRequest) -> set[str]:
+        return {h.node_id for h in store.run(placements.candidates, requests)}
+
+    in_a, on_fourth = PlacementRequest("n", 1, 1, None, "a"), PlacementRequest("n", 1, 1, fourth)
+    assert found(in_a) == {first, second}
+    assert found(on_fourth, in_a) == {first, second, fourth}
+    assert found(replace(in_a, host_cluster="b", host_node=third)) == {third}
+    assert found() == set()
+
+
+# --- subnets ----------------------------------------------------------------------------------------------------------
+
+
+def test_each_project_gets_the_lowest_free_subnet_of_a_host_and_keeps_it(store: Store) -> None:
+    here, there = add_host(store), add_host(store)
+    first = store.run(placements.subnets, [(here, "b"), (here, "a"), (there, "c")], 4)
+    assert first == {(here, "a"): 0, (here, "b"): 1, (there, "c"): 0}
+    assert store.run(placements.subnets, [(here, "b"), (here, "c")], 4) == {(here, "b"): 1, (here, "c"): 2}
+    assert store.run(placements.drop_unused_networks, [(here, "a")]) == [(here, "a")]
+    assert store.run(placements.subnets, [(here, "d")], 4) == {(here, "d"): 0}
+    assert store.run(placements.subnets, [], 4) == {}
+
+
+def test_a_project_without_a_free_subnet_is_left_out_and_the_others_are_not(store: Store) -> None:
+    here, there = add_host(store), add_host(store)
+    store.run(placements.subnets, [(here, "a")], 1)
+    assert store.run(placements.subnets, [(here, "b"), (here, "a"), (there, "b")], 1) == {
+        (here, "a"): 0,
+        (there, "b"): 0,
+    }
+
+
+def test_a_refused_subnet_is_moved_upwards_once_for_all_who_were_refused(store: Store) -> None:
+    here = add_host(store)
+    store.run(placements.subnets, [(here, "a"), (here, "b")], 4)
+    assert store.run(placements.move_subnet, here, "a", 0, 4) == 2
+    assert store.run(placements.move_subnet, here, "a", 0, 4) == 2, "another node was refused the same one"
+    assert store.run(placements.move_subnet, here, "a", 2, 4) == 3
+    with pytest.raises(PlacementRace, match="no subnet of the pool is free"):
+        store.run(placements.move_subnet, here, "a", 3, 4)
+
+
+def test_a_network_is_forgotten_with_its_last_node(store: Store) -> None:
+    here = add_host(store)
+    store.run(placements.subnets, [(here, "p"), (here, "q")], 4)
+    (member,) = _nodes(store, 1)
+    store.run(placements.reserve, [_landing(member, here)], 5.0)
+    assert store.run(placements.drop_unused_networks, [(here, "p"), (here, "q")]) == [(here, "q")]
+    store.run(placements.release, _placed(store))
+    assert store.run(placements.drop_unused_networks, [(here, "p")]) == [(here, "p")]
+    assert store.run(lambda c: c.execute(sa.select(tables.network)).all()) == []
