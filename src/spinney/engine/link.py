@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ _STATS = TypeAdapter(ContainerStats)
 _FACTS = TypeAdapter(HostFacts)
 _STREAMS = ("stdout", "stderr")
 _ERROR_FRAME = 255
+#: Seconds; longer than an engine is patient with a host.
+_PATIENCE = 20.0
 
 
 class EngineService:
@@ -105,23 +108,40 @@ class RemoteAccess:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def _session(self) -> aiohttp.ClientSession:
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, limit: float | None, **options: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer of the first engine that can be reached: the row of one that has just died lives on for a while."""
         alive = await self._store.read(engines.alive)
-        paths = [row.address for row in alive if row.address is not None]
-        if not paths:
+        sockets = [row.address for row in alive if row.address is not None]
+        if not sockets:
             raise HostUnreachable("no engine is running that could look into the host: start one with `spinney engine`")
-        connector = aiohttp.UnixConnector(path=paths[0])
-        return aiohttp.ClientSession("http://engine", connector=connector, timeout=aiohttp.ClientTimeout(total=None))
+        timeout = aiohttp.ClientTimeout(total=limit)
+        try:
+            for position, socket in enumerate(sockets, 1):
+                connector = aiohttp.UnixConnector(path=socket)
+                async with aiohttp.ClientSession("http://engine", connector=connector, timeout=timeout) as session:
+                    try:
+                        response = await session.request(method, path, **options)
+                    except aiohttp.ClientConnectorError:
+                        if position < len(sockets):
+                            continue
+                        raise
+                    async with response:
+                        yield response
+                    return
+        except (aiohttp.ClientError, OSError, EOFError) as error:
+            raise HostUnreachable(f"the engine that could look into the host does not answer: {error}") from error
 
     async def _ask(self, method: str, path: str, adapter: TypeAdapter[Any], **options: Any) -> Any:
-        try:
-            async with await self._session() as session, session.request(method, path, **options) as response:
-                body = await response.read()
-                if response.status == 502:
-                    raise _raised(json.loads(body))
-                return adapter.validate_json(body)
-        except (aiohttp.ClientError, OSError) as error:
-            raise HostUnreachable(f"the engine that could look into the host does not answer: {error}") from error
+        async with self._asked(method, path, _PATIENCE, **options) as response:
+            body = await response.read()
+            if response.status == 502:
+                raise _raised(json.loads(body))
+            if response.status != 200:
+                raise HostUnreachable("the engine failed when it looked into the host; its log tells why")
+            return adapter.validate_json(body)
 
     async def probe(self, address: HostAddress) -> HostFacts:
         facts: HostFacts = await self._ask("POST", "/probe", _FACTS, json=asdict(address))
@@ -140,14 +160,11 @@ class RemoteAccess:
 
     async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         params = {"host": host_id, "container": container_id, "query": json.dumps(asdict(query))}
-        try:
-            async with await self._session() as session, session.get("/logs", params=params) as response:
-                async for kind, data in _frames(response.content):
-                    if kind == _ERROR_FRAME:
-                        raise _raised(json.loads(data))
-                    yield LogChunk(_STREAMS[kind], data)
-        except (aiohttp.ClientError, OSError) as error:
-            raise HostUnreachable(f"the engine that could look into the host does not answer: {error}") from error
+        async with self._asked("GET", "/logs", None, params=params) as response:
+            async for kind, data in _frames(response.content):
+                if kind == _ERROR_FRAME:
+                    raise _raised(json.loads(data))
+                yield LogChunk(_STREAMS[kind], data)
 
 
 async def _frames(content: aiohttp.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
