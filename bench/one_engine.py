@@ -98,21 +98,20 @@ class Raw:
         self._network = NetworkRequest(
             f"spinney-bench-{self._deployment[:8]}", _SUBNET, {LABEL_DEPLOYMENT: self._deployment}
         )
-        self._connections: list[Connection] = []
 
-    async def open(self, most: int) -> None:
-        self._connections = [await Connection.open(self._target) for _ in range(most)]
-        await self._connections[0].expect(201, "POST", "/networks/create", network_body(self._network))
+    async def open(self) -> None:
+        connection = await Connection.open(self._target)
+        await connection.expect(201, "POST", "/networks/create", network_body(self._network))
+        connection.close()
 
     async def close(self) -> None:
         """Remove whatever is left."""
-        first = self._connections[0]
+        connection = await Connection.open(self._target)
         ours = json.dumps({"label": [f"{LABEL_DEPLOYMENT}={self._deployment}"]})
-        for container in await first.expect(200, "GET", f"/containers/json?all=1&filters={quote(ours)}"):
-            await first.call("DELETE", f"/containers/{container['Id']}?force=1&v=1")
-        await first.call("DELETE", f"/networks/{self._network.name}")
-        for connection in self._connections:
-            connection.close()
+        for container in await connection.expect(200, "GET", f"/containers/json?all=1&filters={quote(ours)}"):
+            await connection.call("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+        await connection.call("DELETE", f"/networks/{self._network.name}")
+        connection.close()
 
     def body(self, number: int) -> bytes:
         properties = validate_spec(container_spec("bench")).properties
@@ -152,14 +151,22 @@ class Raw:
     ) -> float:
         """Seconds until ``do`` was done with every item, on so many connections."""
         left = list(reversed(items))
+        # Anew for each turn: the Docker engine closes connections that were idle for some minutes.
+        connections = [await Connection.open(self._target) for _ in range(concurrency)]
 
         async def work(connection: Connection) -> None:
             while left:
                 await do(connection, left.pop())
 
         began = time.perf_counter()
-        await asyncio.gather(*(work(connection) for connection in self._connections[:concurrency]))
-        return time.perf_counter() - began
+        try:
+            async with asyncio.TaskGroup() as group:
+                for connection in connections:
+                    group.create_task(work(connection))
+            return time.perf_counter() - began
+        finally:
+            for connection in connections:
+                connection.close()
 
 
 # -- ours ------------------------------------------------------------------------------------------------------------
@@ -239,7 +246,7 @@ async def take_turns(
     rounds: int,
 ) -> dict[int, Runs]:
     raw, ours = Raw(f"unix://{socket}"), Ours(target, headers)
-    await raw.open(max(concurrencies))
+    await raw.open()
     found: dict[int, Runs] = {}
     try:
         await ours.prepare()
