@@ -58,9 +58,9 @@ def _archive(busybox: Path) -> bytes:
     """A root file system: busybox, links to it, and a folder to serve."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for folder in ("bin", "tmp", "www"):
+        for folder, mode in (("bin", 0o755), ("tmp", 0o1777), ("www", 0o755)):
             member = tarfile.TarInfo(folder)
-            member.type, member.mode = tarfile.DIRTYPE, 0o755
+            member.type, member.mode = tarfile.DIRTYPE, mode
             archive.addfile(member)
         content = busybox.read_bytes()
         member = tarfile.TarInfo("bin/busybox")
