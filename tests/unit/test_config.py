@@ -1,0 +1,64 @@
+"""Settings from files and overrides."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from spinney import config
+from spinney.config import Settings, load, options
+
+
+def test_without_files_every_setting_has_its_default(tmp_path: Path) -> None:
+    assert load(tmp_path) == Settings(state_dir=tmp_path)
+
+
+def test_every_field_of_every_group_is_an_option_with_a_help_that_is_a_sentence() -> None:
+    groups = {f.name: getattr(Settings(state_dir=Path()), f.name) for f in fields(Settings)}
+    groups = {name: group for name, group in groups.items() if is_dataclass(group)}
+    found = options()
+    assert found.keys() == groups.keys()
+    for name, group in groups.items():
+        assert [option.dest for option in found[name]] == [f.name for f in fields(group)]
+        assert all(option.help and option.help.endswith(".") for option in found[name])
+
+
+def test_files_are_read_in_order_and_overrides_win(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.conf", tmp_path / "b.conf"
+    first.write_text(
+        "[engine]\nlease = 7.5\nretries = 2\n[driver]\nunix_sockets = /a,/b\ncredentials_dir = /c\n"
+        "[network]\npool = 10.0.0.0/8\n"
+    )
+    second.write_text("[engine]\nretries = 3\n")
+    found = load(tmp_path, [first, second], [("api", "port", 0), ("engine", "concurrency", 9)])
+    assert (found.engine.lease, found.engine.retries, found.engine.concurrency) == (7.5, 3, 9)
+    assert found.driver.unix_sockets == ("/a", "/b") and found.driver.credentials_dir == Path("/c")
+    assert (found.network.pool, found.api.port) == ("10.0.0.0/8", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("[engine]\nlease = soon\n", "lease"), ("no section\n", "no section"), ("[api]\nport = 1.5\n", "port")],
+)
+def test_a_bad_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "bad.conf"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=rf"(?s)configuration: .*{words}"):
+        load(tmp_path, [file])
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.conf"):
+        load(tmp_path, [tmp_path / "absent.conf"])
+
+
+def test_the_database_is_a_file_in_the_state_directory_unless_said_otherwise(tmp_path: Path) -> None:
+    assert load(tmp_path).database_url == f"sqlite:///{tmp_path / 'spinney.db'}"
+    other = load(tmp_path, (), [("database", "connection", "postgresql+psycopg://x")])
+    assert other.database_url == "postgresql+psycopg://x"
+
+
+def test_nothing_imports_settings_as_a_global() -> None:
+    assert not [name for name, value in vars(config).items() if isinstance(value, Settings)]
