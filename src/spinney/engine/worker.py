@@ -171,7 +171,11 @@ class Session:
 
     def wake_at(self, moment: float) -> None:
         """Look into the queue at that time (seconds since the epoch)."""
-        delay = max(moment - self.context.clock.now(), 0.0)
+        delay = moment - self.context.clock.now()
+        if delay <= 0:
+            # uvloop gives no timer for no delay.
+            self._wake.set()
+            return
         loop = asyncio.get_running_loop()
         self._alarms = [alarm for alarm in self._alarms if alarm.when() > loop.time()]
         self._alarms.append(loop.call_later(delay, self._wake.set))
