@@ -172,8 +172,8 @@ class Session:
     def wake_at(self, moment: float) -> None:
         """Look into the queue at that time (seconds since the epoch)."""
         delay = moment - self.context.clock.now()
-        if delay <= 0:
-            # uvloop gives no timer for no delay.
+        if delay < 0.001:
+            # uvloop gives no timer for less than a millisecond.
             self._wake.set()
             return
         loop = asyncio.get_running_loop()
