@@ -263,6 +263,32 @@ def test_the_end_of_a_users_node_action_evaluates_its_cluster(store: Store) -> N
     assert after.status is ClusterStatus.ACTIVE and after.status_reason.startswith("done")
 
 
+@pytest.mark.parametrize(
+    ("kind", "fields", "wanted"),
+    [
+        (ActionKind.NODE_DELETE, {}, 2),
+        (ActionKind.NODE_DELETE, {"cause": Cause.DERIVED}, 3),
+        (ActionKind.NODE_RECOVER, {}, 3),
+    ],
+)
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_member_its_user_deletes_by_itself_is_no_longer_wanted(
+    store: Store, kind: ActionKind, fields: dict[str, Cause], wanted: int, busy: bool
+) -> None:
+    home = cluster(desired_capacity=3)
+    members = [node(cluster_id=home.id, status=NodeStatus.ACTIVE) for _ in range(3)]
+    store.run(lambda c: (CLUSTERS.insert(c, [home]), NODES.insert(c, members)))
+    engine = begin_engine(store)
+    if busy:
+        _queue(store, action(home.id, ActionKind.CLUSTER_CHECK))
+        store.run(work.claim, engine, 1)
+    _queue(store, action(members[0].id, kind, cluster_id=home.id, **fields))
+    (claimed,) = store.run(work.claim, engine, 1)
+    store.run(work.finish, engine, [_succeeded(claimed, node=members[0], remove_node=True)], 1000.0)
+    (after,) = store.run(CLUSTERS.all)
+    assert after.desired_capacity == (3 if busy else wanted)
+
+
 # --- sessions ---------------------------------------------------------------------------------------------------------
 
 

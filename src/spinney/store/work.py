@@ -17,15 +17,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from spinney.domain.action import LIVE_STATUSES, Action, ActionStatus
+from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event
 from spinney.domain.node import Node
 from spinney.errors import LeaseLost
 from spinney.store import engines, placements, status
 from spinney.store.rows import ACTIONS, EVENTS
 from spinney.store.tables import action as table
-from spinney.store.tables import node
+from spinney.store.tables import cluster, node
 
+_RESIZING = (ActionKind.NODE_CREATE, ActionKind.NODE_DELETE)
 #: Projects served in one claim; the rest are served by the next one, because the served ones' queues shrink.
 _PROJECTS = 32
 _other = table.alias("other")
@@ -151,6 +152,7 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     freed = _settle_nodes(connection, ours)
     wake_parents(connection, {o.action.parent_id for o in ours if o.action.parent_id is not None}, now)
     EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
+    _follow_members(connection, ours)
     alone = {o.node.cluster_id: o.reason for o in ours if o.node is not None and o.action.parent_id is None}
     for cluster_id, reason in alone.items():
         status.refresh(connection, [cluster_id], reason)
@@ -225,6 +227,27 @@ def _settle_nodes(connection: Connection, outcomes: Iterable[Outcome]) -> list[t
         connection.execute(node.delete().where(node.c.id.in_(removed)))
     pairs = {(n.host_id, n.project) for n in leaving if n.host_id is not None}
     return placements.drop_unused_networks(connection, pairs)
+
+
+def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None:
+    """A member that its user has made or deleted by itself changes the size that its cluster wants.
+
+    Not while an action of the cluster is at work: that one has set the size it is working towards.
+    """
+    clusters = {
+        o.node.cluster_id
+        for o in outcomes
+        if o.node is not None and o.action.action in _RESIZING and o.action.cause is Cause.REQUEST
+        if o.status is not ActionStatus.READY
+    }
+    for cluster_id in sorted(clusters - {""}):
+        at_work = sa.exists().where(table.c.running_target == cluster_id)
+        members = sa.select(sa.func.count()).select_from(node).where(node.c.cluster_id == cluster_id)
+        connection.execute(
+            cluster.update()
+            .where(cluster.c.id == cluster_id, ~at_work)
+            .values(desired_capacity=members.scalar_subquery())
+        )
 
 
 def wake_parents(connection: Connection, parents: set[str], now: float) -> None:
