@@ -21,7 +21,6 @@ from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
 
 _LIVE = [status.value for status in LIVE_STATUSES]
-_SCALING = (ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_SCALE_OUT)
 
 
 def submit(connection: Connection, action: Action) -> None:
