@@ -95,12 +95,13 @@ def fill(path: Path, clusters: int, size: int) -> World:
         store.run(lambda c: c.execute(tables.pin.insert(), pin))
         made, nodes = [], []
         for number in range(clusters):
+            born = now - clusters + number  # the nodes of one cluster are born together, the clusters are not
             cluster = Cluster(
                 id=ids.new(), name=f"c{number}", profile_id=profile.id, desired_capacity=size, next_index=size + 1,
-                status=ClusterStatus.ACTIVE, status_reason="Creation succeeded.", init_at=now, created_at=now, **OWNER,
+                status=ClusterStatus.ACTIVE, status_reason="Creation succeeded.", init_at=born, created_at=now, **OWNER,
             )  # fmt: skip
             made.append(cluster)
-            nodes += [_node(ids, cluster, i, hosts[i % len(hosts)]["node_id"], now) for i in range(1, size + 1)]
+            nodes += [_node(ids, cluster, i, hosts[i % len(hosts)]["node_id"], born) for i in range(1, size + 1)]
         store.run(CLUSTERS.insert, made)
         store.run(NODES.insert, nodes)
     return World([n.id for n in nodes], [c.id for c in made])
