@@ -106,6 +106,7 @@ def _settings(
         raise CliError(f"--config-file: {missing} does not exist")
     given = {"host": host, "port": port}
     overrides: list[tuple[str, str, Any]] = [("api", name, value) for name, value in given.items() if value is not None]
+    os.umask(0o077)  # database, lock and sockets too are for their owner alone, also in a folder that others may enter
     try:
         state.prepare_state_dir(path)
         settings = load(path, files or (), overrides)
