@@ -123,35 +123,88 @@ def engine_socket() -> Iterator[str]:
 
 @contextlib.contextmanager
 def private_engine(*options: str, environment: dict[str, str] | None = None) -> Iterator[str]:
-    """A Docker engine of our own, ended with all its containers when the context ends (or this process dies)."""
-    missing = missing_programs()
-    if missing:
-        packages = " ".join(sorted({PACKAGES[program] for program in missing}))
-        pytest.fail(
-            f"a private Docker engine needs {', '.join(missing)}, not found on PATH. "
-            f"Install with: apt-get install --no-install-recommends {packages}",
-            pytrace=False,
-        )
-    folder = Path(tempfile.mkdtemp(prefix="spinney-dockerd-"))
-    socket = f"{folder}/docker.sock"
-    command = [
-        *("setpriv", "--pdeathsig", "TERM", "dockerd", f"--data-root={folder}/data", f"--exec-root={folder}/exec"),
-        *(f"--pidfile={folder}/dockerd.pid", f"--host=unix://{socket}", "--bridge=none", "--shutdown-timeout=2"),
-        *(f"--config-file={folder}/daemon.json", *options),
-    ]
-    (folder / "daemon.json").write_text(json.dumps(_settings(folder)))
-    with (folder / "dockerd.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env={**os.environ, "PATH": _path(), **(environment or {})}
-        )
-    try:
-        _wait_until_up(process, socket, folder / "dockerd.log")
-        yield socket
-    finally:
+    """The socket of a Docker engine of our own, ended with all its containers when the context ends."""
+    with PrivateEngine(*options, environment=environment) as engine:
+        yield engine.socket
+
+
+class PrivateEngine:
+    """A Docker engine of our own that can be stopped and started again; it ends when the context (or this process) does.
+
+    With ``own_network`` it has a network namespace to itself, the same one after each start: a Docker engine that starts
+    throws away the packet filter rules of any other in its namespace.
+    """
+
+    def __init__(self, *options: str, environment: dict[str, str] | None = None, own_network: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="spinney-dockerd-"))
+        self.socket = f"{self.folder}/docker.sock"
+        self._options = options
+        self._environment = environment or {}
+        self._own_network = own_network
+        self._namespace: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> PrivateEngine:
+        try:
+            missing = missing_programs()
+            if missing:
+                packages = " ".join(sorted({PACKAGES[program] for program in missing}))
+                pytest.fail(
+                    f"a private Docker engine needs {', '.join(missing)}, not found on PATH. "
+                    f"Install with: apt-get install --no-install-recommends {packages}",
+                    pytrace=False,
+                )
+            (self.folder / "daemon.json").write_text(json.dumps(_settings(self.folder)))
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *failure: object) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            _remove_all_containers(socket)
-        _end(process)
-        _remove_folder(folder)
+            _remove_all_containers(self.socket)
+        self.stop()
+        if self._namespace is not None:
+            os.close(self._namespace)
+        _remove_folder(self.folder)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        folder = self.folder
+        command = [
+            *("setpriv", "--pdeathsig", "TERM", *self._within()),
+            *("dockerd", f"--data-root={folder}/data", f"--exec-root={folder}/exec"),
+            *(f"--pidfile={folder}/dockerd.pid", f"--host=unix://{self.socket}", "--bridge=none"),
+            *("--shutdown-timeout=2", f"--config-file={folder}/daemon.json", *self._options),
+        ]
+        environment = {**os.environ, "PATH": _path(), **self._environment}
+        inherited = () if self._namespace is None else (self._namespace,)
+        with (folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=inherited)
+        _wait_until_up(self._process, self.socket, folder / "dockerd.log")
+        if self._own_network and self._namespace is None:
+            self._namespace = os.open(f"/proc/{self._process.pid}/ns/net", os.O_RDONLY)
+
+    def _within(self) -> tuple[str, ...]:
+        if not self._own_network:
+            return ()
+        if self._namespace is None:
+            return ("unshare", "--net")
+        return ("nsenter", f"--net=/proc/self/fd/{self._namespace}")
+
+    def stop(self) -> None:
+        """End it as the machine's init does: its containers end too."""
+        if self._process is not None:
+            _end(self._process)
+
+    def kill(self) -> None:
+        """End it and its containerd as a crash does: its containers run on until it is started again."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        # Where nobody reaps orphans, the next start would take its dead containerd for a living one.
+        (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
 
 def _settings(folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 import docker_engine
-from system.running import Service, fresh
+from system.running import Service, fresh, spinney
 
 
 class _EmptyRegistry(http.server.BaseHTTPRequestHandler):
@@ -97,6 +97,15 @@ def test_a_command_that_ends_at_once_leaves_its_last_words(service: Service) -> 
     reason = failure(service, service.profile("sh", "-c", "echo the port is missing >&2; exit 3"))
     assert "exit code 3" in reason
     assert "the port is missing" in reason
+
+
+def test_the_command_line_tells_failure_from_success_by_what_is_there(service: Service) -> None:
+    for profile, code in ((service.profile("/bin/nosuch"), 2), (service.profile(), 0)):
+        name = fresh("cluster")
+        asked = ("--profile", profile, "--desired-capacity", "1", "--wait", "--timeout", "30")
+        said = spinney(service, "cluster", "create", name, *asked)
+        assert said.returncode == code, said
+        assert ("correct command or entrypoint" in " ".join(said.stderr.split())) == (code == 2), said.stderr
 
 
 def test_a_command_that_ends_at_once_does_not_heal_for_ever_in_silence(service: Service) -> None:
