@@ -22,6 +22,7 @@ import asyncio
 import itertools
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Store:
         self.clock = clock
         self.inline = inline
         self.engine = self._make_engine()
+        # Python 3.13 complains of each SQLite connection that ends unclosed, as those of a store just dropped would.
+        weakref.finalize(self, self.engine.dispose)
         self._reading = self.engine.execution_options(spinney_write=False)
         self._sqlite = self.engine.dialect.name == "sqlite"
         self._readers = ThreadPoolExecutor(readers if self._sqlite else 8, thread_name_prefix="store")
