@@ -70,7 +70,7 @@ def engine(state_dir: StateDir = None, config_file: ConfigFile = None, verbose: 
     _run(wiring.run_engine(_settings(state_dir, config_file), _say), verbose)
 
 
-db = typer.Typer(no_args_is_help=True, help="Prepare and upgrade the database.")
+db = typer.Typer(no_args_is_help=True, add_completion=False, help="Prepare and upgrade the database.")
 
 
 @db.command("upgrade")
