@@ -8,6 +8,7 @@ with the database's clock alone.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 import uuid
@@ -37,10 +38,10 @@ class SystemClock:
 
 
 class Ids:
-    """New ids and random choices from one seedable source."""
+    """New ids and random choices from one seedable source. Not for secrets: whoever saw many could tell the next."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.Random(seed) if seed is not None else random.SystemRandom()
+        self._random = random.Random(int.from_bytes(os.urandom(32)) if seed is None else seed)
 
     def new(self) -> str:
         """A random UUID (version 4) in its usual spelling."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -160,9 +161,24 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         for section, name, value in overrides:
             conf.set_override(name, value, group=section)
         groups = {section: _group(conf, section, kind) for section, kind in _GROUPS.items()}
+        _check_network(groups["network"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, **groups)
+
+
+def _check_network(network: NetworkSettings) -> None:
+    try:
+        pool = ip_network(network.pool)
+    except ValueError as error:
+        raise ValueError(
+            f"[network] pool: {network.pool} is no subnet ({error}); give one such as 10.201.0.0/16"
+        ) from error
+    if not pool.prefixlen <= network.prefix <= pool.max_prefixlen - 3:
+        raise ValueError(
+            f"[network] prefix: {network.prefix} does not cut {network.pool} into subnets with room for containers; "
+            f"give {pool.prefixlen} to {pool.max_prefixlen - 3}"
+        )
 
 
 def _group(conf: cfg.ConfigOpts, section: str, kind: type[Any]) -> Any:

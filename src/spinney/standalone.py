@@ -52,14 +52,27 @@ def prepare_state_dir(path: Path) -> None:
 
 @contextmanager
 def exclusive(state_dir: Path) -> Iterator[None]:
-    """Hold the state directory alone. Raises: StateDirInUse."""
-    with (state_dir / "lock").open("w") as lock:
+    """Hold the state directory alone, as a standalone service does. Raises: StateDirInUse."""
+    with _locked(state_dir, fcntl.LOCK_EX, "another service"):
+        for stale in state_dir.glob("engine-*.sock"):
+            stale.unlink()
+        yield
+
+
+@contextmanager
+def shared(state_dir: Path) -> Iterator[None]:
+    """Hold the state directory together with other API and engine processes. Raises: StateDirInUse."""
+    with _locked(state_dir, fcntl.LOCK_SH, "a `spinney standalone`"):
+        yield
+
+
+@contextmanager
+def _locked(state_dir: Path, kind: int, other: str) -> Iterator[None]:
+    with (state_dir / "lock").open("a") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StateDirInUse(
-                f"another `spinney standalone` runs on {state_dir}; end it first, or give another --state-dir"
-            ) from error
+            raise StateDirInUse(f"{other} runs on {state_dir}; end it first, or give another --state-dir") from error
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +39,13 @@ from spinney.store.database import Store
 _GRACE = 3
 
 
+def settle_memory() -> None:
+    """What is loaded by now stays; looking through it for garbage again and again cost a fifth of all processor time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def open_store(settings: Settings, clock: Clock) -> Store:
     """The database, migrated."""
     store = Store(settings.database_url, clock)
@@ -46,7 +54,14 @@ def open_store(settings: Settings, clock: Clock) -> Store:
 
 
 def make_connector(settings: Settings, clock: Clock) -> HostConnector:
-    limits = TimeLimits(change=settings.driver.call_timeout, pull_silence=settings.driver.pull_silence)
+    patience = settings.health.suspect_after
+    limits = TimeLimits(
+        change=settings.driver.call_timeout,
+        pull_silence=settings.driver.pull_silence,
+        # A silent event stream is asked for a sign of life, so that a host is known to be silent in time.
+        silence=patience * 0.6,
+        heartbeat=patience * 0.4,
+    )
     return DockerConnector(
         allowed_unix_sockets=settings.driver.unix_sockets,
         credentials_dir=settings.driver.credentials_dir,
@@ -118,37 +133,40 @@ async def run_standalone(settings: Settings, local_engine: Path | None, say: Cal
 
 async def run_api(settings: Settings, say: Callable[[str], None]) -> None:
     """An API process; engines run beside it on the same database."""
-    clock, ids = SystemClock(), Ids()
-    store = open_store(settings, clock)
-    try:
-        deps = api_deps(settings, store, RemoteAccess(store), lambda: None, clock, ids)
-        await _serve_api(settings, deps, say)
-    finally:
-        store.close()
+    with standalone.shared(settings.state_dir):
+        clock, ids = SystemClock(), Ids()
+        store = open_store(settings, clock)
+        try:
+            deps = api_deps(settings, store, RemoteAccess(store), lambda: None, clock, ids)
+            await _serve_api(settings, deps, say)
+        finally:
+            store.close()
 
 
 async def run_engine(settings: Settings, say: Callable[[str], None]) -> None:
     """An engine process, woken by commits of others on the same SQLite file."""
-    clock, ids = SystemClock(), Ids()
-    store = open_store(settings, clock)
-    try:
-        connector = make_connector(settings, clock)
-        bell = _doorbell(settings, store, clock)
-        context = engine_context(settings, store, connector, bell, clock, ids)
-        socket_path = settings.state_dir / f"engine-{ids.new()[:8]}.sock"
-        access = LocalAccess(store, connector)
-        service = EngineService(access, socket_path)
-        await service.start()
+    with standalone.shared(settings.state_dir):
+        clock, ids = SystemClock(), Ids()
+        store = open_store(settings, clock)
         try:
-            stop = _stop_signal()
-            async with _running(Engine(replace(context, address=str(socket_path)))), _watching(bell):
-                say("spinney engine ready")
-                await stop.wait()
+            connector = make_connector(settings, clock)
+            bell = _doorbell(settings, store, clock)
+            context = engine_context(settings, store, connector, bell, clock, ids)
+            socket_path = settings.state_dir / f"engine-{ids.new()[:8]}.sock"
+            access = LocalAccess(store, connector)
+            service = EngineService(access, socket_path)
+            await service.start()
+            try:
+                settle_memory()
+                stop = _stop_signal()
+                async with _running(Engine(replace(context, address=str(socket_path)))), _watching(bell):
+                    say("spinney engine ready")
+                    await stop.wait()
+            finally:
+                await service.stop()
+                await access.close()
         finally:
-            await service.stop()
-            await access.close()
-    finally:
-        store.close()
+            store.close()
 
 
 def _doorbell(settings: Settings, store: Store, clock: Clock) -> LocalDoorbell:
@@ -183,6 +201,7 @@ async def _watching(bell: LocalDoorbell) -> AsyncIterator[None]:
 
 async def _serve_api(settings: Settings, deps: Deps, say: Callable[[str], None]) -> None:
     """Serve until a signal asks to stop."""
+    settle_memory()
     _stop_signal()  # the server has handlers of its own, and hands the signal back to these when it has ended
     listener = _listen(settings.api.host, settings.api.port)
     address, port = listener.getsockname()[:2]

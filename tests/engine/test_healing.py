@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.world import DEPLOYMENT, World
-from spinney.domain.action import ActionKind, Cause
+from spinney.domain.action import ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
@@ -20,7 +20,7 @@ from spinney.domain.container import (
     ImageRequest,
 )
 from spinney.domain.host import HostState
-from spinney.domain.node import NodeStatus
+from spinney.domain.node import NodeStatus, PowerState
 from virtual_time import run_virtually
 
 
@@ -174,5 +174,40 @@ def test_what_no_row_owns_is_removed_and_what_is_not_ours_is_not_touched() -> No
             names = {c.name for c in world.containers()}
             assert "stray" not in names and {"foreign", "theirs"} <= names
             assert len(world.members(cluster_id)) == 1 and len(names) == 3
+
+    run_virtually(story())
+
+
+def test_what_vanishes_between_the_order_and_the_repair_is_made_anew_at_once() -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        async with world.engine():
+            cluster_id = world.create(1)
+            await world.settle()
+            core = world.host_engine(0).core
+            (victim,) = world.running()
+            core.remove(victim.id, world.clock.now())
+            action = world.submit(ActionKind.NODE_RECOVER, world.members(cluster_id)[0].id, {"operation": "REBOOT"})
+            await world.settle()
+            assert world.action(action).status is ActionStatus.SUCCEEDED
+            assert len(world.running()) == 1 and world.running()[0].id != victim.id
+
+    run_virtually(story())
+
+
+def test_what_its_user_stopped_is_stopped_again_when_others_start_it() -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        async with world.engine():
+            cluster_id = world.create(1)
+            await world.settle()
+            (node,) = world.members(cluster_id)
+            world.submit(ActionKind.NODE_OPERATION, node.id, {"operation": "stop", "params": {}})
+            await world.settle()
+            world.host_engine(0).core.start(world.containers()[0].id, world.clock.now())
+            assert len(world.running()) == 1
+            await world.until(lambda: not world.running() and world.idle(), 20.0)
+            now = world.node(node.id)
+            assert now is not None and now.power is PowerState.STOPPED
 
     run_virtually(story())

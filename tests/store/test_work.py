@@ -178,7 +178,7 @@ def test_an_engine_that_lost_its_claim_changes_no_row_of_any_table(
     )  # fmt: skip
     late = _succeeded(claimed, node=member, changes={"status": NodeStatus.ERROR}, events=(event,))
     for outcome in (late, replace(late, remove_node=True), replace(late, release_placement=True)):
-        assert store.run(work.finish, engine, [outcome], clock.now()) == []
+        assert store.run(work.finish, engine, [outcome], clock.now()) == work.Finished()
     with pytest.raises(LeaseLost):
         store.run(work.require_claim, claimed)
     assert everything(store) == before

@@ -30,7 +30,9 @@ def container(state: ContainerState = ContainerState.RUNNING, **fields: Any) -> 
 def test_verdict_for_each_state_and_each_wanted_power(state: ContainerState, power: PowerState) -> None:
     found = diagnose(replace(_NODE, power=power), container(state, exit_code=1))
     ended = (ContainerState.EXITED, ContainerState.DEAD, ContainerState.CREATED, ContainerState.REMOVING)
-    if power is PowerState.STOPPED or state is ContainerState.RESTARTING:
+    if power is PowerState.STOPPED:
+        expected = None if state in ended else Ailment.WRONG_POWER
+    elif state is ContainerState.RESTARTING:
         expected = None
     elif state in ended:
         expected = Ailment.ENDED

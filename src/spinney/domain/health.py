@@ -46,9 +46,11 @@ def diagnose(node: Node, container: Container | None) -> Diagnosis | None:
     """None: all is as wanted. ``container`` is what the Docker engine has now under the node's ``physical_id``."""
     if container is None:
         return Diagnosis(Ailment.GONE, "the container was removed behind Spinney's back")
-    if node.power is PowerState.STOPPED:
-        return None
     state = container.state
+    if node.power is PowerState.STOPPED:
+        if state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING):
+            return Diagnosis(Ailment.WRONG_POWER, f"the container is {state.value}, wanted is {node.power.value}")
+        return None
     if state in (ContainerState.EXITED, ContainerState.DEAD, ContainerState.CREATED, ContainerState.REMOVING):
         return Diagnosis(Ailment.ENDED, _ending(container), failed=container.exit_code != 0 or container.oom_killed)
     if (state is ContainerState.PAUSED) != (node.power is PowerState.PAUSED) and state is not ContainerState.RESTARTING:
@@ -60,7 +62,7 @@ def diagnose(node: Node, container: Container | None) -> Diagnosis | None:
 
 def _ending(container: Container) -> str:
     if container.oom_killed:
-        return "the container ran out of memory and was killed; give it more memory in the profile"
+        return "the container ran out of memory and was killed (give it more memory in the profile)"
     if container.exit_code == 137:
         return "the container was killed (exit code 137)"
     if container.exit_code in (126, 127):

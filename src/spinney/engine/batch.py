@@ -35,13 +35,14 @@ _TASKS: Mapping[ActionKind, Task] = {
 
 
 class Batch:
-    """``prepare`` fills ``jobs`` and ``freed`` (the networks that lost their last user)."""
+    """``prepare`` fills ``jobs``, ``freed`` (networks that lost their last user) and ``more`` (to be claimed at once)."""
 
     def __init__(
         self, connection: Connection, engine_id: str, catalog: Catalog, subnet_count: int, ids: Ids, now: float
     ) -> None:
         self.jobs: list[Job] = []
         self.freed: list[tuple[str, str]] = []
+        self.more = False
         self._connection = connection
         self._engine_id = engine_id
         self._catalog = catalog
@@ -73,7 +74,9 @@ class Batch:
         self._make_jobs(working)
         status.refresh(self._connection, {node.cluster_id for action, node in working if action.parent_id is None})
         if self._ended:
-            self.freed += work.finish(self._connection, self._engine_id, self._ended, self._now)
+            finished = work.finish(self._connection, self._engine_id, self._ended, self._now)
+            self.freed += finished.freed_networks
+            self.more = finished.more
 
     def _announcements(self, pending: Sequence[Work]) -> list[Event]:
         return [

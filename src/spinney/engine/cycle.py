@@ -77,7 +77,7 @@ def take(connection: Connection, engine_id: str, limit: int, after: str, rules: 
         for action, batch in zip(node_actions, batches, strict=True):
             _guarded(connection, action, partial(batch.prepare, [action]), ids, now)
     jobs = tuple(job for batch in batches for job in batch.jobs)
-    more = len(actions) == limit or len(node_actions) < len(actions)
+    more = len(actions) == limit or len(node_actions) < len(actions) or any(batch.more for batch in batches)
     served = actions[-1].project if actions else after
     return Taken(jobs, more, served, tuple(pair for batch in batches for pair in batch.freed))
 

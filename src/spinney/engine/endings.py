@@ -110,3 +110,10 @@ def cancelled(action: Action, node: Node) -> Outcome:
         )
     unknown = {"status": NodeStatus.WARNING, "status_reason": f"{reason} Check the node to see how it is."}
     return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, changes=unknown)
+
+
+def unrecordable(outcome: Outcome) -> Outcome:
+    """Instead of an outcome that the database refuses, one without anything of its own."""
+    reason = f"{outcome.action.action.value} ended, but what came of it could not be recorded; check the node."
+    changes = {"status": NodeStatus.ERROR, "status_reason": reason}
+    return Outcome(action=outcome.action, status=ActionStatus.FAILED, reason=reason, node=outcome.node, changes=changes)

@@ -10,17 +10,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy.exc import OperationalError
+
 from spinney.clock import Clock
+from spinney.engine.endings import unrecordable
 from spinney.engine.lease import Lease
 from spinney.store import work
-from spinney.store.database import Store
-from spinney.store.work import Outcome
+from spinney.store.database import Store, StoreUnavailable
+from spinney.store.work import Finished, Outcome
 
 log = logging.getLogger(__name__)
 
 _GROUP = 512
 #: Seconds in which neighbours of the first outcome of a group may still join it.
-_LINGER = 0.002
+_LINGER = 0.005
 _PAUSE = 0.5
 
 
@@ -30,7 +33,7 @@ class Finisher:
         store: Store,
         clock: Clock,
         lease: Lease,
-        recorded: Callable[[list[Outcome], list[tuple[str, str]]], Awaitable[None]],
+        recorded: Callable[[list[Outcome], Finished], Awaitable[None]],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -54,13 +57,30 @@ class Finisher:
         while self._waiting:
             group = self._waiting[:_GROUP]
             try:
-                freed = await self._store.transact(work.finish, self._lease.engine_id, group, self._clock.now())
-            except Exception:
+                finished = await self._store.transact(work.finish, self._lease.engine_id, group, self._clock.now())
+            except (StoreUnavailable, OperationalError):
                 if not self._lease.good:
                     raise
                 log.exception("recording %d outcomes failed; trying again", len(group))
                 await self._clock.sleep(_PAUSE)
                 continue
+            except Exception:
+                log.exception("%d outcomes could not be recorded together; recording them one by one", len(group))
+                del self._waiting[: len(group)]
+                for outcome in group:
+                    await self._record_alone(outcome)
+                continue
             del self._waiting[: len(group)]
-            await self._recorded(group, freed)
+            await self._recorded(group, finished)
         self._some.clear()
+
+    async def _record_alone(self, outcome: Outcome) -> None:
+        """One that cannot be recorded ends its action with that; it must not hold up the others for ever."""
+        for attempt in (outcome, unrecordable(outcome)):
+            try:
+                finished = await self._store.transact(work.finish, self._lease.engine_id, [attempt], self._clock.now())
+            except Exception:
+                log.exception("the outcome of action %s could not be recorded", outcome.action.id)
+            else:
+                await self._recorded([attempt], finished)
+                return

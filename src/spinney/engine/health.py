@@ -114,7 +114,7 @@ class Watch:
 
     def _note(self, event: ContainerEvent) -> None:
         node_id = event.labels.get("io.spinney.node")
-        if node_id is not None and event.kind in _TELLING:
+        if node_id is not None and event.kind in _TELLING and not self._session.deletes(node_id):
             self._suspects.add(node_id)
             self._some.set()
 

@@ -16,6 +16,7 @@ from spinney.domain.retry import TryAgain, after_failure
 from spinney.engine import endings
 from spinney.engine.jobs import Job, Task
 from spinney.engine.perform import Joined, Made, Operated, Removed, Result, Seen, StillGood
+from spinney.errors import ContainerGone
 from spinney.store.work import Outcome
 
 
@@ -57,6 +58,13 @@ class Recorder:
         """Put off while it may pass, final otherwise."""
         action = job.action
         settings = self.settings
+        if job.task is Task.REBOOT and isinstance(error, ContainerGone):
+            # Without a physical object, whoever claims the recovery next makes the container anew.
+            reason = "The container is gone; it is made anew."
+            changes: dict[str, Any] = {"physical_id": None, "status_reason": reason}
+            return Outcome(
+                action=action, status=ActionStatus.READY, reason=reason, ready_at=now, node=job.node, changes=changes
+            )
         verdict = after_failure(
             error,
             retries=action.retries,
@@ -79,7 +87,7 @@ class Recorder:
         if job.task is Task.DELETE:
             hint = "; delete with force to forget the node, its container is removed when the host answers again"
         reason = verdict.reason + hint
-        changes: dict[str, Any] = {"status": NodeStatus.ERROR, "status_reason": reason}
+        changes = {"status": NodeStatus.ERROR, "status_reason": reason}
         if job.task is Task.CREATE:
             changes |= {"physical_id": None}
         return self._end(job, ActionStatus.FAILED, reason, changes, now, release_placement=job.task is Task.CREATE)
@@ -102,7 +110,7 @@ class Recorder:
         sick = diagnose(job.node, container)
         if sick is not None and sick.ailment is Ailment.ENDED:
             said = f"; it said: {made.last_words}" if made.last_words else ""
-            reason = f"{verb} failed: {sick.text} right after its start{said}"
+            reason = f"{verb} failed right after its start: {sick.text}{said}"
             return self._end(
                 job, ActionStatus.FAILED, reason, {**changes, "status": NodeStatus.ERROR, "status_reason": reason}, now
             )

@@ -227,13 +227,17 @@ class Performer:
             sick = diagnose(job.node, container)
             if sick is not None and sick.ailment is Ailment.GONE:
                 raise ContainerGone("the container is gone, so it cannot be restarted; recover with operation RECREATE")
-            paused = _wanted_power(job) is PowerState.PAUSED
+            wanted = _wanted_power(job)
+            paused = wanted is PowerState.PAUSED
             if sick is not None and sick.ailment is Ailment.ENDED:
                 await docker.start(container_id)
                 if paused:
                     await docker.pause(container_id)
             elif sick is not None and sick.ailment is Ailment.WRONG_POWER and job.action.cause is Cause.HEALING:
-                await (docker.pause if paused else docker.unpause)(container_id)
+                if wanted is PowerState.STOPPED:
+                    await docker.stop(container_id, job.container_profile.stop_timeout)
+                else:
+                    await (docker.pause if paused else docker.unpause)(container_id)
             elif sick is not None or not job.action.inputs.get("check"):
                 await docker.restart(container_id, job.container_profile.stop_timeout)
             container = await docker.inspect(container_id)

@@ -12,6 +12,7 @@ from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, actio
 from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement import Placed, place
+from spinney.domain.retry import backoff
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
@@ -26,7 +27,9 @@ log = logging.getLogger(__name__)
 #: Seconds between looks at who watches what, and at nodes that wait for room.
 _TICK = 1.0
 _WAITING_AT_MOST = 200
+#: Seconds between two sessions; doubles while sessions keep failing.
 _PAUSE = 1.0
+_PAUSE_CEILING = 30.0
 
 
 class Engine:
@@ -37,22 +40,25 @@ class Engine:
         self.session: Session | None = None
 
     async def run(self) -> None:
+        failures = 0
         while True:
             session = Session(self.context, self.context.ids.new())
-            cleanly = False
+            began = self.context.clock.monotonic()
+            # Whatever ends a session but the loss of its lease leaves it able to put its work back into the queue.
+            cleanly = True
             try:
                 await apart(self._serve(session))
-            except asyncio.CancelledError:
-                cleanly = True
-                raise
             except LeaseLost as lost:
+                cleanly = False
                 log.error("%s; beginning a new one", lost)
             except Exception:
                 log.exception("the engine's session failed; beginning a new one")
             finally:
                 self.session = None
                 await asyncio.shield(session.close(cleanly=cleanly))
-            await self.context.clock.sleep(_PAUSE)
+            lasted = self.context.clock.monotonic() - began
+            failures = 1 if lasted > _PAUSE_CEILING else failures + 1
+            await self.context.clock.sleep(backoff(failures, _PAUSE, _PAUSE_CEILING))
 
     async def _serve(self, session: Session) -> None:
         """One session, until cancelled. Raises: LeaseLost."""
@@ -86,9 +92,11 @@ class Engine:
 
     async def _revive_waiting(self, session: Session) -> None:
         """Place nodes that wait as soon as a host has room for them."""
+        seen = (0.0, "")
         while True:
             await self.context.clock.sleep(_TICK)
-            waiting = await self.context.store.read(healing.waiting, _WAITING_AT_MOST)
+            waiting = await self.context.store.read(healing.waiting, _WAITING_AT_MOST, seen)
+            seen = (waiting[-1].waiting_since or 0.0, waiting[-1].id) if len(waiting) == _WAITING_AT_MOST else (0.0, "")
             if waiting:
                 ordered = await self.context.store.transact(_order_creations, self.context, waiting)
                 if ordered:

@@ -28,7 +28,7 @@ from spinney.errors import LeaseLost, SpinneyError
 from spinney.store import engines, hosts, placements, work
 from spinney.store.placements import PlacementRace
 from spinney.store.tables import host as host_table
-from spinney.store.work import Outcome
+from spinney.store.work import Finished, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Session:
         )
         self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._deleting: set[str] = set()  # nodes
         self._served = ""  # the project
         self._cancelling: set[str] = set()
         self._wake = asyncio.Event()
@@ -71,6 +72,10 @@ class Session:
             engines.begin, self.id, self.context.hostname, self.context.settings.lease, self.context.address
         )
         self.lease.renewed(asked)
+
+    def deletes(self, node_id: str) -> bool:
+        """Whether a job of this session is removing the node's container: its end is no news."""
+        return node_id in self._deleting
 
     async def serve(self) -> None:
         """Runs until cancelled. Raises: LeaseLost."""
@@ -185,11 +190,14 @@ class Session:
     def _start(self, job: Job) -> None:
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._running[job.action.id] = task
-        task.add_done_callback(lambda _: self._ended(job.action.id))
+        if job.task is Task.DELETE:
+            self._deleting.add(job.node.id)
+        task.add_done_callback(lambda _: self._ended(job))
 
-    def _ended(self, action_id: str) -> None:
-        self._running.pop(action_id, None)
-        self._cancelling.discard(action_id)
+    def _ended(self, job: Job) -> None:
+        self._running.pop(job.action.id, None)
+        self._cancelling.discard(job.action.id)
+        self._deleting.discard(job.node.id)
         self._freed.set()
 
     async def _run(self, job: Job) -> None:
@@ -222,17 +230,18 @@ class Session:
                 log.exception("%s %s failed unexpectedly", job.action.action, job.action.id)
             return self._recorder.failure(job, error, clock.now())
 
-    async def _recorded(self, outcomes: list[Outcome], freed: list[tuple[str, str]]) -> None:
+    async def _recorded(self, outcomes: list[Outcome], finished: Finished) -> None:
         for outcome in outcomes:
             if outcome.status is ActionStatus.READY:
                 self.wake_at(outcome.ready_at)
-        self._wake.set()
-        await self._remove_networks(freed)
+        if finished.more:
+            self._wake.set()
+        await self._remove_networks(finished.freed_networks)
 
     async def _move_subnet(self, job: Job, refused: int) -> int:
         return await self._store.transact(_move_subnet, job, refused, self.context.rules.subnet_count)
 
-    async def _remove_networks(self, pairs: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> None:
+    async def _remove_networks(self, pairs: tuple[tuple[str, str], ...]) -> None:
         """The last node of a project has left a host. Docker refuses to remove a bridge that is in use again by now."""
         for host_id, project in pairs:
             found = await self._store.read(hosts.find, host_table.c.node_id == host_id)

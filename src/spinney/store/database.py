@@ -25,6 +25,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -87,6 +88,8 @@ class Store:
         self._reading = self.engine.execution_options(spinney_write=False)
         self._sqlite = self.engine.dialect.name == "sqlite"
         self._readers = ThreadPoolExecutor(readers if self._sqlite else 8, thread_name_prefix="store")
+        self._local = threading.local()
+        self._kept: list[Connection] = []
         self._jobs: queue.PriorityQueue[_Job] = queue.PriorityQueue()
         self._sequence = itertools.count()
         self._writer: threading.Thread | None = None
@@ -117,12 +120,22 @@ class Store:
         """One consistent view. On SQLite it sees every transaction whose ``transact`` has returned."""
 
         def run() -> T:
-            with self._reading.connect() as connection:
+            with self._reader() as connection, connection.begin():
                 return fn(connection, *args, **kwargs)
 
         if self.inline:
             return run()
         return await _settled(asyncio.get_running_loop().run_in_executor(self._readers, run))
+
+    def _reader(self) -> AbstractContextManager[Connection]:
+        """On SQLite each reading thread keeps its connection: taking one from the pool costs more than a short query."""
+        if not self._sqlite or self.inline:
+            return self._reading.connect()
+        kept: Connection | None = getattr(self._local, "connection", None)
+        if kept is None or kept.closed or kept.invalidated:
+            kept = self._local.connection = self._reading.connect()
+            self._kept.append(kept)
+        return nullcontext(kept)
 
     def run(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The same without an event loop: for start-up and command-line tools."""
@@ -180,6 +193,8 @@ class Store:
             self._writer.join()
             self._writer = None
         self._readers.shutdown()
+        for connection in self._kept:
+            connection.close()
         self.engine.dispose()
 
     def __enter__(self) -> Self:

@@ -102,14 +102,14 @@ def recovered(connection: Connection, nodes: Iterable[Node], reason: str) -> Non
             status.refresh(connection, [node.cluster_id], f"node {node.name}: {reason}")
 
 
-def waiting(connection: Connection, limit: int) -> list[Node]:
-    """Nodes for which no host had room, the longest waiting first, without those that something works on already."""
-    query = (
-        NODES.select()
-        .where(table.c.waiting_since.is_not(None))
-        .order_by(table.c.waiting_since, table.c.index)
-        .limit(limit)
-    )
+def waiting(connection: Connection, limit: int, after: tuple[float, str] = (0.0, "")) -> list[Node]:
+    """Nodes for which no host had room, the longest waiting first, without those that something works on already.
+
+    ``after`` is ``waiting_since`` and id of the last one seen: nodes that can never be placed must not hide the others.
+    """
+    since, last = after
+    behind = sa.or_(table.c.waiting_since > since, sa.and_(table.c.waiting_since == since, table.c.id > last))
+    query = NODES.select().where(behind).order_by(table.c.waiting_since, table.c.id).limit(limit)
     found = [NODES.value(row) for row in connection.execute(query)]
     busy = actions.live_targets(connection, [n.id for n in found])
     return [n for n in found if n.id not in busy]

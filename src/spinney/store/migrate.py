@@ -1,19 +1,29 @@
-"""Bringing a database to the schema this code needs."""
+"""Bringing a database to the schema this code needs.
+
+Alembic is loaded only when there is something to do: most starts find the schema as it should be.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.store.database import Store
 
+if TYPE_CHECKING:
+    from alembic.config import Config
 
-def _config(connection: Connection | None = None) -> Config:
+#: The newest migration in ``migrations/versions``.
+HEAD = "0001"
+_VERSION = sa.table("alembic_version", sa.column("version_num", sa.String))
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection
@@ -22,14 +32,22 @@ def _config(connection: Connection | None = None) -> Config:
 
 def upgrade(store: Store) -> None:
     """Run what is missing, in one transaction where the database can. Two processes at once take turns on SQLite."""
-
-    def run(connection: Connection) -> None:
-        command.upgrade(_config(connection), "head")
-
-    store.run(run)
+    if store.run(_current) != HEAD:
+        store.run(_upgrade)
 
 
-def versions(store: Store) -> tuple[str | None, str | None]:
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+
+    command.upgrade(alembic_config(connection), "head")
+
+
+def _current(connection: Connection) -> str | None:
+    if not sa.inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.execute(sa.select(_VERSION.c.version_num)).scalar()
+
+
+def versions(store: Store) -> tuple[str | None, str]:
     """(the database's version, the version this code needs)."""
-    current = store.run(lambda connection: MigrationContext.configure(connection).get_current_revision())
-    return current, ScriptDirectory.from_config(_config()).get_current_head()
+    return store.run(_current), HEAD

@@ -224,10 +224,13 @@ def move_subnet(connection: Connection, host_id: str, project: str, refused: int
 
 def drop_unused_networks(connection: Connection, pairs: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
     """Forget the networks of (host id, project) pairs that no node needs any more; returns those forgotten."""
-    unused = []
-    for host_id, project in sorted(set(pairs)):
-        users = sa.select(node.c.id).where(node.c.host_id == host_id, node.c.project == project).limit(1)
-        if connection.execute(users).first() is None:
-            connection.execute(network.delete().where(network.c.host_id == host_id, network.c.project == project))
-            unused.append((host_id, project))
+    if not pairs:
+        return []
+    used = sa.exists().where(node.c.host_id == network.c.host_id, node.c.project == network.c.project)
+    left = sa.select(network.c.host_id, network.c.project).where(
+        network.c.host_id.in_({host for host, _ in pairs}), ~used
+    )
+    unused = sorted({(host_id, project) for host_id, project in connection.execute(left)} & set(pairs))
+    for host_id, project in unused:
+        connection.execute(network.delete().where(network.c.host_id == host_id, network.c.project == project))
     return unused

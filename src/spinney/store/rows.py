@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,9 @@ from spinney.domain.profile import Profile
 from spinney.store import tables
 
 V = TypeVar("V")
+
+#: Rows per statement: the parameters of thousands at once are what a big cluster would cost in memory.
+_CHUNK = 500
 
 
 class Mapper(Generic[V]):
@@ -48,16 +51,15 @@ class Mapper(Generic[V]):
         return sa.select(*self.columns)
 
     def all(self, connection: Connection, *where: sa.ColumnElement[bool]) -> list[V]:
-        return [self.value(row) for row in connection.execute(self.select().where(*where))]
+        return [self.value(row) for row in connection.execute(self.select().where(*where)).all()]
 
     def one(self, connection: Connection, *where: sa.ColumnElement[bool]) -> V | None:
         row = connection.execute(self.select().where(*where)).first()
         return None if row is None else self.value(row)
 
-    def insert(self, connection: Connection, values: Iterable[V]) -> None:
-        rows = [self.row(value) for value in values]
-        if rows:
-            connection.execute(self.table.insert(), rows)
+    def insert(self, connection: Connection, values: Sequence[V]) -> None:
+        for start in range(0, len(values), _CHUNK):
+            connection.execute(self.table.insert(), [self.row(value) for value in values[start : start + _CHUNK]])
 
 
 PROFILES = Mapper(tables.profile, Profile)

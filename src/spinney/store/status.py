@@ -35,7 +35,7 @@ def refresh(connection: Connection, cluster_ids: Iterable[str], because: str = "
 
 def write(connection: Connection, cluster: Cluster, because: str) -> Cluster:
     """Evaluate a cluster on which nothing is at work, and store the result."""
-    status, reason = evaluate(cluster, member_statuses(connection, cluster.id), because)
+    status, reason = evaluate(cluster, member_statuses(connection, cluster.id), because.rstrip("."))
     if (status, reason) != (cluster.status, cluster.status_reason):
         connection.execute(table.update().where(table.c.id == cluster.id).values(status=status, status_reason=reason))
     return cluster

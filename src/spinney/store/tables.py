@@ -205,9 +205,9 @@ action = Table(
     Column("running_target", String(36), unique=True),
     # The whole order of a claim, so that it ends at its limit instead of sorting the queue.
     Index("ix_action_queue", "status", "project", "ready_at", "created_at", "id"),
-    Index("ix_action_target", "target", "status"),
+    Index("ix_action_target", "target"),
     Index("ix_action_parent", "parent_id", "status"),
-    Index("ix_action_cluster", "cluster_id", "status"),
+    Index("ix_action_cluster", "cluster_id"),
     Index("ix_action_project", "project", "created_at", "id"),
     Index("ix_action_end", "end_time"),
 )

@@ -140,23 +140,36 @@ class Outcome:
     events: tuple[Event, ...] = ()
 
 
-def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], now: float) -> list[tuple[str, str]]:
-    """Record a group of outcomes; those of claims that are no longer ours are left out.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    #: (host id, project) pairs whose network has lost its last user.
+    freed_networks: tuple[tuple[str, str], ...] = ()
+    #: Something can be claimed now that could not before.
+    more: bool = False
 
-    Returns the (host id, project) pairs whose network has lost its last user.
-    """
+
+def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], now: float) -> Finished:
+    """Record a group of outcomes; those of claims that are no longer ours are left out."""
     ours = _fenced(connection, engine_id, outcomes)
     if not ours:
-        return []
+        return Finished()
     _end_actions(connection, ours, now)
     freed = _settle_nodes(connection, ours)
-    wake_parents(connection, {o.action.parent_id for o in ours if o.action.parent_id is not None}, now)
+    parents = {o.action.parent_id for o in ours if o.action.parent_id is not None}
+    more = wake_parents(connection, parents, now) or _queued_behind(connection, ours)
     EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
     _follow_members(connection, ours)
     alone = {o.node.cluster_id: o.reason for o in ours if o.node is not None and o.action.parent_id is None}
     for cluster_id, reason in alone.items():
         status.refresh(connection, [cluster_id], reason)
-    return freed
+    return Finished(tuple(freed), more)
+
+
+def _queued_behind(connection: Connection, outcomes: Sequence[Outcome]) -> bool:
+    """Whether any action waited for the targets of these."""
+    targets = [outcome.action.target for outcome in outcomes]
+    queued = sa.select(table.c.id).where(table.c.target.in_(targets), table.c.status == ActionStatus.READY.value)
+    return connection.execute(queued.limit(1)).first() is not None
 
 
 def _fenced(connection: Connection, engine_id: str, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -250,11 +263,15 @@ def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None
         )
 
 
-def wake_parents(connection: Connection, parents: set[str], now: float) -> None:
-    """Parents whose last child is final go back into the queue. Locking them first keeps two engines that finish the
-    last two children at the same time from each leaving the waking to the other."""
+def wake_parents(connection: Connection, parents: set[str], now: float) -> bool:
+    """Parents whose last child is final go back into the queue; True when there were any.
+
+    Locking them first keeps two engines that finish the last two children at the same time from each leaving the waking to
+    the other.
+    """
     if not parents:
-        return
+        return False
+    woken = False
     waiting = connection.execute(
         sa.select(table.c.id)
         .where(table.c.id.in_(parents), table.c.status == ActionStatus.WAITING.value)
@@ -270,6 +287,8 @@ def wake_parents(connection: Connection, parents: set[str], now: float) -> None:
                 .where(table.c.id == parent_id)
                 .values(status=ActionStatus.READY, ready_at=now, owner=None)
             )
+            woken = True
+    return woken
 
 
 def wait_for_children(connection: Connection, action: Action, data: Mapping[str, Any], reason: str) -> None:

@@ -103,7 +103,7 @@ def _general(operation: Operation, subject: str, status: int, text: str) -> Host
         return HostRefused(
             f"could not {operation}{subject and f' {subject}'}: the Docker engine does not allow it ({said})"
         )
-    if status == 404 and "no such container" in text.lower():
+    if (status == 404 and "no such container" in text.lower()) or "marked for removal" in text:
         return ContainerGone(f"container {subject} does not exist on the host")
     if status in range(400, 500) and operation not in _ABOUT_THE_HOST:
         return ContainerRefused(f"could not {operation} {subject}: the Docker engine refused: {said}")

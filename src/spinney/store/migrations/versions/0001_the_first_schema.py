@@ -44,12 +44,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("running_target"),
     )
     with op.batch_alter_table("action", schema=None) as batch_op:
-        batch_op.create_index("ix_action_cluster", ["cluster_id", "status"], unique=False)
+        batch_op.create_index("ix_action_cluster", ["cluster_id"], unique=False)
         batch_op.create_index("ix_action_end", ["end_time"], unique=False)
         batch_op.create_index("ix_action_parent", ["parent_id", "status"], unique=False)
         batch_op.create_index("ix_action_project", ["project", "created_at", "id"], unique=False)
         batch_op.create_index("ix_action_queue", ["status", "project", "ready_at", "created_at", "id"], unique=False)
-        batch_op.create_index("ix_action_target", ["target", "status"], unique=False)
+        batch_op.create_index("ix_action_target", ["target"], unique=False)
 
     op.create_table(
         "cluster",

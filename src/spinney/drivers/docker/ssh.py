@@ -1,0 +1,136 @@
+"""The way to a Docker engine through SSH.
+
+One connection per host, over which asyncssh forwards a socket in a private folder to the remote Docker socket: 14 ms for the
+first request and nothing for further ones, where ``docker system dial-stdio`` starts a program on the host for each
+connection. It is made again after it was lost. A module of its own, because whoever has no such host need not load asyncssh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+
+import aiohttp
+import asyncssh
+
+from spinney.drivers.docker.connections import Way, new_session
+from spinney.drivers.docker.credentials import Credentials, SshFiles
+from spinney.drivers.docker.endpoints import SshEndpoint
+from spinney.errors import HostRefused, HostUnreachable
+
+REMOTE_SOCKET = "/run/docker.sock"
+SSH_KEEPALIVE = 10.0
+SSH_KEEPALIVES_MISSED = 3
+
+
+class SshConnections:
+    def __init__(
+        self,
+        endpoint: SshEndpoint,
+        credentials: Credentials,
+        *,
+        remote_socket: str = REMOTE_SOCKET,
+        connect_limit: float = 10,
+    ) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._remote_socket = remote_socket
+        self._connect_limit = connect_limit
+        self._connecting = asyncio.Lock()
+        self._tunnel: _Tunnel | None = None
+
+    async def way(self) -> Way:
+        tunnel = self._tunnel
+        if tunnel is not None and not tunnel.lost:
+            return tunnel.way
+        async with self._connecting:
+            if self._tunnel is None or self._tunnel.lost:
+                await self._drop()
+                self._tunnel = await self._dig()
+            return self._tunnel.way
+
+    async def _dig(self) -> _Tunnel:
+        where = self._endpoint
+        key, known_hosts = ssh_keys(self._credentials.ssh(where.credential), where.credential)
+        try:
+            async with asyncio.timeout(self._connect_limit):
+                connection = await asyncssh.connect(
+                    where.host,
+                    where.port,
+                    username=where.user,
+                    client_keys=[key],
+                    known_hosts=known_hosts,
+                    config=None,
+                    agent_path=None,
+                    preferred_auth="publickey",
+                    gss_host=None,
+                    keepalive_interval=SSH_KEEPALIVE,
+                    keepalive_count_max=SSH_KEEPALIVES_MISSED,
+                )
+            return await _Tunnel.through(connection, self._remote_socket)
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise HostRefused(
+                f"the SSH host key of the host is not in known_hosts of credential {where.credential}; "
+                "if the host is the right one, ask the operator to add its key there"
+            ) from error
+        except asyncssh.PermissionDenied as error:
+            raise HostRefused(
+                f"the host refused SSH user {where.user!r} with the key of credential {where.credential}; "
+                "add the public key to that user's authorized_keys"
+            ) from error
+        except (asyncssh.Error, OSError) as error:
+            raise HostUnreachable(
+                f"the host does not answer by SSH ({type(error).__name__}); check that it is up and that its SSH server runs"
+            ) from error
+
+    async def _drop(self) -> None:
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            await tunnel.close()
+
+    async def close(self) -> None:
+        async with self._connecting:
+            await self._drop()
+
+
+def ssh_keys(files: SshFiles, credential: str) -> tuple[asyncssh.SSHKey, asyncssh.SSHKnownHosts]:
+    try:
+        return asyncssh.read_private_key(files.key), asyncssh.read_known_hosts(str(files.known_hosts))
+    except (OSError, ValueError, asyncssh.Error) as error:
+        raise HostRefused(
+            f"credential {credential}: its file id is no private key without a passphrase, or known_hosts is malformed; "
+            "ask the operator to replace them"
+        ) from error
+
+
+class _Tunnel:
+    """One SSH connection and the socket it forwards."""
+
+    def __init__(self, connection: asyncssh.SSHClientConnection, folder: str, path: str) -> None:
+        self._connection = connection
+        self._folder = folder
+        self.way = Way(new_session(aiohttp.UnixConnector(path, limit=0)), "http://docker")
+
+    @classmethod
+    async def through(cls, connection: asyncssh.SSHClientConnection, remote_socket: str) -> _Tunnel:
+        folder = tempfile.mkdtemp(prefix="spinney-ssh-")
+        path = os.path.join(folder, "docker.sock")  # noqa: PTH118
+        try:
+            await connection.forward_local_path(path, remote_socket)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            connection.abort()
+            raise
+        return cls(connection, folder, path)
+
+    @property
+    def lost(self) -> bool:
+        return self._connection.is_closed()
+
+    async def close(self) -> None:
+        await self.way.session.close()
+        self._connection.abort()
+        await self._connection.wait_closed()
+        shutil.rmtree(self._folder, ignore_errors=True)
