@@ -144,6 +144,7 @@ async def run(size: int, hosts: int, profile: Path | None, tell: bool) -> dict[s
     with scratch() as folder:
         standalone.prepare_state_dir(folder)
         inside = Inside(folder, hosts, max(size, 100))
+        wiring.settle_memory()  # as every server process does
         task = asyncio.create_task(Engine(inside.context).run())
         try:
             # Every host is known, watched, and has its network and image, before anything is measured.
