@@ -40,7 +40,7 @@ from spinney.errors import HostBroken, HostError, HostUnreachable, NameTaken
 POLL = 0.1
 
 _IDENTITY = (LABEL_DEPLOYMENT, LABEL_NODE, LABEL_GENERATION)
-_EVENTS = ["die", "oom", "destroy", "start", "health_status"]
+_EVENTS = ["die", "oom", "destroy", "start", "pause", "unpause", "health_status"]
 
 
 class DockerHost:
