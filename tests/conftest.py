@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import docker_engine
+
+# Speed is measured in bench/, not asserted: a busy machine must not turn a property into a failure.
+settings.register_profile("spinney", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("spinney")
 
 
 @pytest.fixture(scope="session")
