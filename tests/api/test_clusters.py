@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from api.world import HOST_TYPE, World, run
+from api.world import HOST_TYPE, OURS, World, run
 from api.world import world as make_world
 from spinney.domain.action import ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import ClusterStatus
+from spinney.domain.node import NodeStatus
 
 
 def create(name: str = "web", profile: str = "web", **values: Any) -> dict[str, Any]:
@@ -139,6 +141,46 @@ def test_showing_names_members_in_their_order(world: World) -> None:
         assert cluster.id == shown["id"]
 
     run(body)
+
+
+def test_members_in_service_are_counted_for_who_speaks_our_version(world: World) -> None:
+    async def body() -> None:
+        profile = world.profile()
+        cluster = world.cluster(profile, "web", members=1)
+        world.cluster(profile, "empty")
+        world.node(profile, "ill", cluster_id=cluster.id, status=NodeStatus.ERROR)
+        ours = world.client.at(OURS)
+        listed = {one["name"]: one["members"] for one in (await ours.get("/v1/clusters")).json["clusters"]}
+        assert listed == {"web": {"active": 1, "total": 2}, "empty": {"active": 0, "total": 0}}
+        assert (await ours.get("/v1/clusters/web")).json["cluster"]["members"] == listed["web"]
+        made = {"cluster": {"name": "new", "profile_id": profile.id}}
+        assert (await ours.post("/v1/clusters", made)).json["cluster"]["members"] == listed["empty"]
+        changed = {"cluster": {"name": "new"}}
+        assert (await ours.patch("/v1/clusters/web", changed)).json["cluster"]["members"] == listed["web"]
+        for path in ("/v1/clusters", "/v1/clusters/web"):
+            assert b'"members"' not in (await world.client.get(path)).body
+
+    run(body)
+
+
+def test_members_of_all_clusters_are_counted_by_one_statement_from_an_index(world: World) -> None:
+    profile = world.profile()
+    for name in ("c1", "c2", "c3"):
+        world.cluster(profile, name, members=1)
+    counting: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "GROUP BY" in statement:
+            counting.append((statement, parameters))
+
+    sa.event.listen(world.store.engine, "before_cursor_execute", note)
+    run(lambda: world.client.at(OURS).get("/v1/clusters"))
+    (statement, parameters) = counting[0]
+    assert len(counting) == 1
+    plan = world.store.run(
+        lambda connection: connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    )
+    assert ["COVERING INDEX ix_node_cluster_status" in row.detail for row in plan] == [True]
 
 
 class TestUpdate:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from api.world import HOST_TYPE, World, run
 from spinney.domain.action import ActionKind
+from spinney.domain.container import ContainerState
 from spinney.domain.node import NodeStatus
 from spinney.store import tables
 
@@ -153,6 +155,28 @@ class TestDetails:
         world.access.containers[host.node_id].clear()
         details = run(lambda: world.client.get("/v1/nodes/box", show_details="true")).json["node"]["details"]
         assert details["status"] == "ERROR"
+
+    @pytest.mark.parametrize(
+        ("power", "state", "status"),
+        [
+            ("stopped", ContainerState.EXITED, "ACTIVE"),
+            ("paused", ContainerState.PAUSED, "ACTIVE"),
+            ("stopped", ContainerState.RUNNING, "ERROR"),
+            ("running", ContainerState.PAUSED, "ERROR"),
+            ("running", ContainerState.RUNNING, "ERROR"),  # only there health counts
+        ],
+    )
+    def test_a_container_is_well_when_it_is_as_its_user_wants(
+        self, world: World, power: str, state: ContainerState, status: str
+    ) -> None:
+        host = world.host()
+        node = world.container(world.profile(), host, power=power)
+        found = world.access.containers[host.node_id]
+        # A Docker engine calls every container with a health check unhealthy once it does not run.
+        found[str(node.physical_id)] = replace(found[str(node.physical_id)], state=state, health="unhealthy")
+        shown = run(lambda: world.client.get("/v1/nodes/box", show_details="true")).json["node"]
+        assert shown["details"]["status"] == status
+        assert shown["data"].get("power") == (None if power == "running" else power)
 
     def test_of_a_host(self, world: World) -> None:
         host = world.host(facts={"version": "27.0"})

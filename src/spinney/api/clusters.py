@@ -22,6 +22,7 @@ from spinney.domain.cluster_config import config_fault
 from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, HTTPBadRequest, OverQuota
 from spinney.profiles.hosts import check_not_pinned
 from spinney.store import action_requests, clusters, dependents, listing, profiles, tables
+from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
 
 LIST = ListSpec(
@@ -79,7 +80,7 @@ async def create(call: Call) -> Reply:
     action_id = call.deps.ids.new()
     row = await call.deps.store.transact(_create, call, cluster, data.profile_id, action_id)
     call.deps.ring()
-    return queued(action_id, {"cluster": views.cluster(row, [], None)})
+    return queued(action_id, {"cluster": views.cluster(row, [], None, MemberCount() if call.ours else None)})
 
 
 def _create(connection: Connection, call: Call, cluster: Cluster, profile: str, action_id: str) -> Row[Any]:
@@ -112,7 +113,8 @@ def _show(connection: Connection, call: Call) -> dict[str, Any]:
 def show(connection: Connection, call: Call, row: Row[Any]) -> dict[str, Any]:
     """The whole cluster, members and dependents included."""
     found = dependents.of(connection, [row.id] if row.pinned else [], call.owner.project)
-    return views.cluster(row, clusters.member_ids(connection, row.id), found.get(row.id))
+    counts = clusters.member_counts(connection, [row.id] if call.ours else [])
+    return views.cluster(row, clusters.member_ids(connection, row.id), found.get(row.id), counts.get(row.id))
 
 
 async def index(call: Call) -> Reply:
@@ -122,8 +124,9 @@ async def index(call: Call) -> Reply:
 def _index(connection: Connection, call: Call, query: listing.ListQuery) -> list[dict[str, Any]]:
     rows = listing.run(connection, tables.cluster, clusters.VIEW, query)
     members = clusters.members_of(connection, [row.id for row in rows])
+    counts = clusters.member_counts(connection, [row.id for row in rows] if call.ours else [])
     found = dependents.of(connection, [row.id for row in rows if row.pinned], call.owner.project)
-    return [views.cluster(row, members[row.id], found.get(row.id)) for row in rows]
+    return [views.cluster(row, members[row.id], found.get(row.id), counts.get(row.id)) for row in rows]
 
 
 async def update(call: Call) -> Reply:

@@ -16,7 +16,7 @@ from spinney.api.wire import Call, Reply, json_reply
 from spinney.clock import iso
 from spinney.domain import jsonpath
 from spinney.domain.container import Container, ContainerState, ContainerStats
-from spinney.domain.node import NodeStatus
+from spinney.domain.node import NodeStatus, PowerState
 from spinney.errors import Conflict, HostError, HTTPBadRequest
 from spinney.store import clusters, hosts, nodes, tables
 
@@ -83,14 +83,14 @@ def _status(recorded: str, power: str, found: Container) -> str:
     """The container's state in the words of nodes: as recorded while work goes on, else whether it is as wanted."""
     if recorded not in (NodeStatus.ACTIVE, NodeStatus.ERROR, NodeStatus.WARNING):
         return recorded
-    if found.health == "unhealthy":
+    if power == PowerState.RUNNING and found.health == "unhealthy":  # Docker calls every container it stops unhealthy
         return NodeStatus.ERROR.value
     as_wanted = {
-        "running": found.state is ContainerState.RUNNING,
-        "paused": found.state is ContainerState.PAUSED,
-        "stopped": found.state in (ContainerState.EXITED, ContainerState.CREATED),
+        PowerState.RUNNING: found.state is ContainerState.RUNNING,
+        PowerState.PAUSED: found.state is ContainerState.PAUSED,
+        PowerState.STOPPED: found.state in (ContainerState.EXITED, ContainerState.CREATED),
     }
-    return (NodeStatus.ACTIVE if as_wanted.get(power, False) else NodeStatus.ERROR).value
+    return (NodeStatus.ACTIVE if as_wanted[PowerState(power)] else NodeStatus.ERROR).value
 
 
 def _host_details(connection: Connection, node_id: str) -> dict[str, Any]:

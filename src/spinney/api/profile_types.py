@@ -11,7 +11,7 @@ from spinney.profiles.base import ProfileType
 
 
 async def index(call: Call) -> Reply:
-    kinds = registry.listed_types(with_ours=call.versions.ours is not None)
+    kinds = registry.listed_types(with_ours=call.ours)
     return json_reply({"profile_types": [_listed(kind, since_5=call.since(5)) for kind in kinds]})
 
 

@@ -14,8 +14,10 @@ from sqlalchemy import Row
 
 from spinney.domain.action import FINAL_STATUSES
 from spinney.domain.event import Level
+from spinney.domain.node import PowerState
 from spinney.domain.profile import Profile
 from spinney.store import clusters, nodes
+from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
 from spinney.store.rows import ACTIONS, EVENTS, PROFILES
 
@@ -55,10 +57,12 @@ def _profile(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def cluster(found: Row[Any], members: list[str], dependents: Dependents | None) -> dict[str, Any]:
-    """A row of ``store.clusters.VIEW``."""
+def cluster(
+    found: Row[Any], members: list[str], dependents: Dependents | None, count: MemberCount | None = None
+) -> dict[str, Any]:
+    """A row of ``store.clusters.VIEW``; ``count``: given when the request speaks a version that has it."""
     row = dict(zip(clusters.COLUMNS, found, strict=True))
-    return {
+    view = {
         "config": row["config"],
         "created_at": when(row["created_at"]),
         "data": row["data"],
@@ -82,6 +86,9 @@ def cluster(found: Row[Any], members: list[str], dependents: Dependents | None) 
         "updated_at": when(row["updated_at"]),
         "user": row["user"],
     }
+    if count is not None:
+        view["members"] = {"active": count.active, "total": count.total}
+    return view
 
 
 def node(found: Row[Any], *, tainted: bool, dependents: Dependents | None = None) -> dict[str, Any]:
@@ -114,8 +121,10 @@ def node(found: Row[Any], *, tainted: bool, dependents: Dependents | None = None
 
 
 def _node_data(row: Mapping[str, Any]) -> Any:
-    """What is stored, with the placement in brief instead of all that led to it."""
+    """What is stored, with the placement in brief instead of all that led to it, and the power state if it is not running."""
     data = row["data"]
+    if row["power"] != PowerState.RUNNING:
+        data = {**data, "power": row["power"]}
     if row["host_id"] is None:
         return {key: value for key, value in data.items() if key != "placement"} if "placement" in data else data
     return {

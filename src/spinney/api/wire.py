@@ -120,6 +120,11 @@ class Call:
         """Whether the request speaks at least version 1.``minor``."""
         return self.versions.minor >= minor
 
+    @property
+    def ours(self) -> bool:
+        """Whether the request speaks Spinney's own version too."""
+        return self.versions.ours is not None
+
     def data(self, model: type[M]) -> M:
         assert isinstance(self.body, model)
         return self.body

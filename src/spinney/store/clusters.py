@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from spinney.domain.cluster import Cluster
+from spinney.domain.node import NodeStatus
 from spinney.store.identity import Finder
 from spinney.store.rows import CLUSTERS
 from spinney.store.tables import cluster as table
@@ -26,6 +28,20 @@ COLUMNS = tuple(str(column.key) for column in VIEW.selected_columns)
 FINDER = Finder("cluster", table, VIEW)
 _WIDTH = len(CLUSTERS.names)
 _MEMBERS = sa.select(node.c.id).where(node.c.cluster_id == sa.bindparam("cluster")).order_by(node.c.index, node.c.id)
+#: Two columns that one index has: no row of a node is read.
+_COUNTS = (
+    sa.select(node.c.cluster_id, node.c.status, sa.func.count())
+    .where(node.c.cluster_id.in_(sa.bindparam("clusters", expanding=True)))
+    .group_by(node.c.cluster_id, node.c.status)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCount:
+    """How many members a cluster has, and how many of them are in service."""
+
+    active: int = 0
+    total: int = 0
 
 
 def value(row: Row[Any]) -> Cluster:
@@ -57,6 +73,17 @@ def members_of(connection: Connection, cluster_ids: Collection[str]) -> dict[str
         )
         for cluster_id, node_id in rows:
             found[cluster_id].append(node_id)
+    return found
+
+
+def member_counts(connection: Connection, cluster_ids: Collection[str]) -> dict[str, MemberCount]:
+    """Of many clusters in one statement."""
+    found = dict.fromkeys(cluster_ids, MemberCount())
+    if found:
+        for cluster_id, status, number in connection.execute(_COUNTS, {"clusters": list(found)}):
+            before = found[cluster_id]
+            active = number if status == NodeStatus.ACTIVE else 0
+            found[cluster_id] = MemberCount(before.active + active, before.total + number)
     return found
 
 
