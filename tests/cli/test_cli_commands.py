@@ -132,6 +132,7 @@ def test_wrong_credentials_say_what_to_check(spinney: Any, stub: Stub) -> None:
         ["cluster", "resize", "web"],
         ["cluster", "resize", "web", "--capacity", "3", "--adjustment", "1"],
         ["cluster", "resize", "web", "--capacity", "3", "--min-step", "1"],
+        ["cluster", "scale-out", "web", "3", "--count", "2"],
         ["cluster", "update", "web"],
         ["cluster", "show", ""],
         ["profile", "create", "p"],
@@ -149,8 +150,28 @@ def test_wrong_use_exits_1_and_sends_nothing(spinney: Any, stub: Stub, words: li
     assert stub.asked == []
 
 
-def test_a_mistyped_command_is_answered_with_the_right_one(spinney: Any) -> None:
-    assert "'cluster'" in spinney("clutser", "list").stderr
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("clutser list", "No such command 'clutser'. Did you mean 'cluster'? See `spinney --help`."),
+        ("cluster lits", "No such command 'lits'. Did you mean 'list'? See `spinney cluster --help`."),
+        ("--nope", "No such option: --nope. See `spinney --help`."),
+        ("cluster create web", "Missing option '--profile'. See `spinney cluster create --help`."),
+        (
+            "cluster list --limt 3",
+            "No such option: --limt (Possible options: --limit). See `spinney cluster list --help`.",
+        ),
+    ],
+)
+def test_a_typing_error_is_answered_in_one_line(spinney: Any, words: str, said: str) -> None:
+    result = spinney(*words.split())
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"spinney: {said}\n")
+
+
+def test_a_group_alone_shows_its_commands_without_those_of_completion(spinney: Any) -> None:
+    for words, inside in (["cluster"], "scale-out"), (["db"], "upgrade"), (["db", "--help"], "upgrade"):
+        shown = spinney(*words).output
+        assert inside in shown and "spinney: " not in shown and "completion" not in shown
 
 
 def test_nothing_known_says_how_to_start(run: Any, nowhere: Path) -> None:
@@ -216,6 +237,39 @@ def test_action_replies_tell_programs_the_action(spinney: Any, stub: Stub) -> No
     assert stub.sent("POST")[0].body == {"scale_out": {"count": 3}}
 
 
+@pytest.mark.parametrize(
+    ("words", "body"),
+    [
+        (("scale-in", "web", "--count", "2"), {"scale_in": {"count": 2}}),
+        (("scale-out", "web", "2", "--count", "2"), {"scale_out": {"count": 2}}),
+        (("resize", "web", "--min", "1", "--max", "3"), {"resize": {"strict": True, "min_size": 1, "max_size": 3}}),
+        (("resize", "web", "--max-size", "3", "--best-effort"), {"resize": {"strict": False, "max_size": 3}}),
+    ],
+)
+def test_sizes_may_be_said_in_several_ways(spinney: Any, stub: Stub, words: tuple[str, ...], body: Any) -> None:
+    stub.on("GET /v1/clusters/web", {"cluster": cluster()})
+    stub.on("POST /v1/clusters/c1/actions", Answer({"action": "a1"}, 202))
+    ok(spinney("cluster", *words))
+    assert stub.sent("POST")[0].body == body
+
+
+def test_limits_of_a_new_cluster_are_named_as_those_of_a_resize(spinney: Any, stub: Stub) -> None:
+    stub.on("POST /v1/clusters", accepted({"cluster": cluster("INIT")}))
+    for low, high in (("--min", "--max"), ("--min-size", "--max-size")):
+        ok(spinney("cluster", "create", "web", "--profile", "p", low, "1", high, "3"))
+        assert stub.asked[-1].body == {"cluster": {"name": "web", "profile_id": "p", "min_size": 1, "max_size": 3}}
+
+
+def test_what_the_limits_forbid_is_refused_with_the_option_that_helps(spinney: Any, stub: Stub) -> None:
+    stub.on("GET /v1/clusters/web", {"cluster": cluster()})
+    refusal = fault(400, "max_size (1) is less than 2; give a capacity or strict=false.", "BadRequest")
+    stub.on("POST /v1/clusters/c1/actions", refusal)
+    result = spinney("cluster", "resize", "web", "--max", "1")
+    assert (result.exit_code, result.stderr) == (
+        1, "spinney: max_size (1) is less than 2; give a capacity or --best-effort.\n",
+    )  # fmt: skip
+
+
 def test_removing_a_host_in_use_says_by_what(spinney: Any, stub: Stub) -> None:
     stub.on("GET /v1/nodes/h", {"node": node("h", dependents={"profiles": ["p9"], "nodes": ["n7"]})})
     stub.on("DELETE /v1/nodes/id-h", fault(409, "The node 'h' is in use.", "ResourceInUse"))
@@ -242,6 +296,43 @@ def test_hosts_show_what_is_reserved(spinney: Any, stub: Stub) -> None:
     stub.on("GET /v1/hosts", {"hosts": [host]})
     shown = ok(spinney("host", "list")).stdout
     assert "2/8 25%" in shown and "4G/16G 25%" in shown
+    assert "SEEN" not in shown
+
+
+def test_only_of_a_host_that_does_not_answer_it_is_told_when_it_last_did(spinney: Any, stub: Stub) -> None:
+    hosts = [
+        {"id": name, "name": name, "state": state, "seen_at": "2026-01-01T00:00:00Z"}
+        for name, state in (("well", "ready"), ("ill", "suspect"))
+    ]
+    stub.on("GET /v1/hosts", {"hosts": hosts})
+    head, well, ill = ok(spinney("host", "list")).stdout.splitlines()
+    assert "SEEN" in head and " ago" in ill and " ago" not in well
+
+
+def test_members_counts_those_in_service(spinney: Any, stub: Stub) -> None:
+    broken = cluster("ERROR", nodes=["n1", "n2"], members={"active": 0, "total": 2})
+    stub.on("GET /v1/clusters", {"clusters": [broken, cluster(name="senlins", nodes=["n3"])]})
+    lines = [line.split() for line in ok(spinney("cluster", "list")).stdout.splitlines()]
+    assert lines[0][3] == "MEMBERS"
+    assert [line[3] for line in lines[1:]] == ["0/2", "-/2"]  # who does not tell is not believed to be well
+
+
+def test_nodes_show_ports_and_who_was_put_to_rest(spinney: Any, stub: Stub) -> None:
+    port = {"host_ip": "0.0.0.0", "host": 32768, "container": 8080, "protocol": "tcp"}
+    nodes = [node("a", data={"ports": [port]}), node("b", data={"power": "stopped"}), node("c", data={})]
+    stub.on("GET /v1/nodes", {"nodes": nodes})
+    head, a, b, _ = ok(spinney("node", "list")).stdout.splitlines()
+    assert "PORTS" in head and "32768->8080" in a and "ACTIVE (stopped)" in b and "ACTIVE (" not in a
+    stub.on("GET /v1/nodes", {"nodes": nodes[1:]})
+    assert "PORTS" not in ok(spinney("node", "list")).stdout
+
+
+def test_the_beginning_of_an_action_is_told_by_its_id(spinney: Any, stub: Stub) -> None:
+    begun = {"id": "e1", "status": "start", "status_reason": "23708147", "level": "INFO"}
+    stub.on("GET /v1/events", {"events": [begun, {**begun, "status": "end", "status_reason": "Done."}]})
+    _, first, second = ok(spinney("event", "list")).stdout.splitlines()
+    assert "start   action 23708147" in first and "end     Done." in second
+    assert json.loads(ok(spinney("event", "list", "-o", "json")).stdout)[0] == begun
 
 
 # --- waiting ---------------------------------------------------------------------------------------------------------
@@ -257,6 +348,18 @@ def test_create_and_wait_believes_members_not_the_action(spinney: Any, stub: Stu
     assert json.loads(result.stdout)["status"] == "ACTIVE"
     assert "1 of 2 members ACTIVE" in result.stderr and "2 of 2 members ACTIVE" in result.stderr
     assert len([asked for asked in stub.asked if asked.path == "/v1/nodes"]) == 3
+
+
+def test_while_waiting_members_say_what_holds_them_up(spinney: Any, stub: Stub) -> None:
+    stub.on("POST /v1/clusters", accepted({"cluster": cluster("INIT", 1)}))
+    stub.on("GET /v1/actions/a1", *actions("RUNNING", "RUNNING", "SUCCEEDED"))
+    stub.on("GET /v1/clusters/c1", {"cluster": cluster("CREATING", 1)}, {"cluster": cluster("ACTIVE", 1)})
+    pulling = node("web-1", "CREATING", status_reason="no such host (try 2 of 6 follows)")
+    stub.on("GET /v1/nodes", {"nodes": [node("web-1", "CREATING", status_reason="Initializing")]}, {"nodes": [pulling]},
+            {"nodes": [node("web-1")]})  # fmt: skip
+    said = ok(spinney("cluster", "create", "web", "--profile", "p", "--wait")).stderr.splitlines()
+    assert said[0] == "web: CREATING, 0 of 1 members ACTIVE (0s)"
+    assert said[1].endswith("(0s): no such host (try 2 of 6 follows)")
 
 
 def test_what_ended_badly_exits_2_with_the_reasons_of_the_members(spinney: Any, stub: Stub) -> None:

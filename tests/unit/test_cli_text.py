@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spinney.cli import cluster_members, host, logs, output, profile, spec, text
+from spinney.cli import cluster_members, host, logs, node, output, profile, spec, text
 from spinney.cli.command import list_query, pairs, scalars
 from spinney.cli.faults import CliError
 from spinney.cli.lazy import Entry, load
@@ -87,11 +87,26 @@ def test_the_same_filter_twice_means_either() -> None:
 
 def test_resize_request() -> None:
     ask = cluster_members.resize_request
-    assert ask(capacity=0) == {"strict": False, "adjustment_type": "EXACT_CAPACITY", "number": 0}
-    assert ask(percentage=-25.0, min_step=2, strict=True) == {
-        "strict": True, "adjustment_type": "CHANGE_IN_PERCENTAGE", "number": -25.0, "min_step": 2,
+    assert ask(capacity=0) == {"strict": True, "adjustment_type": "EXACT_CAPACITY", "number": 0}
+    assert ask(percentage=-25.0, min_step=2, best_effort=True) == {
+        "strict": False, "adjustment_type": "CHANGE_IN_PERCENTAGE", "number": -25.0, "min_step": 2,
     }  # fmt: skip
-    assert ask(max_size=-1) == {"strict": False, "max_size": -1}
+    assert ask(max_size=-1) == {"strict": True, "max_size": -1}
+
+
+def test_ports_are_written_without_what_goes_without_saying() -> None:
+    def port(host_ip: str, protocol: str = "tcp", **more: int) -> dict[str, object]:
+        return {"host": 32768, "container": 8080, "protocol": protocol, "host_ip": host_ip, **more}
+
+    several = [port("0.0.0.0"), port("::"), port("10.0.0.1", container=80), port("::1"), port("", "udp", host=53)]
+    written = "32768->8080, 10.0.0.1:32768->80, [::1]:32768->8080, 53->8080/udp"
+    assert node.ports({"data": {"ports": several}}) == written
+    assert node.ports({"data": None}) == node.ports({}) == ""
+
+
+def test_what_has_a_word_beside_its_status_keeps_its_colour() -> None:
+    column = output.Column("STATUS", node.status, is_status=True)
+    assert column.style_of(node.status({"status": "ACTIVE", "data": {"power": "stopped"}})) == "green"
 
 
 def test_every_option_of_the_quick_form_is_what_the_profile_type_takes() -> None:

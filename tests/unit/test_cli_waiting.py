@@ -8,6 +8,7 @@ import pytest
 
 from spinney.cli import waiting
 from spinney.cli.faults import Refused, Unreachable
+from spinney.cli.progress import live_text
 from spinney.cli.waiting import Scene, State, Verdict
 
 PENDING, REACHED, FAILED = State.PENDING, State.REACHED, State.FAILED
@@ -105,6 +106,44 @@ def test_the_same_reason_is_said_once() -> None:
         {"name": "x", "status_reason": ""}
     ]
     assert waiting.reasons(members) == ["web-0, web-1, web-2 and 2 more: no room", "x: no reason given"]
+
+
+def seen(*nodes: tuple[str, str, str]) -> Scene:
+    """Nodes by name, status and reason."""
+    return Scene(
+        {"desired_capacity": 2}, [{"id": n, "status": status, "status_reason": why} for n, status, why in nodes]
+    )
+
+
+def test_the_newest_reason_of_what_is_not_in_service() -> None:
+    news = waiting.News()
+    assert news.newest(seen(("a", "INIT", "Initializing"), ("b", "CREATING", "Initializing"))) == ""
+    assert news.newest(seen(("a", "CREATING", "try 2"), ("b", "CREATING", "Initializing"))) == "try 2"
+    assert news.newest(seen(("a", "CREATING", "try 2"), ("b", "CREATING", "no room"))) == "no room"
+    assert news.newest(seen(("a", "CREATING", "try 3"), ("b", "CREATING", "no room"))) == "try 3"
+    assert news.newest(seen(("a", "ACTIVE", "Creation succeeded."), ("b", "CREATING", "no room"))) == "no room"
+    assert news.newest(seen(("a", "ACTIVE", "Creation succeeded."))) == ""
+
+
+def test_what_was_said_of_earlier_work_is_no_news() -> None:
+    news = waiting.News()
+    assert news.newest(seen(("a", "ACTIVE", "Creation succeeded."), ("b", "DELETING", "Creation succeeded."))) == ""
+    assert news.newest(seen(("a", "UPDATING", "Creation succeeded."))) == ""
+    assert news.newest(seen(("a", "UPDATING", "no such host (try 2 of 6 follows)"))).startswith("no such host")
+
+
+def test_a_node_waited_for_speaks_for_itself() -> None:
+    alone = Scene({"id": "n", "physical_id": None, "status": "INIT", "status_reason": "Waiting for room"})
+    assert waiting.News().newest(alone) == "Waiting for room"
+
+
+def test_the_live_line_stays_one_line_however_much_there_is_to_say() -> None:
+    shown = seen(("a", "CREATING", "no"), ("b", "ERROR", "broken " * 20))
+    lines = live_text("林" * 9, shown, "CREATING", "no such\nhost " * 20, 3, width=60).split()
+    assert [line.cell_len for line in lines] == [60, 60]
+    assert "no such host" in lines[0].plain and lines[0].plain.endswith("…")
+    twice = live_text("web", shown, "CREATING", "broken " * 20, 3, width=60).split()
+    assert twice[0].plain == "web ░░░░░░░░░░ CREATING (3s)"  # the reason stands in the line below
 
 
 class Clock:

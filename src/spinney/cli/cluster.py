@@ -45,11 +45,18 @@ def _sizes(row: output.Row) -> str:
     return f"{row.get('min_size', 0)}–{'∞' if most in (None, -1) else most}"
 
 
+def _members(row: output.Row) -> str:
+    """How many are in service of how many are wanted. A service that is not ours does not tell the first."""
+    count = row.get("members")
+    active = count.get("active") if isinstance(count, dict) else None
+    return f"{one_line(active)}/{one_line(row.get('desired_capacity'))}"
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("ID", lambda row: str(row.get("id", ""))[:8]),
     Column("STATUS", "status", is_status=True),
-    Column("MEMBERS", lambda row: f"{len(row.get('nodes') or ())}/{row.get('desired_capacity')}", right=True),
+    Column("MEMBERS", _members, right=True),
     Column("LIMITS", _sizes, right=True),
     Column("PROFILE", "profile_name"),
     Column("CREATED", "created_at", is_time=True),
@@ -65,8 +72,10 @@ def create(
     desired: Annotated[
         int | None, typer.Option("--desired", min=0, help="How many nodes (default: the minimum).")
     ] = None,
-    minimum: Annotated[int | None, typer.Option("--min", min=0, help="Never fewer.")] = None,
-    maximum: Annotated[int | None, typer.Option("--max", min=-1, help="Never more; -1 is no limit.")] = None,
+    minimum: Annotated[int | None, typer.Option("--min", "--min-size", min=0, help="Never fewer.")] = None,
+    maximum: Annotated[
+        int | None, typer.Option("--max", "--max-size", min=-1, help="Never more; -1 is no limit.")
+    ] = None,
     action_timeout: ActionTimeout = None,
     metadata: Metadata = None,
     config: Config = None,

@@ -10,15 +10,16 @@ import typer
 from spinney.cli import looking, output, waiting
 from spinney.cli.batch import say_requested
 from spinney.cli.command import Use, command, pairs
-from spinney.cli.faults import CliError
+from spinney.cli.faults import CliError, Refused
 from spinney.cli.output import Format
 from spinney.cli.progress import finish
 
 PANEL = "Size and members"
 Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beginning of the id.")]
-Count = Annotated[
+Number = Annotated[
     int | None, typer.Argument(metavar="[N]", min=1, help="How many (default: 1, or what a policy says).")
 ]
+Count = Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="How many, said in another way.")]
 Nodes = Annotated[list[str], typer.Argument(metavar="NODE…", help="Names, ids or beginnings of ids.")]
 
 
@@ -31,14 +32,21 @@ def register(app: typer.Typer) -> None:
     command(app, "replace-nodes", waits=True, panel=PANEL)(replace_nodes)
 
 
-def scale_out(use: Use, cluster: Cluster, count: Count = None) -> None:
+def scale_out(use: Use, cluster: Cluster, number: Number = None, count: Count = None) -> None:
     """Add nodes."""
-    _act(use, cluster, "scale_out", {"count": count} if count else {}, waiting.sized())
+    _act(use, cluster, "scale_out", _scaling(number, count), waiting.sized())
 
 
-def scale_in(use: Use, cluster: Cluster, count: Count = None) -> None:
+def scale_in(use: Use, cluster: Cluster, number: Number = None, count: Count = None) -> None:
     """Remove nodes."""
-    _act(use, cluster, "scale_in", {"count": count} if count else {}, waiting.sized())
+    _act(use, cluster, "scale_in", _scaling(number, count), waiting.sized())
+
+
+def _scaling(number: int | None, count: int | None) -> dict[str, int]:
+    if number is not None and count is not None and number != count:
+        raise CliError(f"{number} and --count {count} contradict each other: give one of them")
+    given = count if number is None else number
+    return {} if given is None else {"count": given}
 
 
 def resize(
@@ -49,19 +57,24 @@ def resize(
         int | None, typer.Option("--adjustment", help="So many more, or fewer when negative.")
     ] = None,
     percentage: Annotated[float | None, typer.Option("--percentage", help="So many percent more or fewer.")] = None,
-    min_size: Annotated[int | None, typer.Option("--min-size", min=0, help="New minimum.")] = None,
-    max_size: Annotated[int | None, typer.Option("--max-size", min=-1, help="New maximum; -1 is no limit.")] = None,
+    min_size: Annotated[int | None, typer.Option("--min", "--min-size", min=0, help="New minimum.")] = None,
+    max_size: Annotated[
+        int | None, typer.Option("--max", "--max-size", min=-1, help="New maximum; -1 is no limit.")
+    ] = None,
     min_step: Annotated[
         int | None, typer.Option("--min-step", min=0, help="At least so many nodes, with --percentage.")
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse what the limits forbid, instead of going as far as they allow.")
+    best_effort: Annotated[
+        bool, typer.Option("--best-effort", help="Go as far as the limits allow, instead of refusing what they forbid.")
     ] = False,
 ) -> None:
     """Set or change the number of nodes, and the limits of that number."""
-    asked = resize_request(capacity, adjustment, percentage, min_size, max_size, min_step, strict)
-    # Without --strict the limits may stop it short of the capacity that was asked for.
-    _act(use, cluster, "resize", asked, waiting.sized(capacity if strict else None))
+    asked = resize_request(capacity, adjustment, percentage, min_size, max_size, min_step, best_effort)
+    # With --best-effort the limits may stop it short of the capacity that was asked for.
+    try:
+        _act(use, cluster, "resize", asked, waiting.sized(None if best_effort else capacity))
+    except Refused as error:
+        raise Refused(error.message.replace("strict=false", "--best-effort"), error.status, error.kind) from error
 
 
 def resize_request(
@@ -71,7 +84,7 @@ def resize_request(
     min_size: int | None = None,
     max_size: int | None = None,
     min_step: int | None = None,
-    strict: bool = False,
+    best_effort: bool = False,
 ) -> dict[str, Any]:
     kinds = {
         "--capacity": ("EXACT_CAPACITY", capacity),
@@ -84,10 +97,8 @@ def resize_request(
     if min_step is not None and percentage is None:
         raise CliError(f"--min-step {min_step} only has a meaning with --percentage: add it, or leave --min-step out")
     if not given and min_size is None and max_size is None:
-        raise CliError(
-            "nothing to change is given: add --capacity, --adjustment, --percentage, --min-size or --max-size"
-        )
-    asked: dict[str, Any] = {"strict": strict}
+        raise CliError("nothing to change is given: add --capacity, --adjustment, --percentage, --min or --max")
+    asked: dict[str, Any] = {"strict": not best_effort}
     for _, kind, number in given:
         asked |= {"adjustment_type": kind, "number": number}
     limits = {"min_size": min_size, "max_size": max_size, "min_step": min_step}

@@ -13,6 +13,13 @@ from spinney.cli.text import one_line
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="What happened.")
 
+
+def reason(row: output.Row) -> str:
+    """Of a beginning the API has only the id of the action that began."""
+    said = one_line(row.get("status_reason"))
+    return f"action {said}" if row.get("status") == "start" else said
+
+
 COLUMNS = (
     Column("WHEN", "timestamp", is_time=True),
     Column("LEVEL", "level", is_status=True),
@@ -21,7 +28,7 @@ COLUMNS = (
     ),
     Column("ACTION", "action"),
     Column("STATUS", "status"),
-    Column("REASON", "status_reason"),
+    Column("REASON", reason, style=lambda cell: "dim" if cell.startswith("action ") else ""),
     Column("ID", lambda row: str(row.get("id", ""))[:8]),
 )
 

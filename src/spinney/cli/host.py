@@ -6,6 +6,7 @@ A host is a node; what is here is its other face: how much it has, how much of t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from spinney.cli.faults import Refused
 from spinney.cli.host_joining import adoption, join
 from spinney.cli.output import Column, Format
 from spinney.cli.progress import finish
-from spinney.cli.text import bar, cores, exact, one_line, share_of, size
+from spinney.cli.text import ago, bar, cores, exact, one_line, share_of, size
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machines with a Docker engine.")
 command(app, "import", waits=True)(host_import.import_)
@@ -32,6 +33,11 @@ def measured(row: output.Row, kind: str, wide: bool = False) -> str:
     return f"{drawn}{write(reserved)}/{write(capacity)} {share_of(reserved, capacity)}"
 
 
+def seen(row: output.Row) -> str:
+    """A ready host answers, however long ago it was last looked through."""
+    return "" if row.get("state") == "ready" else ago(row.get("seen_at"), datetime.now(UTC))
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("ID", lambda row: str(row.get("id", ""))[:8]),
@@ -40,7 +46,7 @@ COLUMNS = (
     Column("CPU RESERVED", lambda row: measured(row, "cpu")),
     Column("MEMORY RESERVED", lambda row: measured(row, "memory")),
     Column("CONTAINERS", "containers", right=True),
-    Column("SEEN", "seen_at", is_time=True),
+    Column("SEEN", seen, optional=True),
     Column("DOCKER", lambda row: one_line((row.get("engine") or {}).get("version"))),
     Column("REASON", lambda row: "" if row.get("state") == "ready" else one_line(row.get("state_reason"))),
 )

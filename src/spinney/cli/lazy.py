@@ -1,7 +1,7 @@
 """A group of commands which loads the module of a command only when that command is used.
 
 ``spinney --help`` and completion of the first word need names and one-line descriptions alone; those stand here as values.
-The group also ends commands: a ``CliError`` becomes one sentence on standard error, and wrong use exits 1, because 2 means
+The group also ends commands: a ``CliError`` and wrong use become one line on standard error, and exit 1, because 2 means
 "waited for and failed".
 """
 
@@ -47,19 +47,29 @@ class LazyGroup(TyperGroup):
         try:
             return super().make_context(info_name, args, parent, **extra)
         except typer.TyperException as error:
-            error.exit_code = EXIT_REFUSED
-            raise
+            raise _wrong_use(error) from error
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except typer.TyperException as error:
-            error.exit_code = EXIT_REFUSED
-            raise
+            raise _wrong_use(error) from error
         except CliError as error:
             if error.message:  # else everything has been said already
                 complain(error.message)
             raise typer.Exit(error.exit_code) from error
+
+
+def _wrong_use(error: typer.TyperException) -> Exception:
+    """What to raise instead. An error without words has shown the help of a group already."""
+    said = " ".join(error.format_message().split())
+    if not said:
+        error.exit_code = EXIT_REFUSED
+        return error
+    ctx = getattr(error, "ctx", None)
+    remedy = f" See `{ctx.command_path} --help`." if ctx is not None else ""
+    complain(f"{said if said.endswith(('.', '?')) else said + '.'}{remedy}")
+    return typer.Exit(EXIT_REFUSED)
 
 
 def complain(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -38,13 +39,37 @@ def host_of(row: output.Row) -> str:
     return one_line(placement.get("host_name") or placement.get("host_id"))
 
 
+def status(row: output.Row) -> str:
+    """With the sign that its user has stopped or paused it: the node is as wanted, and yet does nothing."""
+    word = one_line(row.get("status"))
+    power = (row.get("data") or {}).get("power")
+    return f"{word} ({one_line(power)})" if power and word == "ACTIVE" else word
+
+
+def ports(row: output.Row) -> str:
+    """As ``docker ps`` writes them, without what goes without saying: any address, and TCP."""
+    found = (row.get("data") or {}).get("ports") or ()
+    return ", ".join(dict.fromkeys(_port(port) for port in found))
+
+
+def _port(port: Mapping[str, Any]) -> str:
+    address = port.get("host_ip") or ""
+    if address in ("", "0.0.0.0", "::"):
+        address = ""
+    else:
+        address = f"[{address}]:" if ":" in address else f"{address}:"
+    protocol = "" if port.get("protocol") in (None, "tcp") else f"/{port['protocol']}"
+    return one_line(f"{address}{port.get('host')}->{port.get('container')}{protocol}")
+
+
 COLUMNS = (
     Column("NAME", "name"),
     Column("ID", lambda row: str(row.get("id", ""))[:8]),
-    Column("STATUS", "status", is_status=True),
+    Column("STATUS", status, is_status=True),
     Column("CLUSTER", lambda row: str(row.get("cluster_id") or "-")[:8]),
     Column("INDEX", lambda row: "-" if row.get("index") in (None, -1) else str(row["index"]), right=True),
     Column("HOST", host_of),
+    Column("PORTS", ports, optional=True),
     Column("PROFILE", "profile_name"),
     Column("CREATED", "created_at", is_time=True),
     Column("REASON", lambda row: "" if row.get("status") == "ACTIVE" else one_line(row.get("status_reason"))),

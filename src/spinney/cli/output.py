@@ -36,12 +36,21 @@ class Column:
     is_time: bool = False
     is_status: bool = False
     right: bool = False
+    #: Left out of a table in which it would be empty on every line.
+    optional: bool = False
+    #: How a cell looks on a terminal, a style of rich.
+    style: Callable[[str], str] | None = None
 
     def cell(self, row: Row, now: datetime) -> str:
         if callable(self.source):
             return self.source(row)
         value = row.get(self.source)
         return text.ago(value, now) if self.is_time else text.one_line(value)
+
+    def style_of(self, cell: str) -> str:
+        if self.style is not None:
+            return self.style(cell)
+        return text.STATUS_STYLES.get(cell.partition(" ")[0].upper(), "") if self.is_status else ""
 
 
 def emit(line: str) -> None:
@@ -89,7 +98,9 @@ def show_list(rows: Sequence[Row], columns: Sequence[Column], form: Format, empt
         note(empty)
     else:
         now = datetime.now(UTC)
-        draw(columns, [[column.cell(row, now) for column in columns] for row in rows])
+        drawn = [(column, [column.cell(row, now) for row in rows]) for column in columns]
+        shown = [(column, cells) for column, cells in drawn if any(cells) or not column.optional]
+        draw([column for column, _ in shown], list(zip(*(cells for _, cells in shown), strict=True)))
 
 
 def draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
@@ -106,10 +117,7 @@ def draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
         table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
     for line in cells:
         table.add_row(
-            *(
-                Text(cell, style=text.STATUS_STYLES.get(cell.upper(), "") if column.is_status else "")
-                for column, cell in zip(columns, line, strict=True)
-            )
+            *(Text(cell, style=column.style_of(cell)) for column, cell in zip(columns, line, strict=True)),
         )
     Console(highlight=False).print(table)
 

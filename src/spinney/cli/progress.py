@@ -9,19 +9,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from spinney.cli.command import Use
 from spinney.cli.faults import EXIT_FAILED, EXIT_TIMED_OUT, CliError
 from spinney.cli.output import note
-from spinney.cli.text import bar, duration, harmless
-from spinney.cli.waiting import Goal, Outcome, Scene, State, describe, reasons, wait_for
+from spinney.cli.text import bar, duration, harmless, one_line
+from spinney.cli.waiting import Goal, News, Outcome, Scene, State, describe, reasons, wait_for
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+#: The spinner and the space after it.
+SPINNER_WIDTH = 2
 
 
 class PlainProgress:
     def __init__(self, name: str) -> None:
         self._name = name
-        self._last = ""
+        self._last = ("", "")
+        self._news = News()
 
     def __enter__(self) -> Self:
         return self
@@ -29,9 +36,10 @@ class PlainProgress:
     def __exit__(self, *_: object) -> None: ...
 
     def show(self, scene: Scene, says: str, elapsed: float) -> None:
-        if says != self._last:
-            self._last = says
-            note(f"{self._name}: {says} ({duration(elapsed)})")
+        now = (says, self._news.newest(scene))
+        if now != self._last:
+            self._last = now
+            note(progress_line(f"{self._name}:", *now, elapsed))
 
 
 class LiveProgress:
@@ -43,8 +51,10 @@ class LiveProgress:
         from rich.spinner import Spinner
 
         self._name = name
+        self._news = News()
         self._spinner = Spinner("dots", text=harmless(name))
-        self._live = Live(self._spinner, console=Console(stderr=True), transient=True, refresh_per_second=10)
+        self._console = Console(stderr=True)
+        self._live = Live(self._spinner, console=self._console, transient=True, refresh_per_second=10)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -56,17 +66,27 @@ class LiveProgress:
         self._live.stop()
 
     def show(self, scene: Scene, says: str, elapsed: float) -> None:
-        from rich.text import Text
-
-        line = Text(live_line(self._name, scene, says, elapsed), no_wrap=True, overflow="ellipsis")
-        for failed in reasons(scene.failing, most=3):
-            line.append(f"\n  {harmless(failed)}", style="red")
-        self._spinner.update(text=line)
+        news = self._news.newest(scene)
+        self._spinner.update(
+            text=live_text(self._name, scene, says, news, elapsed, self._console.width - SPINNER_WIDTH)
+        )
 
 
-def live_line(name: str, scene: Scene, says: str, elapsed: float) -> str:
-    drawn = f" {bar(scene.active, scene.desired)}" if scene.desired else ""
-    return harmless(f"{name}{drawn} {says} ({duration(elapsed)})")
+def live_text(name: str, scene: Scene, says: str, news: str, elapsed: float, width: int) -> Text:
+    """One line, and below it one for each reason why members failed; none is longer than the width."""
+    from rich.text import Text
+
+    drawn = f"{name} {bar(scene.active, scene.desired)}" if scene.desired else name
+    told_below = any(member.get("status_reason") == news for member in scene.failing)
+    lines = [Text(progress_line(drawn, says, "" if told_below else news, elapsed))]
+    lines += [Text(f"  {one_line(failed)}", style="red") for failed in reasons(scene.failing, most=3)]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines)
+
+
+def progress_line(begins: str, says: str, news: str, elapsed: float) -> str:
+    return one_line(f"{begins} {says} ({duration(elapsed)}){f': {news}' if news else ''}")
 
 
 def progress_for(name: str) -> PlainProgress | LiveProgress:

@@ -65,8 +65,9 @@ _API_HEAD = """\
 
 Paths are below the address that `spinney ready:` prints. The request header `OpenStack-API-Version` says which versions
 are spoken: `clustering 1.0` to `clustering 1.14`, as Senlin had them, and beside it `spinney 1.0` for what is Spinney's
-own: `OpenStack-API-Version: clustering 1.14, spinney 1.0`. Without the second entry those paths are unknown. `GET /` and
-`GET /v1` tell the versions, and need no password.
+own: `OpenStack-API-Version: clustering 1.14, spinney 1.0`. Without the second entry those paths are unknown, and
+clusters come without their key `members`: `{{"active": N, "total": M}}`, how many are in service and how many there are. A node
+whose user has stopped or paused it says so in `data.power`. `GET /` and `GET /v1` tell the versions, and need no password.
 
 The column *answers* has the success first, then the refusals that belong to the call; besides them any call can answer
 with {always}. Refusals are JSON: `{{"code", "title", "explanation", "error": {{"code", "message", "type"}}}}`, and

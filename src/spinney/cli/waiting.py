@@ -73,6 +73,12 @@ class Scene:
         """Members that are not in service and say why: failed ones, and those which wait for room."""
         return [m for m in self.members if m.get("status") != "ACTIVE" and m.get("status_reason")]
 
+    @property
+    def watched(self) -> Sequence[Seen]:
+        """The nodes this is about: the members, or the node itself."""
+        alone = self.subject is not None and "physical_id" in self.subject
+        return [self.subject] if alone and self.subject is not None else self.members
+
 
 Goal = Callable[[Scene], Verdict]
 
@@ -279,6 +285,38 @@ def reasons(members: Sequence[Seen], most: int = 5) -> list[str]:
     if len(by_reason) > most:
         lines.append(f"and {len(by_reason) - most} more reasons: see `spinney node list`")
     return lines
+
+
+#: What a node says before anything was tried.
+_AT_FIRST = "Initializing"
+#: A node first seen in one of these still bears the reason of what was done to it before.
+_BUSY = frozenset({"UPDATING", "DELETING", "OPERATING", "CHECKING"})
+
+
+class News:
+    """What nodes that are not in service say of themselves.
+
+    A node does not tell since when it has its reason, so the newest is the one that changed last between two looks.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+        self._told: dict[str, str] = {}  # the newest last
+
+    def newest(self, scene: Scene) -> str:
+        down = set()
+        for node in scene.watched:
+            name, status, reason = str(node.get("id")), node.get("status"), str(node.get("status_reason") or "")
+            if status != "ACTIVE":
+                down.add(name)
+            first = name not in self._known
+            if self._known.get(name) == reason:
+                continue
+            self._known[name] = reason
+            self._told.pop(name, None)
+            if status != "ACTIVE" and reason not in ("", _AT_FIRST) and not (first and status in _BUSY):
+                self._told[name] = reason
+        return next((reason for name, reason in reversed(self._told.items()) if name in down), "")
 
 
 class Watcher(Protocol):
