@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 _BUSY_PAUSE = 0.3
 #: Seconds in which further events are gathered before their members are looked at together.
 _GATHER = 0.01
+#: Seconds after the beginning of a host's events until it is listed a second time. A Docker engine tells of a death before its
+#: listings show it: one told just before the first listing was neither heard nor seen there.
+_SETTLING = 2.0
 _SETTLED = (NodeStatus.ACTIVE, NodeStatus.WARNING, NodeStatus.ERROR)
 _TELLING = (
     ContainerEventKind.DIED,
@@ -124,12 +127,12 @@ class Watch:
             log.info("host %s answers again", self.host.name)
 
     async def _list_regularly(self) -> None:
+        pause = _SETTLING
         while True:
-            waits_for_proof = bool(self._strangers)
-            interval = self._settings.reap_after if waits_for_proof else self._settings.listing_interval
-            await self._context.clock.sleep(min(interval, self._settings.listing_interval))
+            await self._context.clock.sleep(min(pause, self._settings.listing_interval))
             await self._list()
             await self._answered()
+            pause = self._settings.reap_after if self._strangers else self._settings.listing_interval
 
     async def _list(self) -> None:
         """Compare everything of ours on the host with the rows."""
