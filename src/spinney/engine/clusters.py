@@ -25,6 +25,7 @@ from spinney.store.tables import node as node_table
 
 _BEGUN = {"begun": True}
 _REASONS_TOLD = 3
+_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +67,29 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
         updated_at=now,
     )
     _store(connection, cluster, changed)
-    made = _new_nodes(changed, cluster.next_index, outcome.create, ids, now)
-    NODES.insert(connection, made)
-    kids = [_child(action, ActionKind.NODE_CREATE, node.id, {}, ids, now) for node in made]
-    kids += [_child(action, child.action, child.node_id, child.inputs, ids, now) for child in outcome.children]
+    made = _make_nodes(connection, action, changed, outcome.create, ids, now)
+    kids = [_child(action, child.action, child.node_id, child.inputs, ids, now) for child in outcome.children]
     ACTIONS.insert(connection, kids)
-    outputs = dict(outcome.outputs)
-    if made:
-        outputs["nodes_added"] = [node.id for node in made]
+    outputs = dict(outcome.outputs) | ({"nodes_added": made} if made else {})
     connection.execute(action_table.update().where(action_table.c.id == action.id).values(outputs=outputs))
-    if kids:
-        work.wait_for_children(connection, action, _BEGUN, f"Waiting for {len(kids)} nodes.")
+    if made or kids:
+        work.wait_for_children(connection, action, _BEGUN, f"Waiting for {len(made) + len(kids)} nodes.")
     else:
         _conclude_with(connection, replace(action, outputs=outputs), changed, conclude(action, Results()), ids, now)
+
+
+def _make_nodes(
+    connection: Connection, action: Action, cluster: Cluster, count: int, ids: Ids, now: float
+) -> list[str]:
+    """Insert new nodes with their creations and return their ids; a chunk at a time, because a cluster may be big."""
+    made: list[str] = []
+    first = cluster.next_index - count
+    for start in range(first, first + count, _CHUNK):
+        nodes = _new_nodes(cluster, start, min(_CHUNK, first + count - start), ids, now)
+        NODES.insert(connection, nodes)
+        ACTIONS.insert(connection, [_child(action, ActionKind.NODE_CREATE, node.id, {}, ids, now) for node in nodes])
+        made += [node.id for node in nodes]
+    return made
 
 
 def members(connection: Connection, cluster_id: str) -> list[Member]:
