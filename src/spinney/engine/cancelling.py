@@ -29,3 +29,20 @@ async def apart(work: Coroutine[Any, Any, T]) -> T:
             task.exception()  # retrieved, so that it is not reported as forgotten
         raise
     return task.result()
+
+
+async def whole(work: Coroutine[Any, Any, T], patience: float) -> T:
+    """What ``work`` returns or raises. When the caller is cancelled, ``work`` gets so many seconds to come to its end before
+    it is cancelled too: whoever cleans up then finds its effect."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task}, timeout=patience)
+        finally:
+            task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # retrieved, so that it is not reported as forgotten
+        raise

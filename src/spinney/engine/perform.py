@@ -26,6 +26,7 @@ from spinney.domain.health import Ailment, diagnose
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
+from spinney.engine.cancelling import whole
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.templates import Templates
@@ -44,6 +45,8 @@ from spinney.profiles.docker_host import Machine
 _TRIES = 4
 #: Seconds.
 _MOMENT = 0.2
+#: Seconds that a call which makes something gets to end when its job is cancelled: what it makes must be there to be removed.
+_GRACE = 3.0
 _LOG_LINES = 3
 
 
@@ -155,8 +158,8 @@ class Performer:
         for _ in range(_TRIES):
             try:
                 async with host.slot() as docker:
-                    await host.have_network(request.network)
-                    made = await docker.create(request)
+                    await whole(host.have_network(request.network), _GRACE)
+                    made = await whole(docker.create(request), _GRACE)
                     if wanted is not PowerState.STOPPED and made.state is not ContainerState.PAUSED:
                         await docker.start(made.id)
                     if wanted is PowerState.PAUSED:
