@@ -269,11 +269,18 @@ async def _hostnames(endpoints: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [(("--faults", "create:nope"), "unknown kind 'nope'"), (("--dir", "/tmp/" + "x" * 110), "longer than a unix socket")],
+    [
+        (("--faults", "create:nope"), "unknown kind 'nope'"),
+        (("--dir", "/tmp/" + "x" * 110), "longer than a unix socket"),
+    ],
 )
 def test_wrong_use_is_told(folder: Path, options: tuple[str, ...], says: str) -> None:
     ended = subprocess.run(
-        simulate("--count", "1", "--dir", str(folder), *options), capture_output=True, text=True, timeout=30, check=False
+        simulate("--count", "1", "--dir", str(folder), *options),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert ended.returncode == 1
     assert says in ended.stderr

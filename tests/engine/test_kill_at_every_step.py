@@ -51,7 +51,9 @@ async def _three(world: World) -> str:
 async def _three_with_one_dead(world: World) -> str:
     cluster_id = await _with_engine(world, 3)
     victim = world.running()[0]
-    engine = next(e for e in world.connector.engines.values() if e.core.inspect(victim.id, world.clock.now()) is not None)
+    engine = next(
+        e for e in world.connector.engines.values() if e.core.inspect(victim.id, world.clock.now()) is not None
+    )
     engine.core.kill(victim.id, "SIGKILL", world.clock.now())
     return cluster_id
 

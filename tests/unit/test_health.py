@@ -57,6 +57,11 @@ def test_the_containers_own_health_check_counts(health: str | None, sick: bool) 
     assert (found is not None and found.ailment is Ailment.UNHEALTHY) == sick
 
 
+def test_what_its_user_paused_is_not_unhealthy() -> None:
+    paused = container(ContainerState.PAUSED, health="unhealthy")
+    assert diagnose(replace(_NODE, power=PowerState.PAUSED), paused) is None
+
+
 @pytest.mark.parametrize(
     ("fields", "failed", "words"),
     [

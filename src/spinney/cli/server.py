@@ -128,7 +128,7 @@ def _run(main: Coroutine[Any, Any, None], verbose: bool) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
     except (SpinneyError, OSError) as error:
-        raise CliError(str(error)) from error
+        raise CliError(getattr(error, "strerror", None) or str(error)) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

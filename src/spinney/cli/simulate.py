@@ -68,7 +68,9 @@ def simulate_hosts(
     folder = folder.absolute()
     longest = folder / f"{names[-1]}.sock"
     if len(str(longest)) > _LONGEST_PATH:
-        raise CliError(f"--dir {folder}: {longest.name} in it has a path longer than a unix socket's may be: choose a shorter")
+        raise CliError(
+            f"--dir {folder}: {longest.name} in it has a path longer than a unix socket's may be: choose a shorter"
+        )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         pki = make_pki(folder / "pki", datetime.now(UTC)) if tls else None

@@ -55,7 +55,8 @@ def diagnose(node: Node, container: Container | None) -> Diagnosis | None:
         return Diagnosis(Ailment.ENDED, _ending(container), failed=container.exit_code != 0 or container.oom_killed)
     if (state is ContainerState.PAUSED) != (node.power is PowerState.PAUSED) and state is not ContainerState.RESTARTING:
         return Diagnosis(Ailment.WRONG_POWER, f"the container is {state.value}, wanted is {node.power.value}")
-    if container.health == "unhealthy":
+    # Docker calls what does not run unhealthy too.
+    if node.power is PowerState.RUNNING and container.health == "unhealthy":
         return Diagnosis(Ailment.UNHEALTHY, "the container's health check reports unhealthy")
     return None
 

@@ -289,7 +289,9 @@ class DockerApi:
             fits = (
                 _any(wanted.get("type"), lambda text: text == "container")
                 and _any(wanted.get("event"), lambda text: text in (kind, event.action))
-                and _any(wanted.get("container"), lambda text: text == event.name or event.container_id.startswith(text))
+                and _any(
+                    wanted.get("container"), lambda text: text == event.name or event.container_id.startswith(text)
+                )
                 and bodies.labels_match(labels, event.labels)
             )
             return orjson.dumps(wire.event(event)) + b"\n" if fits else None

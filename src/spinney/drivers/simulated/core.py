@@ -168,7 +168,9 @@ class EngineCore(Machinery):
         if number is None:
             raise Refusal(400, f"invalid signal: {signal}", ContainerRefused)
         if not record.is_up:
-            raise Refusal(409, f"cannot kill container: {reference}: container {record.id} is not running", ContainerRefused)
+            raise Refusal(
+                409, f"cannot kill container: {reference}: container {record.id} is not running", ContainerRefused
+            )
         self._emit("kill", record, now, signal=str(number))
         code = record.program.on_signal(number)
         if record.state is ContainerState.RESTARTING:
@@ -184,7 +186,9 @@ class EngineCore(Machinery):
         if not record.is_up:
             raise Refusal(409, f"container {record.id} is not running", ContainerRefused)
         if record.state is ContainerState.RESTARTING:
-            raise Refusal(409, f"container {record.id} is restarting, wait until the container is running", ContainerRefused)
+            raise Refusal(
+                409, f"container {record.id} is restarting, wait until the container is running", ContainerRefused
+            )
         self._become(record, ContainerState.PAUSED)
         self._emit("pause", record, now)
 

@@ -177,7 +177,9 @@ def _operation(item: str, name: str) -> Operation | None:
     try:
         return Operation(name)
     except ValueError:
-        raise BadFaults(f"faults: unknown operation {name!r} in {item!r}; known are *, {', '.join(Operation)}") from None
+        raise BadFaults(
+            f"faults: unknown operation {name!r} in {item!r}; known are *, {', '.join(Operation)}"
+        ) from None
 
 
 def _fault(item: str, text: str) -> Fault:

@@ -149,7 +149,9 @@ class SimulatedHost:
             if all(found.labels.get(label) == request.labels.get(label) for label in _IDENTITY):
                 return found
             if not _is_ours(found, request):
-                text = f"the container name {request.name} is taken by container {found.id}, which is not ours: remove it"
+                text = (
+                    f"the container name {request.name} is taken by container {found.id}, which is not ours: remove it"
+                )
                 raise NameTaken(text)
             await self.remove(found.id)
         raise ContainerRefused(f"container {request.name} comes and goes: see who else makes and removes it")
@@ -198,9 +200,7 @@ class SimulatedHost:
                 return None
             return ContainerEvent(kind, event.container_id, event.labels, event.at, event.exit_code)
 
-        subscription = await self._call(
-            Operation.EVENTS, lambda now: self._engine.subscribe(select, starves=True)
-        )
+        subscription = await self._call(Operation.EVENTS, lambda now: self._engine.subscribe(select, starves=True))
         try:
             yield ContainerEvent(ContainerEventKind.GAP, at=self._engine.clock.now())
             while True:

@@ -140,8 +140,7 @@ class Networks:
 
     def _overlapping(self, subnet: Subnet) -> bool:
         return any(
-            n.subnet is not None and n.subnet.version == subnet.version and n.subnet.overlaps(subnet)
-            for n in self
+            n.subnet is not None and n.subnet.version == subnet.version and n.subnet.overlaps(subnet) for n in self
         )
 
 

@@ -118,9 +118,7 @@ def _version_refusal(settings: EngineSettings, major: int, minor: int) -> str | 
         tuple(int(part) for part in text.split(".")) for text in (settings.api_version, settings.min_api_version)
     )
     if asked > newest:
-        return (
-            f"client version {major}.{minor} is too new. Maximum supported API version is {settings.api_version}"
-        )
+        return f"client version {major}.{minor} is too new. Maximum supported API version is {settings.api_version}"
     if asked < oldest:
         return (
             f"client version {major}.{minor} is too old. Minimum supported API version is "
