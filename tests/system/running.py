@@ -31,6 +31,7 @@ CONFIGURATION = """
 [engine]
 retry_delay = 0.1
 retry_ceiling = 0.5
+retries = 3
 """
 
 
@@ -61,7 +62,7 @@ class Program:
             if time.monotonic() > deadline:
                 pytest.fail(f"not within {seconds} s; last seen: {seen}\nthe process said:\n{self.output[-3000:]}")
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
+                self.process.wait(0.1)
 
     def until_says(self, pattern: str) -> str:
         found = self.until(lambda: re.search(pattern, self.output))
@@ -102,7 +103,7 @@ class Service:
 
     def start(self, *more: str) -> None:
         environment = {"DOCKER_HOST": f"unix://{self.docker.socket}"}
-        asked = ("standalone", *self.arguments("--port=0", *more))
+        asked = ("standalone", *self.arguments("--port=0", "--verbose", *more))
         self.program = Program(self.folder, *asked, environment=environment)
         self.connect()
 

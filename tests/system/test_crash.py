@@ -55,7 +55,7 @@ def test_a_service_that_ends_in_the_middle_of_scaling_goes_on_when_it_is_back(mo
 def test_one_state_directory_has_one_service(running: Service) -> None:
     second = Program(running.folder, "standalone", *running.arguments("--port=0"))
     assert second.wait() == 1
-    assert f"another `spinney standalone` runs on {running.state_dir}" in " ".join(second.output.split())
+    assert f"another service runs on {running.state_dir}" in " ".join(second.output.split())
     assert "Traceback" not in second.output
     assert running.api.get("/build-info")
 

@@ -102,7 +102,7 @@ def test_a_command_that_ends_at_once_leaves_its_last_words(service: Service) -> 
 def test_the_command_line_tells_failure_from_success_by_what_is_there(service: Service) -> None:
     for profile, code in ((service.profile("/bin/nosuch"), 2), (service.profile(), 0)):
         name = fresh("cluster")
-        asked = ("--profile", profile, "--desired-capacity", "1", "--wait", "--timeout", "30")
+        asked = ("--profile", profile, "--desired", "1", "--wait", "--timeout", "30")
         said = spinney(service, "cluster", "create", name, *asked)
         assert said.returncode == code, said
         assert ("correct command or entrypoint" in " ".join(said.stderr.split())) == (code == 2), said.stderr

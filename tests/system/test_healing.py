@@ -51,7 +51,7 @@ def test_a_container_paused_by_somebody_else_goes_on(service: Service) -> None:
     cluster = service.active_cluster(service.profile())
     _, container = _only(service, cluster)
     service.docker.pause(container["Id"])
-    service.until(lambda: service.docker.state(container["Id"]), lambda state: state == "running", seconds=8)
+    service.until(lambda: service.docker.state(container["Id"]), lambda state: state == "running", seconds=12)
     service.until_cluster_is("ACTIVE", cluster)
 
 

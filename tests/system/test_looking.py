@@ -50,11 +50,11 @@ def test_statistics_are_what_the_containers_use(service: Service) -> None:
     cluster = service.active_cluster(profile, 2)
     samples = {sample["node_id"]: sample for sample in service.api.get(f"/clusters/{cluster}/stats")}
     assert samples.keys() == {node["id"] for node in service.members(cluster)}
-    for node_id, sample in samples.items():
-        alone = service.api.get(f"/nodes/{node_id}/stats")
-        assert alone["memory_limit"] == sample["memory_limit"] == 64 * 2**20
-        assert 0 < alone["memory"] < 64 * 2**20
-        assert alone["pids"] >= 1
+    for sample in samples.values():
+        assert sample["memory_limit"] == 64 * 2**20
+        assert 0 < sample["memory"] < 64 * 2**20
+        assert sample["pids"] >= 1
+    assert service.api.get(f"/nodes/{min(samples)}/stats")["memory_limit"] == 64 * 2**20
     shown = spinney(service, "stats", "-o", "json", cluster)
     assert shown.returncode == 0, shown.stderr
     assert {sample["node_id"] for sample in json.loads(shown.stdout)} == samples.keys()

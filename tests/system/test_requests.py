@@ -100,6 +100,15 @@ def test_deleting_while_members_are_made_leaves_none(service: Service) -> None:
     assert service.docker.ours() == []
 
 
+def test_a_node_deleted_at_any_moment_of_its_creation_leaves_nothing(service: Service) -> None:
+    profile = service.profile()
+    for moment in (lambda: True, service.docker.networks, service.docker.ours):
+        node = service.node(profile)
+        service.until(moment)
+        service.delete("node", node, force=True)
+        service.expect_nothing_left()
+
+
 def test_a_profile_in_use_and_a_pinned_host_are_kept(service: Service) -> None:
     profile = service.profile()
     cluster = service.active_cluster(profile)
