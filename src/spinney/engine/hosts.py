@@ -38,10 +38,13 @@ class Connected:
         self._lease.require()
         await self.docker.stop(container_id, timeout)
 
-    async def have_network(self, network: NetworkRequest | None) -> None:
-        if network is not None and network.name not in self._networks:
-            await self.docker.ensure_network(network)
-            self._networks.add(network.name)
+    def has_network(self, network: NetworkRequest) -> bool:
+        """As far as is known."""
+        return network.name in self._networks
+
+    async def have_network(self, network: NetworkRequest) -> None:
+        await self.docker.ensure_network(network)
+        self._networks.add(network.name)
 
     def forget_network(self, name: str) -> None:
         self._networks.discard(name)

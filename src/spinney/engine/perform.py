@@ -158,7 +158,8 @@ class Performer:
         for _ in range(_TRIES):
             try:
                 async with host.slot() as docker:
-                    await whole(host.have_network(request.network), _GRACE)
+                    if request.network is not None and not host.has_network(request.network):
+                        await whole(host.have_network(request.network), _GRACE)
                     made = await whole(docker.create(request), _GRACE)
                     if wanted is not PowerState.STOPPED and made.state is not ContainerState.PAUSED:
                         await docker.start(made.id)

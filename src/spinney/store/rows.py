@@ -38,10 +38,12 @@ class Mapper(Generic[V]):
         self.columns = [table.c[name] for name in self.names]
         self._values = attrgetter(*self.names)
 
-    def value(self, row: Sequence[Any]) -> V:
+    def value(self, row: Sequence[Any], **changed: Any) -> V:
+        """``changed``: fields that are to differ from the row."""
         values = dict(zip(self.names, row, strict=True))
         for name, enum in self._enums.items():
             values[name] = enum(values[name])
+        values |= changed
         return self._kind(**values)
 
     def row(self, value: V) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
@@ -41,7 +41,7 @@ def claim(connection: Connection, engine_id: str, limit: int, after: str = "") -
     """
     now = engines.require(connection, engine_id)
     ready = (table.c.status == ActionStatus.READY.value) & (table.c.ready_at <= now)
-    found: dict[str, Action] = {}  # by target: two actions on one object never run together
+    found: dict[str, Row[Any]] = {}  # by target: two actions on one object never run together
     hungry = _projects(connection, ready, after)
     # Each project gets its share; what short queues leave of theirs goes to the longer ones in a further round.
     shares = dict.fromkeys(hungry, 0)
@@ -49,11 +49,11 @@ def claim(connection: Connection, engine_id: str, limit: int, after: str = "") -
         extra = max((limit - len(found)) // len(hungry), 1)
         for project in list(hungry):
             shares[project] += min(extra, limit - len(found))
-            actions = _claimable(connection, ready & (table.c.project == project), shares[project])
-            if len(actions) < shares[project]:
+            rows = _claimable(connection, ready & (table.c.project == project), shares[project])
+            if len(rows) < shares[project]:
                 hungry.remove(project)
-            for action in actions:
-                found.setdefault(action.target, action)
+            for row in rows:
+                found.setdefault(row.target, row)
             if len(found) >= limit:
                 break
     claimed = list(found.values())
@@ -61,10 +61,10 @@ def claim(connection: Connection, engine_id: str, limit: int, after: str = "") -
         return []
     try:
         with connection.begin_nested():
-            _mark(connection, [action.id for action in claimed], engine_id, now)
+            _mark(connection, [row.id for row in claimed], engine_id, now)
     except IntegrityError:
         return []  # another engine took an action on one of the targets at the same moment; the next round sees it
-    return [_as_claimed(action, engine_id, now) for action in claimed]
+    return [_as_claimed(row, engine_id, now) for row in claimed]
 
 
 def _projects(connection: Connection, ready: sa.ColumnElement[bool], after: str) -> list[str]:
@@ -86,7 +86,7 @@ def _projects(connection: Connection, ready: sa.ColumnElement[bool], after: str)
     return names
 
 
-def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int) -> list[Action]:
+def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int) -> Sequence[Row[Any]]:
     query = (
         ACTIONS.select()
         .where(ready, _FREE)
@@ -94,7 +94,7 @@ def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return [ACTIONS.value(row) for row in connection.execute(query)]
+    return connection.execute(query).all()
 
 
 def _mark(connection: Connection, ids: Sequence[str], engine_id: str, now: float) -> None:
@@ -112,13 +112,13 @@ def _mark(connection: Connection, ids: Sequence[str], engine_id: str, now: float
     )
 
 
-def _as_claimed(action: Action, engine_id: str, now: float) -> Action:
-    return replace(
-        action,
+def _as_claimed(row: Row[Any], engine_id: str, now: float) -> Action:
+    return ACTIONS.value(
+        row,
         status=ActionStatus.RUNNING,
         owner=engine_id,
-        attempt=action.attempt + 1,
-        start_time=action.start_time if action.start_time is not None else now,
+        attempt=row.attempt + 1,
+        start_time=now if row.start_time is None else row.start_time,
         updated_at=now,
     )
 
