@@ -1,9 +1,9 @@
 """Watching hosts: what happens to containers is seen at once, and what no row owns is removed.
 
 Each host is watched by one engine (rendezvous hashing over the live sessions). Guaranteed: after every gap in a host's events
-all of our containers there are listed and compared with the rows, and again every ``listing_interval``; a node on which an
-action lives is left alone and looked at again when it has ended. Not guaranteed: that a container which died and was started
-again by others between two looks is noticed.
+all of our containers there are listed and compared with the rows, again a moment later, and every ``listing_interval``; a
+node on which an action lives is left alone and looked at again when it has ended. Not guaranteed: that a container which died
+and was started again by others between two looks is noticed.
 """
 
 from __future__ import annotations
