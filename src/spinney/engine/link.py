@@ -7,6 +7,7 @@ else may open; ``RemoteAccess`` is the API's end of it. Guaranteed: an error of 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -23,6 +24,8 @@ from spinney.drivers.base import HostAccess, HostAddress
 from spinney.errors import HostError, HostUnreachable
 from spinney.store import engines
 from spinney.store.database import Store
+
+log = logging.getLogger(__name__)
 
 _CONTAINER = TypeAdapter(Container | None)
 _STATS = TypeAdapter(ContainerStats)
@@ -132,7 +135,10 @@ class RemoteAccess:
                         yield response
                     return
         except (aiohttp.ClientError, OSError, EOFError) as error:
-            raise HostUnreachable(f"the engine that could look into the host does not answer: {error}") from error
+            log.warning("no engine answers at its socket: %s", error)
+            raise HostUnreachable(
+                "the engine that could look into the host does not answer: see whether `spinney engine` runs, and try again"
+            ) from error
 
     async def _ask(self, method: str, path: str, adapter: TypeAdapter[Any], **options: Any) -> Any:
         async with self._asked(method, path, _PATIENCE, **options) as response:

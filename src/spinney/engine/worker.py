@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import suppress
 
 from sqlalchemy import Connection
@@ -261,10 +262,16 @@ class Session:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if cleanly:
-            with suppress(Exception):
-                await self._finisher.flush()
-                await self._store.transact_urgent(engines.end, self.id)
+            await self._last("record what is done", self._finisher.flush())
+            await self._last("give back its claims", self._store.transact_urgent(engines.end, self.id))
         await self.pool.close()
+
+    async def _last(self, what: str, step: Awaitable[None]) -> None:
+        """What cannot be done at the end is done by whoever takes over when the lease has run out."""
+        try:
+            await step
+        except Exception:
+            log.exception("engine %s could not %s", self.id, what)
 
 
 def _renew_and_take_over(connection: Connection, engine_id: str, lease: float) -> list[str]:

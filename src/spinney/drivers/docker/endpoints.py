@@ -57,11 +57,8 @@ def endpoint(address: HostAddress, allowed_unix_sockets: Sequence[str]) -> Endpo
     if parts.scheme not in ("tcp", "ssh") or not parts.hostname or parts.path not in ("", "/"):
         raise HostRefused(f"endpoint {address.endpoint!r} is not understood; {_FORMS}")
     if address.credential is None:
-        need = "docker-tls" if parts.scheme == "tcp" else "docker-ssh"
-        raise HostRefused(
-            f"endpoint {address.endpoint!r} needs a credential: name one of type {need}; "
-            "a Docker engine is never spoken to over plain TCP"
-        )
+        need = "docker-tls: plain TCP is never spoken" if parts.scheme == "tcp" else "docker-ssh"
+        raise HostRefused(f"endpoint {address.endpoint!r} needs a credential: name one of type {need}")
     if parts.scheme == "tcp":
         return TlsEndpoint(parts.hostname, port or TLS_PORT, address.credential)
     if not parts.username:
