@@ -15,8 +15,9 @@ import yaml
 from sqlalchemy import Connection
 
 from spinney.clock import Ids
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.cluster import Cluster
+from spinney.domain.identity import Owner
 from spinney.domain.node import NodeStatus
 from spinney.domain.profile import Profile
 from spinney.errors import SpinneyError
@@ -168,17 +169,6 @@ def _create_local(connection: Connection, socket: Path, ids: Ids, now: float) ->
 
 
 def _action(kind: ActionKind, target: str, cluster_id: str, ids: Ids, now: float) -> Action:
-    return Action(
-        id=ids.new(),
-        name=action_name(kind, target),
-        target=target,
-        action=kind,
-        cause=Cause.REQUEST,
-        status=ActionStatus.READY,
-        status_reason="Waiting for an engine.",
-        cluster_id=cluster_id,
-        ready_at=now,
-        created_at=now,
-        user=USER,
-        project=PROJECT,
+    return queued(
+        kind, target, Owner(USER, PROJECT), action_id=ids.new(), cause=Cause.REQUEST, now=now, cluster_id=cluster_id
     )

@@ -36,7 +36,7 @@ def test_an_action_on_the_wire(world: World) -> None:
         "end_time": None,
         "timeout": 5,
         "status": "READY",
-        "status_reason": "Queued",
+        "status_reason": "Waiting for an engine.",
         "inputs": {},
         "outputs": {},
         "data": {},

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from spinney.api.wire import Call
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.action import ActionKind, Cause, queued
 from spinney.store import actions
 
 
@@ -25,22 +25,16 @@ def submit(
     operation: str | None = None,
 ) -> None:
     """Queue what the caller asks for. Raises: ResourceIsLocked, ActionConflict."""
-    owner = call.owner
-    action = Action(
-        id=action_id,
-        name=action_name(kind, target, operation),
-        target=target,
-        action=kind,
+    action = queued(
+        kind,
+        target,
+        call.owner,
+        action_id=action_id,
         cause=Cause.REQUEST,
-        status=ActionStatus.READY,
-        status_reason="Queued",
+        now=call.now,
+        operation=operation,
         cluster_id=cluster_id,
-        ready_at=call.now,
         timeout=timeout or call.deps.settings.default_action_timeout,
         inputs=inputs or {},
-        created_at=call.now,
-        user=owner.user,
-        project=owner.project,
-        domain=owner.domain,
     )
     actions.submit(connection, action)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from spinney.domain.identity import Owner
+
 
 class ActionStatus(StrEnum):
     INIT = "INIT"
@@ -118,3 +120,32 @@ def action_name(kind: ActionKind, target: str, operation: str | None = None) -> 
     """``cluster_create_1a2b3c4d``; operations carry their own name: ``node_restart_…``."""
     verb = kind.verb if operation is None else f"{kind.verb.split('_')[0]}_{operation}"
     return f"{verb}_{target[:8]}"
+
+
+def queued(
+    kind: ActionKind,
+    target: str,
+    owner: Owner,
+    *,
+    action_id: str,
+    cause: Cause,
+    now: float,
+    reason: str = "Waiting for an engine.",
+    operation: str | None = None,
+    **fields: Any,
+) -> Action:
+    """An action that may be claimed at once, or from ``ready_at``; ``fields`` are further ones of Action."""
+    return Action(
+        id=action_id,
+        name=action_name(kind, target, operation),
+        target=target,
+        action=kind,
+        cause=cause,
+        status=ActionStatus.READY,
+        status_reason=reason,
+        created_at=now,
+        user=owner.user,
+        project=owner.project,
+        domain=owner.domain,
+        **{"ready_at": now, **fields},
+    )

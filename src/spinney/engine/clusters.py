@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids
 from spinney.domain import event as events
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
 from spinney.domain.cluster import STATUS_WHILE, Cluster
 from spinney.domain.event import Event, Level
 from spinney.domain.fanout import Member, Refusal, Results, Verdict, begin, conclude
+from spinney.domain.identity import Owner
 from spinney.domain.naming import node_name
 from spinney.domain.node import Node, NodeStatus
 from spinney.store import status, work
@@ -124,23 +125,18 @@ def _new_nodes(cluster: Cluster, first: int, count: int, ids: Ids, now: float) -
 
 
 def _child(parent: Action, kind: ActionKind, node_id: str, inputs: Mapping[str, Any], ids: Ids, now: float) -> Action:
-    return Action(
-        id=ids.new(),
-        name=action_name(kind, node_id, inputs.get("operation") if kind is ActionKind.NODE_OPERATION else None),
-        target=node_id,
-        action=kind,
+    return queued(
+        kind,
+        node_id,
+        Owner(parent.user, parent.project, parent.domain),
+        action_id=ids.new(),
         cause=Cause.DERIVED,
-        status=ActionStatus.READY,
-        status_reason="Waiting for an engine.",
+        now=now,
+        operation=inputs.get("operation") if kind is ActionKind.NODE_OPERATION else None,
         cluster_id=parent.target,
         parent_id=parent.id,
-        ready_at=now,
         timeout=parent.timeout,
         inputs=inputs,
-        created_at=now,
-        user=parent.user,
-        project=parent.project,
-        domain=parent.domain,
     )
 
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable
 
 from spinney.domain import event as events
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.cluster import self_healing
 from spinney.domain.container import LABEL_DEPLOYMENT, Container, ContainerEvent, ContainerEventKind, ContainerState
 from spinney.domain.event import Level
@@ -233,21 +233,17 @@ class Watch:
         )
 
     def _repair_action(self, node: Node, operation: str, at: float, reason: str, now: float) -> Action:
-        return Action(
-            id=self._context.ids.new(),
-            name=action_name(ActionKind.NODE_RECOVER, node.id),
-            target=node.id,
-            action=ActionKind.NODE_RECOVER,
+        return queued(
+            ActionKind.NODE_RECOVER,
+            node.id,
+            Owner(node.user, node.project, node.domain),
+            action_id=self._context.ids.new(),
             cause=Cause.HEALING,
-            status=ActionStatus.READY,
-            status_reason=f"Healing: {reason}",
+            now=now,
+            reason=f"Healing: {reason}",
             cluster_id=node.cluster_id,
             ready_at=at,
             inputs={"operation": operation},
-            created_at=now,
-            user=node.user,
-            project=node.project,
-            domain=node.domain,
         )
 
     # -- strangers ---------------------------------------------------------------------------------------------------

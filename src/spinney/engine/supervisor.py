@@ -8,8 +8,9 @@ import logging
 from sqlalchemy import Connection
 
 from spinney.domain import ownership
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, action_name
+from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.host import Host
+from spinney.domain.identity import Owner
 from spinney.domain.node import Node
 from spinney.domain.placement import Placed, place
 from spinney.domain.retry import backoff
@@ -139,18 +140,13 @@ def _order_creations(connection: Connection, context: EngineContext, waiting: li
 
 
 def _creation(context: EngineContext, node: Node, now: float) -> Action:
-    return Action(
-        id=context.ids.new(),
-        name=action_name(ActionKind.NODE_CREATE, node.id),
-        target=node.id,
-        action=ActionKind.NODE_CREATE,
+    return queued(
+        ActionKind.NODE_CREATE,
+        node.id,
+        Owner(node.user, node.project, node.domain),
+        action_id=context.ids.new(),
         cause=Cause.HEALING,
-        status=ActionStatus.READY,
-        status_reason="There is room now.",
+        now=now,
+        reason="There is room now.",
         cluster_id=node.cluster_id,
-        ready_at=now,
-        created_at=now,
-        user=node.user,
-        project=node.project,
-        domain=node.domain,
     )
