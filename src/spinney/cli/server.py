@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 import uvloop
+from sqlalchemy.exc import DatabaseError
 
 from spinney import standalone as state
 from spinney import wiring
@@ -49,8 +50,16 @@ def standalone(
     """Run the whole service in one process: API, engine, SQLite."""
     settings = _settings(state_dir, config_file, host, port, tuple(unix_socket or ()))
     local = None if no_local_host else state.find_local_engine(os.environ)
+    named = os.environ.get("DOCKER_HOST", "")
     if local is None and not no_local_host:
-        _say("no Docker engine was found on this machine: containers need one; start it, then start spinney again")
+        if named:
+            _say(
+                f"DOCKER_HOST is {named!r}, which is no unix:// socket, so it is not registered: use `spinney host add`"
+            )
+        else:
+            _say("no Docker engine was found on this machine: containers need one; start it, then start spinney again")
+    elif local is not None and not local.is_socket():
+        _say(f"DOCKER_HOST names {local}, where nothing answers: start the Docker engine, then start spinney again")
     _run(wiring.run_standalone(settings, local, _say), verbose)
 
 
@@ -100,6 +109,8 @@ def _settings(
     port: int | None = None,
     sockets: tuple[str, ...] = (),
 ) -> Settings:
+    if state_dir == Path():
+        raise CliError("--state-dir: it is empty, or the folder you are in; name a folder of its own")
     path = (state_dir or state.default_state_dir(os.environ)).absolute()
     missing = next((file for file in files or () if not file.is_file()), None)
     if missing is not None:
@@ -127,6 +138,8 @@ def _run(main: Coroutine[Any, Any, None], verbose: bool) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
+    except DatabaseError as error:
+        raise CliError(f"the database cannot be used ({error.orig}): repair it, or restore it from a copy") from error
     except (SpinneyError, OSError) as error:
         raise CliError(getattr(error, "strerror", None) or str(error)) from error
     except KeyboardInterrupt:
