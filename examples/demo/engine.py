@@ -143,6 +143,7 @@ def stop(notes: Notes) -> None:
     """End our own engine, and remove what it made."""
     if notes.dockerd is not None:
         end(notes.dockerd, SECONDS_TO_STOP)
+    _end_orphans(f"{notes.run_folder}/")
     mounts = [line.split()[1].replace("\\040", " ") for line in Path("/proc/mounts").read_text().splitlines()]
     ours = (f"{notes.engine}/", f"{notes.run_folder}/")
     for mount in sorted((mount for mount in mounts if mount.startswith(ours)), reverse=True):
@@ -153,6 +154,26 @@ def stop(notes: Notes) -> None:
         with contextlib.suppress(OSError):  # not there, or used by others by now
             Path(folder).rmdir()
     firewall.restore(notes.firewall)
+
+
+def _end_orphans(folder: str) -> None:
+    """End what outlived our engine, as when that was killed: its containerd, its shims, and the containers under them."""
+    parents: dict[int, int] = {}
+    doomed: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):  # ended meanwhile
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                if folder in (entry / "cmdline").read_text():
+                    doomed.add(int(entry.name))
+    while True:
+        found = {pid for pid, parent in parents.items() if parent in doomed} - doomed
+        if not found:
+            break
+        doomed |= found
+    for pid in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def end(process: Process, seconds: float) -> None:
