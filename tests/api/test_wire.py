@@ -196,7 +196,7 @@ def test_a_fault_of_ours_says_nothing_but_where_to_look(world: World, caplog: py
         raise ZeroDivisionError("a secret")
 
     async def body() -> None:
-        world.clock.now = fail  # type: ignore[method-assign]
+        world.clock.now = fail
         answer = await world.client.get("/v1/clusters")
         assert answer.error[:2] == (500, "InternalError")
         assert b"secret" not in answer.body

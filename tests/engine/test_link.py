@@ -102,7 +102,7 @@ def test_a_reader_of_logs_who_leaves_does_not_disturb_the_others(tmp_path: Path)
         container_id = line.container("echo one; sleep 1000")
         stream = line.remote.logs(_HOST, container_id, LogQuery(follow=True))
         assert (await anext(stream)).data == b"one\n"
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         assert await line.remote.inspect(_HOST, container_id) is not None
 
     _on_the_line(tmp_path, story)

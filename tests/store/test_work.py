@@ -42,7 +42,7 @@ def _get(store: Store, action_id: str) -> Action:
 
 
 def _succeeded(done: Action, **fields: object) -> Outcome:
-    return Outcome(action=done, status=ActionStatus.SUCCEEDED, reason="done", **fields)  # type: ignore[arg-type]
+    return Outcome(action=done, status=ActionStatus.SUCCEEDED, reason="done", **fields)
 
 
 # --- claiming ---------------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ class Clock:
     """Time that passes only in sleep."""
 
     def __init__(self) -> None:
-        self.at, self.pauses = 0.0, []  # type: ignore[var-annotated]
+        self.at, self.pauses = 0.0, []
 
     def now(self) -> float:
         return self.at

@@ -110,7 +110,7 @@ def _with_common_options(function: Callable[Concatenate[Use, P], None], waits: b
         finally:
             use.close()
 
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it; typeshed does not know it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 

@@ -8,7 +8,6 @@ connection. It is made again after it was lost. A module of its own, because who
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import tempfile
 
@@ -116,7 +115,7 @@ class _Tunnel:
     @classmethod
     async def through(cls, connection: asyncssh.SSHClientConnection, remote_socket: str) -> _Tunnel:
         folder = tempfile.mkdtemp(prefix="spinney-ssh-")
-        path = os.path.join(folder, "docker.sock")  # noqa: PTH118
+        path = f"{folder}/docker.sock"
         try:
             await connection.forward_local_path(path, remote_socket)
         except BaseException:
