@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement import Placed, PlacementRequest, place
+from spinney.domain.placement.scheduler import Placed, PlacementRequest, place
 from spinney.store import hosts, placements, tables
 from spinney.store.database import Store
 from spinney.store.placements import Landing, PlacementRace

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinney.domain.host import Host, HostState
-from spinney.domain.placement import Placed, PlacementRequest, Port, Waiting, place
+from spinney.domain.placement.scheduler import Placed, PlacementRequest, Port, Waiting, place
 
 _CPU = st.sampled_from([0.05, 0.1, 0.25, 1 / 3, 0.5, 1.0, 2.0])
 _MEMORY = st.integers(1, 64).map(lambda mib: mib * 2**20)

@@ -48,6 +48,7 @@ class ActionKind(StrEnum):
     CLUSTER_DETACH_POLICY = "CLUSTER_DETACH_POLICY"
     CLUSTER_UPDATE_POLICY = "CLUSTER_UPDATE_POLICY"
     CLUSTER_OPERATION = "CLUSTER_OPERATION"
+    CLUSTER_REBALANCE = "CLUSTER_REBALANCE"
     NODE_CREATE = "NODE_CREATE"
     NODE_DELETE = "NODE_DELETE"
     NODE_UPDATE = "NODE_UPDATE"
@@ -56,6 +57,12 @@ class ActionKind(StrEnum):
     NODE_CHECK = "NODE_CHECK"
     NODE_RECOVER = "NODE_RECOVER"
     NODE_OPERATION = "NODE_OPERATION"
+    #: To another host, the new container first.
+    NODE_MOVE = "NODE_MOVE"
+    #: Its container is ended to make room; the node waits.
+    NODE_EVICT = "NODE_EVICT"
+    #: Every container of a host to other hosts.
+    HOST_DRAIN = "HOST_DRAIN"
 
     @property
     def on_cluster(self) -> bool:

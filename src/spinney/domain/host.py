@@ -17,12 +17,39 @@ class HostState(StrEnum):
     LOST = "lost"
 
 
+class Duty(StrEnum):
+    """What the operator wants of a host, whether it answers or not."""
+
+    OPEN = "open"
+    #: Nothing new is placed there.
+    CORDONED = "cordoned"
+    #: What is there is moved away.
+    DRAINING = "draining"
+
+
+#: What a host on such duty shows while it answers.
+STATE_WHILE: Mapping[Duty, HostState] = {
+    Duty.OPEN: HostState.READY,
+    Duty.CORDONED: HostState.CORDONED,
+    Duty.DRAINING: HostState.DRAINING,
+}
+
+
+class HelperMode(StrEnum):
+    """What the host helper may do there."""
+
+    NONE = "none"
+    PLAIN = "plain"
+    FULL = "full"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """What Spinney knows of one host. CPU in cores, memory in bytes.
+    """What Spinney knows of one host. CPU in cores, memory and disk in bytes.
 
     ``cpu`` and ``memory`` are allocatable; ``reserved_*`` and ``containers`` are sums over the nodes placed here, kept
     beside them in the same transactions. #: invariant: reserved <= allocatable for every placement made by Spinney.
+    ``used_*`` are decayed averages of what is measured, as of ``sampled_at``; None is unknown, never zero.
     """
 
     node_id: str
@@ -33,13 +60,23 @@ class Host:
     credential: str | None = None
     state: HostState = HostState.JOINING
     state_reason: str = ""
+    duty: Duty = Duty.OPEN
+    duty_reason: str = ""
     zone: str | None = None
     region: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     cpu: float = 0.0
     memory: int = 0
+    disk: int | None = None
+    given: Mapping[str, Any] | None = None
     reserved_cpu: float = 0.0
     reserved_memory: int = 0
     containers: int = 0
     seen_at: float | None = None
+    metrics_url: str | None = None
+    helper: HelperMode = HelperMode.NONE
+    used_cpu: float | None = None
+    used_memory: int | None = None
+    used_disk: int | None = None
+    sampled_at: float | None = None

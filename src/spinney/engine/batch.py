@@ -13,7 +13,7 @@ from spinney.domain.action import Action, ActionKind, Cause
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
 from spinney.domain.node import Node
-from spinney.domain.placement import Waiting
+from spinney.domain.placement.scheduler import Waiting
 from spinney.engine import endings, joining
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
 from spinney.engine.jobs import Job, Task

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.domain.health import RestartPolicy
-from spinney.domain.placement import Port
+from spinney.domain.placement.scheduler import Port
 from spinney.domain.profile import Profile
 from spinney.profiles.container import ContainerProperties
 from spinney.profiles.container_request import ContainerDefaults, fixed_ports, reservation

@@ -11,7 +11,7 @@ from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement import Waiting
+from spinney.domain.placement.scheduler import Waiting
 from spinney.store.work import Outcome
 
 _HOSTS_TOLD = 100

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement import Placed, PlacementRequest, Waiting, place
+from spinney.domain.placement.scheduler import Placed, PlacementRequest, Waiting, place
 from spinney.engine.catalog import ContainerProfile, HostProfile
 from spinney.store import hosts, placements
 from spinney.store.placements import Landing

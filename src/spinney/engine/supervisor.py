@@ -12,7 +12,7 @@ from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
-from spinney.domain.placement import Placed, place
+from spinney.domain.placement.scheduler import Placed, place
 from spinney.domain.retry import backoff
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile

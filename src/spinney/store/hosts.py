@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,31 +11,14 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.container import HostFacts
-from spinney.domain.host import Host, HostState
+from spinney.domain.host import Duty, HelperMode, Host, HostState
 from spinney.errors import ResourceInUse
 from spinney.store.tables import host as table
 from spinney.store.tables import node
 
-_COLUMNS = [
-    table.c.node_id,
-    table.c.endpoint,
-    node.c.name,
-    node.c.cluster_id,
-    node.c.project,
-    table.c.credential,
-    table.c.state,
-    table.c.state_reason,
-    table.c.zone,
-    table.c.region,
-    table.c.labels,
-    table.c.facts,
-    table.c.cpu,
-    table.c.memory,
-    table.c.reserved_cpu,
-    table.c.reserved_memory,
-    table.c.containers,
-    table.c.seen_at,
-]
+_OF_NODE = ("name", "cluster_id", "project")
+_COLUMNS = [(node if f.name in _OF_NODE else table).c[f.name] for f in fields(Host)]
+_ENUMS: Mapping[str, type] = {"state": HostState, "duty": Duty, "helper": HelperMode}
 
 
 def select_hosts() -> sa.Select[Any]:
@@ -43,7 +28,7 @@ def select_hosts() -> sa.Select[Any]:
 
 def value(row: Row[Any]) -> Host:
     values = row._asdict()
-    return Host(**{**values, "state": HostState(values["state"])})
+    return Host(**values | {name: enum(values[name]) for name, enum in _ENUMS.items()})
 
 
 def find(connection: Connection, *where: sa.ColumnElement[bool]) -> list[Host]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement import PlacementRequest, Port
+from spinney.domain.placement.scheduler import PlacementRequest, Port
 from spinney.errors import SpinneyError
 from spinney.store import hosts
 from spinney.store.tables import host, network, node, port

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Table
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import Cluster, ClusterStatus
 from spinney.domain.event import Event, Level
-from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.profile import Profile
 from spinney.store import tables
@@ -69,5 +68,3 @@ CLUSTERS = Mapper(tables.cluster, Cluster, {"status": ClusterStatus})
 NODES = Mapper(tables.node, Node, {"status": NodeStatus, "power": PowerState})
 ACTIONS = Mapper(tables.action, Action, {"action": ActionKind, "cause": Cause, "status": ActionStatus})
 EVENTS = Mapper(tables.event, Event, {"level": Level})
-
-HOST_ENUMS = {"state": HostState}

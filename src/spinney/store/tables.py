@@ -18,6 +18,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -122,6 +123,10 @@ node = Table(
     Column("repairs", Integer, nullable=False),
     Column("repaired_at", Double),
     Column("waiting_since", Double),
+    #: The stored decision that put it where it is, or says why it waits, and its place in that decision.
+    _id("decision_id"),
+    Column("decision_step", Integer),
+    Index("ix_node_decision", "decision_id"),
     Index("ix_node_cluster_status", "cluster_id", "status"),
     Index("ix_node_project", "project", "init_at", "id"),
     Index("ix_node_name", "project", "name"),
@@ -141,18 +146,131 @@ host = Table(
     _id("node_id", primary_key=True),
     Column("endpoint", String(255), nullable=False, unique=True),
     Column("credential", String(255)),
+    #: What is shown: made of what the operator wants (``duty``) and whether it answers.
     Column("state", String(16), nullable=False),
     Column("state_reason", Text, nullable=False),
+    Column("duty", String(16), nullable=False),
+    Column("duty_reason", Text, nullable=False),
     Column("zone", String(255)),
     Column("region", String(255)),
     Column("labels", JSON, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("cpu", Double, nullable=False),
     Column("memory", BigInteger, nullable=False),
+    Column("disk", BigInteger),
+    #: What the machine's profile gives to containers, where that is not all it has: cpu, memory.
+    Column("given", JSON(none_as_null=True)),
     Column("reserved_cpu", Double, nullable=False),
     Column("reserved_memory", BigInteger, nullable=False),
     Column("containers", Integer, nullable=False),
     Column("seen_at", Double),
+    Column("metrics_url", String(512)),
+    #: none, plain or full: the host helper that answers there.
+    Column("helper", String(8), nullable=False),
+    #: Decayed averages of what is measured, with the moment of the latest sample; null: never measured.
+    Column("used_cpu", Double),
+    Column("used_memory", BigInteger),
+    Column("used_disk", BigInteger),
+    Column("sampled_at", Double),
+)
+
+#: Room that a node still holds on a host it is leaving, while its container there runs on.
+hold = Table(
+    "hold",
+    metadata,
+    _id("node_id", primary_key=True),
+    _id("host_id", primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("cpu", Double, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    Index("ix_hold_host", "host_id"),
+)
+
+#: Why nodes of one batch and kind went where they went, or nowhere; see ``domain.placement.decision``.
+decision = Table(
+    "decision",
+    metadata,
+    _id("id", primary_key=True),
+    Column("decided_at", Double, nullable=False),
+    Column("body", JSON, nullable=False),
+    Index("ix_decision_decided_at", "decided_at"),
+)
+
+#: A container of a workload that could not be made or run on a host: placement avoids that pair for a while.
+setback = Table(
+    "setback",
+    metadata,
+    _id("node_id", primary_key=True),
+    Column("at", Double, primary_key=True),
+    _id("host_id", nullable=False),
+    _id("profile_id", nullable=False),
+    Index("ix_setback_host", "host_id", "profile_id", "at"),
+    Index("ix_setback_at", "at"),
+)
+
+#: Images that Spinney itself had pulled to a host: only these does it ever remove.
+image = Table(
+    "image",
+    metadata,
+    _id("host_id", primary_key=True),
+    Column("reference", String(512), primary_key=True),
+    Column("pulled_at", Double, nullable=False),
+    Column("used_at", Double, nullable=False),
+)
+
+#: A host cluster that a project other than its owner's may use; ``*`` stands for all.
+share = Table(
+    "share",
+    metadata,
+    _id("cluster_id", primary_key=True),
+    Column("project", String(64), primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Index("ix_share_project", "project"),
+)
+
+#: Material to approach hosts and registries with, sealed with the deployment's key.
+credential = Table(
+    "credential",
+    metadata,
+    _id("id", primary_key=True),
+    Column("name", String(128), nullable=False, unique=True),
+    Column("type", String(32), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    #: What may be shown of it: fingerprints, expiry, projects.
+    Column("facts", JSON, nullable=False),
+    *_owned(),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+)
+
+policy = Table(
+    "policy",
+    metadata,
+    _id("id", primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("type", String(255), nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("data", JSON, nullable=False),
+    *_owned(),
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double),
+    Index("ix_policy_project", "project", "created_at", "id"),
+    Index("ix_policy_name", "project", "name"),
+)
+
+#: A policy attached to a cluster.
+binding = Table(
+    "binding",
+    metadata,
+    _id("id", primary_key=True),
+    _id("cluster_id", nullable=False),
+    _id("policy_id", nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("last_op", Double),
+    UniqueConstraint("cluster_id", "policy_id", name="uq_binding"),
+    Index("ix_binding_policy", "policy_id"),
 )
 
 port = Table(
@@ -250,15 +368,23 @@ engine = Table(
 
 __all__ = [
     "action",
+    "binding",
     "cluster",
+    "credential",
+    "decision",
     "engine",
     "event",
+    "hold",
     "host",
+    "image",
     "meta",
     "metadata",
     "network",
     "node",
     "pin",
+    "policy",
     "port",
     "profile",
+    "setback",
+    "share",
 ]
