@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import socket as sockets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -14,60 +12,14 @@ from typing import Any
 
 import asyncssh
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 import docker_engine
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector, DockerHost, TimeLimits
 from spinney.errors import HostError, HostRefused, HostUnreachable
+from testbed.authority import Authority
 
 LIMITS = TimeLimits(look=10.0, change=10.0)
-
-
-class Authority:
-    """A certificate authority."""
-
-    def __init__(self, name: str) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        self.certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=None))
-
-    def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType, days: int = 1
-    ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=2))
-            .not_valid_after(now + datetime.timedelta(days=days))
-        )
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-        return builder.sign(self._key, hashes.SHA256())
-
-    def issue(self, folder: Path, name: str, *, trusts: Authority | None = None) -> Path:
-        """A folder with ``ca.pem`` (of ``trusts``, else our own), ``cert.pem`` and ``key.pem``."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]),
-            key,
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
-        )
-        folder.mkdir(exist_ok=True)
-        pem = serialization.Encoding.PEM
-        plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (folder / "ca.pem").write_bytes((trusts or self).certificate.public_bytes(pem))
-        (folder / "cert.pem").write_bytes(certificate.public_bytes(pem))
-        (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
-        return folder
 
 
 @dataclass(frozen=True)
