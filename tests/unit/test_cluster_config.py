@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spinney.domain.cluster_config import config_fault
+from spinney.domain.cluster_config import RebalanceMode, Rebalancing, config_fault, rebalancing
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,7 @@ from spinney.domain.cluster_config import config_fault
         {"spinney.self_healing": False, "spinney.priority": -5, "spinney.overlap": "at-most-one"},
         {"spinney.disruption_budget": 3},
         {"spinney.disruption_budget": "25%"},
+        {"spinney.rebalance": "advise", "spinney.rebalance_threshold": "15%", "spinney.rebalance_settling": 0},
     ],
 )
 def test_allowed(config: dict[str, Any]) -> None:
@@ -37,6 +38,9 @@ def test_allowed(config: dict[str, Any]) -> None:
         {"spinney.disruption_budget": -1},
         {"spinney.overlap": "both"},
         {"spinney.priority": "high"},
+        {"spinney.rebalance": "on"},
+        {"spinney.rebalance_threshold": 0.5},
+        {"spinney.rebalance_moves_per_minute": 0},
         {"spinney.unknown": 1},
     ],
 )
@@ -44,3 +48,14 @@ def test_refused_by_name(config: dict[str, Any]) -> None:
     (key,) = config
     fault = config_fault({"fine": 1, **config})
     assert fault is not None and fault.startswith(key)
+
+
+def test_what_is_said_of_rebalancing() -> None:
+    assert rebalancing({}).mode is RebalanceMode.OFF
+    said = {
+        "spinney.rebalance": "auto",
+        "spinney.rebalance_threshold": "25%",
+        "spinney.rebalance_moves_per_minute": "3",
+        "spinney.rebalance_settling": 5,
+    }
+    assert rebalancing(said) == Rebalancing(RebalanceMode.AUTO, 0.25, 3, 5.0)

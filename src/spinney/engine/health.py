@@ -25,7 +25,7 @@ from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.worker import Session
 from spinney.errors import HostError
-from spinney.store import healing
+from spinney.store import duties, healing
 from spinney.store.healing import Expectation, Finding
 
 log = logging.getLogger(__name__)
@@ -100,9 +100,7 @@ class Watch:
         if self._failed is None:
             return
         _, reason = self._failed
-        changed = await self._context.store.transact(
-            healing.host_silent, self.host.node_id, reason, self._context.clock.now()
-        )
+        changed = await self._context.store.transact(duties.silent, self.host.node_id, reason)
         if changed:
             log.warning("host %s is suspect: %s", self.host.name, reason)
 
@@ -123,7 +121,7 @@ class Watch:
 
     async def _answered(self) -> None:
         self._failed = None
-        if await self._context.store.transact(healing.host_answers, self.host.node_id, self._context.clock.now()):
+        if await self._context.store.transact(duties.answers, self.host.node_id, self._context.clock.now()):
             log.info("host %s answers again", self.host.name)
 
     async def _list_regularly(self) -> None:
@@ -251,7 +249,9 @@ class Watch:
     async def _reap(self, containers: Iterable[Container], expected: Expectation) -> None:
         """Remove containers of ours that nobody owns, once they were seen twice and for long enough."""
         now = self._context.clock.monotonic()
-        unowned = orphans(containers, expected.nodes, expected.busy, self.host.node_id)
+        unowned = orphans(
+            containers, expected.nodes, expected.busy, self.host.node_id, expected.coming
+        )
         self._strangers = {c.id: self._strangers.get(c.id, now) for c in unowned}
         docker = self._session.pool.get(self.host).docker
         for container in unowned:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,22 +12,22 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action
 from spinney.domain.cluster import Cluster
 from spinney.domain.event import Event
-from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.store import actions, hosts, status
+from spinney.store import actions, status
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
-from spinney.store.tables import host as host_table
+from spinney.store.tables import hold
 from spinney.store.tables import node as table
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """Nodes by id with what was asked about them, and those of them on which an action lives."""
+    """Nodes by id with what was asked about them, those of them on which an action lives, and those on their way here."""
 
     nodes: Mapping[str, Node]
     busy: frozenset[str]
     clusters: Mapping[str, Cluster]
+    coming: frozenset[str] = frozenset()
 
 
 def on_host(connection: Connection, host_id: str, also: Collection[str] = ()) -> Expectation:
@@ -35,7 +35,8 @@ def on_host(connection: Connection, host_id: str, also: Collection[str] = ()) ->
     where = table.c.host_id == host_id
     if also:
         where = sa.or_(where, table.c.id.in_(also))
-    return _expect(connection, NODES.all(connection, where))
+    coming = connection.execute(sa.select(hold.c.node_id).where(hold.c.host_id == host_id)).scalars()
+    return replace(_expect(connection, NODES.all(connection, where)), coming=frozenset(coming))
 
 
 def named(connection: Connection, node_ids: Collection[str]) -> Expectation:
@@ -113,20 +114,3 @@ def waiting(connection: Connection, limit: int, after: tuple[float, str] = (0.0,
     found = [NODES.value(row) for row in connection.execute(query)]
     busy = actions.live_targets(connection, [n.id for n in found])
     return [n for n in found if n.id not in busy]
-
-
-def host_answers(connection: Connection, host_id: str, now: float) -> bool:
-    """Note that a host answers; True when it had been suspect."""
-    connection.execute(host_table.update().where(host_table.c.node_id == host_id).values(seen_at=now))
-    back = connection.execute(
-        host_table.update()
-        .where(host_table.c.node_id == host_id, host_table.c.state.in_([HostState.SUSPECT.value, HostState.LOST.value]))
-        .values(state=HostState.READY, state_reason="")
-    )
-    return back.rowcount > 0
-
-
-def host_silent(connection: Connection, host_id: str, reason: str, now: float) -> bool:
-    """Mark a ready host suspect: nothing new is placed there. True when that changed something."""
-    found = hosts.find(connection, host_table.c.node_id == host_id, host_table.c.state == HostState.READY.value)
-    return bool(found) and hosts.set_state(connection, host_id, HostState.SUSPECT, reason, now)
