@@ -14,6 +14,8 @@ from pydantic import Field, ValidationError
 
 from spinney.domain.dialect import render
 from spinney.domain.schema import Kind, SpecModel, explain, one_of, to_map
+from spinney.domain.support import Support as Support  # every profile type needs it beside what is here
+from spinney.domain.support import entries
 from spinney.errors import BadRequest
 
 #: What a request context of OpenStack may carry. Nothing of it is used for containers and hosts.
@@ -74,12 +76,6 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class Support:
-    status: str  # EXPERIMENTAL | SUPPORTED | DEPRECATED | UNSUPPORTED
-    since: str  # YYYY.MM
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """What differs between two property maps of one type, by what it takes to get there."""
 
@@ -119,7 +115,7 @@ class ProfileType:
 
     def support(self) -> dict[str, list[dict[str, str]]]:
         """This version's entry of the ``support_status`` map."""
-        return {self.version: [{"status": item.status, "since": item.since} for item in self.support_status]}
+        return {self.version: entries(self.support_status)}
 
     def operation_parameters(self, operation: str, parameters: Any) -> dict[str, Any]:
         """What to do the operation with. Raises BadRequest for an unknown operation or unfit parameters."""

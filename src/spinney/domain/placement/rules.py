@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+#: A workload that failed this often on a host within the time that counts goes elsewhere while anywhere else is.
+SETBACKS_TOO_MANY = 3
+
+
 class Strategy(StrEnum):
     """How to choose among the hosts that fit; ties fall to fewer containers, then the name, then the id."""
 
@@ -76,13 +80,15 @@ class Quota:
 class Affinity:
     """Toward members of a workload (a cluster id), grouped by a key: together with them, or apart from them.
 
-    A workload's first member is free to go anywhere under a rule that keeps its own members together.
+    The members of the workloads in ``also`` count as if they were ``workload``'s. Under a rule that keeps a workload together
+    with its own members (it is ``workload`` or in ``also``) the first member of all of them is free to go anywhere.
     """
 
     workload: str
     key: str = "host"
     apart: bool = True
     hard: bool = True
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+"""All policy types, and the validation of whole specifications.
+
+A new type is one module of this package and one entry of ``POLICY_TYPES``.
+
+Guaranteed: ``validate_spec`` is pure and total over JSON values: it returns a ``ValidatedPolicy`` or raises ESchema (the
+specification violates its schema), ResourceNotFound (unknown type) or InvalidSpec (values that do not go together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from spinney.domain.schema import Contradiction, NotAllowed, SpecModel, explain, to_text
+from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
+from spinney.policies.affinity import AFFINITY
+from spinney.policies.base import Contribution, PolicyType
+from spinney.policies.host_scaling import HOST_SCALING
+from spinney.policies.placement import PLACEMENT
+from spinney.policies.quotas import REGION_PLACEMENT, ZONE_PLACEMENT
+
+POLICY_TYPES: Mapping[str, PolicyType] = {
+    kind.name_version: kind for kind in (AFFINITY, REGION_PLACEMENT, ZONE_PLACEMENT, HOST_SCALING, PLACEMENT)
+}
+#: Those that ask something of placement.
+PLACING = tuple(name for name, kind in POLICY_TYPES.items() if kind.placement is not None)
+
+_SPEC_KEYS = frozenset({"type", "version", "properties", "description"})
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedPolicy:
+    kind: PolicyType
+    properties: SpecModel
+
+    def contribution(self) -> Contribution | None:
+        """What it asks of placement; None: nothing, and never will."""
+        return None if self.kind.placement is None else self.kind.placement(self.properties)
+
+
+def listed_types(*, with_ours: bool) -> list[PolicyType]:
+    """By name and version; ours only for callers who speak Spinney's own API version."""
+    return [kind for _, kind in sorted(POLICY_TYPES.items()) if with_ours or not kind.ours]
+
+
+def policy_type(name_version: str) -> PolicyType:
+    """Raises ResourceNotFound."""
+    found = POLICY_TYPES.get(name_version)
+    if found is None:
+        raise ResourceNotFound(f"The policy_type '{name_version[:255]}' could not be found.")
+    return found
+
+
+def support_status(name: str) -> dict[str, list[dict[str, str]]]:
+    """All versions of one type, as its show answers."""
+    return {
+        version: entries
+        for kind in POLICY_TYPES.values()
+        if kind.name == name
+        for version, entries in kind.support().items()
+    }
+
+
+def validate_spec(spec: Any) -> ValidatedPolicy:
+    if not isinstance(spec, Mapping):
+        raise ESchema("spec: a map with type, version and properties is needed")
+    kind = policy_type(f"{_word(spec, 'type')}-{_word(spec, 'version')}")
+    unknown = sorted(str(key)[:80] for key in spec if key not in _SPEC_KEYS)
+    if unknown:
+        raise ESchema(
+            f"spec: {', '.join(map(repr, unknown))} is not known; a spec has type, version, properties and, if you like, "
+            f"description"
+        )
+    if spec.get("description") is not None:
+        _word(spec, "description")
+    if spec.get("properties") is None:
+        raise ESchema("spec.properties: this is required: a map of the policy type's properties")
+    try:
+        return ValidatedPolicy(kind, kind.properties.model_validate(spec["properties"]))
+    except ValidationError as error:
+        text = explain(error, kind.properties, "properties")
+        raise (InvalidSpec(text) if _contradictions_alone(error) else ESchema(text)) from error
+
+
+def _contradictions_alone(error: ValidationError) -> bool:
+    """Whether every value is allowed by itself."""
+    raised = [detail.get("ctx", {}).get("error") for detail in error.errors(include_url=False)]
+    return all(isinstance(one, Contradiction) for one in raised)
+
+
+def _word(spec: Mapping[str, Any], key: str) -> str:
+    if spec.get(key) is None:
+        raise ESchema(f"spec.{key}: this is required and was not given")
+    try:
+        return to_text(spec[key])
+    except NotAllowed as error:
+        raise ESchema(f"spec.{key}: {error.allowed} is needed") from error
