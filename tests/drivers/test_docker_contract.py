@@ -1,167 +1,22 @@
-"""The contract on a real Docker engine, and what only a real one shows: that the hardening is really in force."""
+"""The contract on this machine's Docker engine, through its unix socket."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket as sockets
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-import docker_engine
-from drivers.contract import ContractSuite
-from drivers.world import World, read_logs, scenario
-from spinney.domain.container import ImageRequest, LogQuery, PullPolicy, Ulimit
-from spinney.drivers.base import ContainerHost, HostAddress
+from drivers.docker_contract import DockerSuite, DockerWorld, docker_world
+from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector
-from spinney.errors import ContainerRefused, ImageNotFound
-
-
-class DockerWorld(World):
-    absent_image = "127.0.0.1:9/spinney-absent:none"
-
-    def __init__(self, host: ContainerHost, runner: asyncio.Runner, socket: str) -> None:
-        super().__init__(host, runner, docker_engine.IMAGE)
-        self.socket = socket
-        self._foreign: set[str] = set()
-
-    async def raw(self, method: str, path: str, body: Any = None, **query: str) -> Any:
-        """What the Docker engine says, without the driver between."""
-        status, answer = await asyncio.to_thread(docker_engine.call, self.socket, method, path, body, query=query)
-        assert status < 300, answer
-        return answer
-
-    async def make_foreign(self, name: str) -> str:
-        made = await self.raw("POST", "/containers/create", {"Image": self.image}, name=name)
-        self._foreign.add(made["Id"])
-        return str(made["Id"])
-
-    async def remove_foreign(self, container_id: str) -> None:
-        await self.raw("DELETE", f"/containers/{container_id}", force="1")
-        self._foreign.discard(container_id)
-
-    async def clean_up(self) -> None:
-        for container_id in tuple(self._foreign):
-            await self.remove_foreign(container_id)
-        await super().clean_up()
-
-    def free_port(self) -> int:
-        with sockets.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def docker_world(socket: str) -> Iterator[DockerWorld]:
-    with asyncio.Runner() as runner:
-        host = DockerConnector(allowed_unix_sockets=[socket]).connect(HostAddress(f"unix://{socket}"))
-        world = DockerWorld(host, runner, socket)
-        try:
-            yield world
-        finally:
-            runner.run(world.clean_up())
-            runner.run(host.close())
 
 
 @pytest.fixture
 def world(docker_socket: str) -> Iterator[DockerWorld]:
-    with docker_world(docker_socket) as made:
+    connector = DockerConnector(allowed_unix_sockets=[docker_socket])
+    with docker_world(connector, HostAddress(f"unix://{docker_socket}"), docker_socket) as made:
         yield made
 
 
-class TestDocker(ContractSuite):
+class TestDocker(DockerSuite):
     pass
-
-
-class TestHardening:
-    @scenario
-    async def test_every_container_is_confined_the_same_way(self, world: DockerWorld) -> None:
-        made = await world.host.create(world.request(cap_add=("NET_RAW",), cap_drop=("CAP_KILL", "chown")))
-        config = (await world.raw("GET", f"/containers/{made.id}/json"))["HostConfig"]
-        assert config["Privileged"] is False
-        assert config["CapDrop"] == ["ALL"]
-        added = {name.removeprefix("CAP_") for name in config["CapAdd"]}
-        assert added == {"DAC_OVERRIDE", "FOWNER", "FSETID", "NET_BIND_SERVICE", "NET_RAW", "SETGID", "SETUID"}
-        assert config["SecurityOpt"] == ["no-new-privileges:true"]
-        assert (config["IpcMode"], config["PidMode"], config["UTSMode"]) == ("private", "", "")
-        assert (config["NetworkMode"], config["Binds"], config["Devices"]) == ("none", None, None)
-        assert config["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
-        assert (config["Init"], config["PidsLimit"]) == (True, 512)
-
-    @scenario
-    async def test_the_kernel_agrees(self, world: DockerWorld) -> None:
-        script = (
-            "grep -e CapEff -e NoNewPrivs /proc/self/status; ulimit -n; touch /new || echo read-only; touch /tmp/new"
-        )
-        request = world.request(
-            ("sh", "-c", script),
-            cap_drop=("ALL",),
-            read_only=True,
-            tmpfs={"/tmp": "size=1m"},
-            ulimits=(Ulimit("nofile", 123, 123),),
-        )
-        container = await world.started(request)
-        await world.until(container, lambda one: one.exit_code is not None)
-        said = (await read_logs(world, container))["stdout"].split()
-        assert said == ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "123", "read-only"]
-
-    @scenario
-    async def test_limits_reach_the_docker_engine(self, world: DockerWorld) -> None:
-        limits = {"cpu_limit": 0.5, "cpu_reservation": 0.25, "memory_limit": 64 << 20, "memory_reservation": 32 << 20}
-        made = await world.host.create(world.request(pids_limit=20, restart_on_failure=3, **limits))
-        config = (await world.raw("GET", f"/containers/{made.id}/json"))["HostConfig"]
-        assert (config["NanoCpus"], config["CpuShares"]) == (500_000_000, 256)
-        assert (config["Memory"], config["MemorySwap"], config["MemoryReservation"]) == (64 << 20, 64 << 20, 32 << 20)
-        assert config["PidsLimit"] == 20
-        assert config["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
-
-    @scenario
-    async def test_too_much_memory_is_told_as_such(self, world: DockerWorld) -> None:
-        eat = ("sh", "-c", "x=x; while :; do x=$x$x; done")
-        container = await world.started(world.request(eat, memory_limit=16 << 20))
-        seen = await world.until(container, lambda one: one.exit_code is not None)
-        assert seen.oom_killed
-
-
-class TestPeculiarities:
-    @scenario
-    async def test_init_hides_a_missing_program_until_it_exits(self, world: DockerWorld) -> None:
-        container = await world.started(world.request(("/no/such/program",), init=True))
-        seen = await world.until(container, lambda one: one.exit_code is not None)
-        assert seen.exit_code == 127
-
-    @scenario
-    async def test_a_log_driver_that_cannot_be_read_is_named(self, world: DockerWorld) -> None:
-        container = await world.started(world.request(log_driver="none"))
-        with pytest.raises(ContainerRefused, match="log driver"):
-            await read_logs(world, container)
-        container = await world.started(world.request(world.printing("kept"), log_driver="local"))
-        await world.until(container, lambda one: one.exit_code is not None)
-        assert (await read_logs(world, container))["stdout"] == "kept\n"
-
-    @scenario
-    async def test_long_output_arrives_whole_and_in_order(self, world: DockerWorld) -> None:
-        container = await world.started(world.request(("sh", "-c", "seq 1 20000")))
-        await world.until(container, lambda one: one.exit_code is not None)
-        assert (await read_logs(world, container))["stdout"].split() == [str(n) for n in range(1, 20001)]
-
-    @scenario
-    async def test_open_streams_do_not_keep_calls_waiting(self, world: DockerWorld) -> None:
-        container = await world.started(world.request(world.printing("x", then_sleep=True)))
-        streams = [world.host.logs(container, LogQuery(follow=True)) for _ in range(120)]
-        await asyncio.gather(*(anext(stream) for stream in streams))
-        async with asyncio.timeout(10):
-            assert await world.host.inspect(container) is not None
-        await world.host.remove(container)
-        for stream in streams:
-            assert [chunk async for chunk in stream] == []
-
-    @scenario
-    async def test_an_image_for_another_platform_does_not_count(self, world: DockerWorld) -> None:
-        image = ImageRequest(world.image, PullPolicy.NEVER, platform="linux/s390x")
-        with pytest.raises(ImageNotFound, match="linux/s390x"):
-            await world.host.ensure_image(image)
-        with pytest.raises(ImageNotFound, match="linux/s390x"):
-            await world.host.create(world.request(image=image))
