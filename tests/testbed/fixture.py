@@ -31,6 +31,8 @@ What a test does with it::
 Every host holds ``docker_engine.IMAGE`` (busybox) and has no registry; ``bed.load(archive)`` brings another image. All hosts
 share one kernel and its CPUs: what each uses itself is ``host.group.cpu_seconds()`` and ``host.group.memory()``. Hosts of
 other kinds (sizes, labels, another Docker engine) are a bed of one's own: ``with Bed.up(name, [HostSpec(...), ...]) as bed``.
+
+With ``SPINNEY_BED`` in the environment both are the bed of that name, made by hand (``python -m testbed``), and it stays.
 """
 
 from __future__ import annotations
@@ -53,6 +55,9 @@ def short_name() -> str:
 
 @pytest.fixture(scope="session")
 def standing_bed() -> Iterator[Bed]:
+    if name := os.environ.get("SPINNEY_BED"):
+        yield Bed.open(name)
+        return
     if os.geteuid() != 0:
         pytest.fail("integration tests make hosts of their own, which needs root: run them as root", pytrace=False)
     if missing := missing_packages():
