@@ -1,6 +1,6 @@
 """The contract on another machine's Docker engine, through mutual TLS and through SSH.
 
-With ``SPINNEY_API=1.45`` in the environment no later version of its API is spoken, be it one that the driver does not claim yet.
+With ``SPINNEY_API=1.45`` in the environment that is the newest version spoken, be it one that the driver does not claim yet.
 """
 
 from __future__ import annotations
