@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
 #: A workload that failed this often on a host within the time that counts goes elsewhere while anywhere else is.
 SETBACKS_TOO_MANY = 3
 
