@@ -19,6 +19,8 @@ import pytest
 from drivers.world import FOREVER, World, ended, read_logs, scenario, watch
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
+    LABEL_HELPER,
+    LABEL_HELPER_MODE,
     LABEL_NODE,
     ContainerEventKind,
     ContainerState,
@@ -27,11 +29,15 @@ from spinney.domain.container import (
     PublishedPort,
     PullPolicy,
 )
+from spinney.domain.host import HelperMode
+from spinney.drivers.helper.image import container_name
 from spinney.errors import (
     AddressPoolOverlap,
     CommandNotFound,
     ContainerGone,
     ContainerRefused,
+    HostBroken,
+    HostError,
     ImageNotFound,
     ImagePullFailed,
     NameTaken,
@@ -426,7 +432,89 @@ class ReadingPromises:
         assert (await world.host.stats(container)).memory is None
 
 
+class HelperPromises:
+    @scenario
+    async def test_ensuring_a_helper_has_one_that_measures(self, world: World) -> None:
+        for _ in range(2):
+            await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
+        (helper,) = await world.host.containers({LABEL_DEPLOYMENT: world.deployment})
+        assert helper.state is ContainerState.RUNNING
+        assert helper.node_id is None
+        assert (helper.labels[LABEL_HELPER_MODE], LABEL_HELPER in helper.labels) == ("plain", True)
+        first, second = await world.host.measure(), await world.host.measure()
+        assert second.at > first.at and second.boot == first.boot
+        assert second.busy >= first.busy >= 0
+        assert second.cores >= 1
+        assert 0 < second.memory_available <= second.memory_total
+        assert second.disk_total is not None and second.disk_free is not None
+        assert 0 < second.disk_free <= second.disk_total
+        assert (await world.host.measure_containers()).containers == {}
+        await world.host.remove_helper(world.deployment)
+
+    @scenario
+    async def test_a_full_helper_measures_containers(self, world: World) -> None:
+        container = await world.started(world.request(memory_limit=64 * 2**20))
+        await world.host.ensure_helper(world.deployment, HelperMode.FULL)
+        reading = await world.host.measure_containers()
+        found = reading.containers[container]
+        assert reading.at > 0
+        assert found.cpu is not None and found.cpu >= 0
+        assert found.memory is not None and 0 < found.memory < 64 * 2**20
+        assert found.memory_limit == 64 * 2**20
+        assert found.pids is not None and found.pids >= 1
+        assert found.oom_kills == 0
+        await world.host.remove(container)
+        await world.host.remove_helper(world.deployment)
+
+    @scenario
+    async def test_another_mode_is_another_helper(self, world: World) -> None:
+        for mode in (HelperMode.FULL, HelperMode.PLAIN, HelperMode.FULL):
+            await world.host.ensure_helper(world.deployment, mode)
+            (helper,) = await world.host.containers({LABEL_DEPLOYMENT: world.deployment})
+            assert helper.labels[LABEL_HELPER_MODE] == mode
+            assert bool((await world.host.measure_containers()).containers) == (mode is HelperMode.FULL)
+        await world.host.remove_helper(world.deployment)
+
+    @pytest.mark.parametrize("gone", [False, True])
+    @scenario
+    async def test_a_helper_that_ended_is_found_out_and_started_again(self, world: World, gone: bool) -> None:
+        await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
+        await world.host.measure()
+        (helper,) = await world.host.containers({LABEL_DEPLOYMENT: world.deployment})
+        await (world.host.remove(helper.id) if gone else world.host.kill(helper.id, "SIGKILL"))
+        with pytest.raises(HostError):
+            await world.host.measure()
+        await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
+        assert (await world.host.measure()).cores >= 1
+        await world.host.remove_helper(world.deployment)
+
+    @scenario
+    async def test_a_removed_helper_leaves_nothing(self, world: World) -> None:
+        with pytest.raises(HostBroken, match="helper"):
+            await world.host.measure()
+        await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
+        for _ in range(2):
+            await world.host.remove_helper(world.deployment)
+        assert await world.host.containers({LABEL_DEPLOYMENT: world.deployment}) == []
+        with pytest.raises(HostBroken, match="helper"):
+            await world.host.measure()
+
+    @scenario
+    async def test_a_foreign_container_is_not_taken_for_a_helper(self, world: World) -> None:
+        foreign = await world.make_foreign(container_name(world.deployment))
+        with pytest.raises(NameTaken, match="helper"):
+            await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
+        assert (await world.present(foreign)).id == foreign
+        await world.remove_foreign(foreign)
+
+
 class ContractSuite(
-    CreationPromises, LifePromises, PortPromises, NetworkPromises, ObservationPromises, ReadingPromises
+    CreationPromises,
+    LifePromises,
+    PortPromises,
+    NetworkPromises,
+    ObservationPromises,
+    ReadingPromises,
+    HelperPromises,
 ):
     """All promises. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

@@ -17,6 +17,9 @@ LABEL_PROJECT = "io.spinney.project"
 LABEL_CLUSTER = "io.spinney.cluster"
 LABEL_NODE = "io.spinney.node"
 LABEL_GENERATION = "io.spinney.generation"
+#: The host helper's own: its version, and what it may do. A container with the first belongs to no node.
+LABEL_HELPER = "io.spinney.helper"
+LABEL_HELPER_MODE = "io.spinney.helper.mode"
 LABEL_PREFIX = "io.spinney."
 
 

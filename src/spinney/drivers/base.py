@@ -1,6 +1,6 @@
 """What Spinney needs of a container host, and nothing more.
 
-Three small Protocols for three kinds of caller; one object per host implements all of them. The contract suite in
+Four small Protocols for four kinds of caller; one object per host implements all of them. The contract suite in
 ``tests/drivers`` says what each promise means and runs on every implementation.
 
 Guaranteed by every implementation:
@@ -33,6 +33,8 @@ from spinney.domain.container import (
     LogQuery,
     NetworkRequest,
 )
+from spinney.domain.host import HelperMode
+from spinney.domain.utilization import ContainersReading, HostCounters
 
 
 class ContainerOperator(Protocol):
@@ -111,7 +113,27 @@ class ContainerReader(Protocol):
         """One sample. Raises: ContainerGone."""
 
 
-class ContainerHost(ContainerOperator, ContainerObserver, ContainerReader, Protocol):
+class HostMeter(Protocol):
+    """What measuring a host needs: the host helper, the one container of ours that may be on it (see ``drivers.helper``)."""
+
+    async def ensure_helper(self, deployment: str, mode: HelperMode) -> None:
+        """Have the deployment's helper run on the host, in our version and this mode (not ``none``), and be connected to it.
+
+        One of another version or mode is replaced, one that ended is started again. Raises: NameTaken; ContainerRefused
+        when there is none for the host's architecture.
+        """
+
+    async def measure(self) -> HostCounters:
+        """Read the whole host. Raises HostBroken while ``ensure_helper`` has not been called or its helper has ended."""
+
+    async def measure_containers(self) -> ContainersReading:
+        """Read all containers of the host, other people's too; none of them in mode ``plain``. Raises as ``measure``."""
+
+    async def remove_helper(self, deployment: str) -> None:
+        """Remove the deployment's helper and its image; absent is success, and so is an image that others use."""
+
+
+class ContainerHost(ContainerOperator, ContainerObserver, ContainerReader, HostMeter, Protocol):
     """One host, connected lazily: making this object does no I/O."""
 
     async def close(self) -> None: ...

@@ -20,9 +20,10 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from spinney.drivers.docker.connections import Connections
+from spinney.drivers.docker.connections import Connections, Way
 from spinney.drivers.docker.errors import quoted
 from spinney.drivers.docker.faults import bounded, translated
+from spinney.drivers.docker.line import Line, open_line
 from spinney.drivers.docker.shapes import mapping, text
 from spinney.errors import HostBroken, HostError, HostRefused, HostUnreachable
 
@@ -38,6 +39,7 @@ _WRONG_VERSION = re.compile(r"client version \S+ is too (?:new|old)", re.IGNOREC
 
 _NOTHING: Mapping[str, str] = {}
 _JSON: Mapping[str, str] = {"Content-Type": "application/json"}
+_TAR: Mapping[str, str] = {"Content-Type": "application/x-tar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,12 @@ class EngineClient:
         limit: float | None = None,
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """One request and its whole answer, whatever its status. ``path`` is quoted already and bears no version."""
+        """One request and its whole answer, whatever its status. ``path`` is quoted already and bears no version.
+
+        ``body`` is what becomes JSON, or the bytes of an archive.
+        """
         async with bounded(self.limits.look if limit is None else limit):
-            headers = _NOTHING if body is None else _JSON
+            headers = _NOTHING if body is None else _TAR if isinstance(body, bytes) else _JSON
             response, refusal = await self._exchange(method, path, query, headers, body)
             return refusal or await _whole(response, largest)
 
@@ -134,6 +139,12 @@ class EngineClient:
         finally:
             response.close()
 
+    async def attached(self, container_id: str) -> Line:
+        """A line to the input and output of a container. Needs a limit around it, and errors translated."""
+        target = f"/v{await self._spoken()}/containers/{container_id}/attach/ws?stream=1&stdin=1&stdout=1"
+        way = await self._way()
+        return await open_line(way, way.base + target)
+
     async def alive(self) -> None:
         """Raises HostUnreachable when the Docker engine does not answer a ping in time."""
         async with bounded(self.limits.heartbeat):
@@ -146,7 +157,7 @@ class EngineClient:
 
         Such a request was not carried out; it is sent once more with a version agreed on anew.
         """
-        data = None if body is None else orjson.dumps(body)
+        data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         target = f"{path}?{urlencode(query)}" if query else path
         response = await self._send(method, f"/v{await self._spoken()}{target}", headers, data)
         if response.status != 400:
@@ -178,9 +189,7 @@ class EngineClient:
     async def _send(
         self, method: Method, target: str, headers: Mapping[str, str], data: bytes | None = None
     ) -> aiohttp.ClientResponse:
-        if self._closed:
-            raise HostUnreachable("this service has closed its connection to the host; it no longer manages it")
-        way = await self._connections.way()
+        way = await self._way()
         return await way.session.request(
             method,
             URL(way.base + target, encoded=True),
@@ -189,6 +198,11 @@ class EngineClient:
             ssl=way.tls,
             allow_redirects=False,
         )
+
+    async def _way(self) -> Way:
+        if self._closed:
+            raise HostUnreachable("this service has closed its connection to the host; it no longer manages it")
+        return await self._connections.way()
 
 
 async def _whole(response: aiohttp.ClientResponse, largest: int) -> Answer:

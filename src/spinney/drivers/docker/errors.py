@@ -49,6 +49,8 @@ class Operation(StrEnum):
     EVENTS = "watch events"
     FACTS = "describe the host"
     NETWORK = "set up network"
+    LOAD = "load image"
+    ATTACH = "attach to container"
 
 
 _STARTING = (Operation.START, Operation.RESTART)

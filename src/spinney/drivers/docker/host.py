@@ -25,10 +25,13 @@ from spinney.domain.container import (
     LogQuery,
     NetworkRequest,
 )
+from spinney.domain.host import HelperMode
+from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.docker import parse
 from spinney.drivers.docker.client import LARGEST_LISTING, Answer, EngineClient
 from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.errors import Operation, docker_error
+from spinney.drivers.docker.helper import Helper
 from spinney.drivers.docker.images import Images, check_reference
 from spinney.drivers.docker.networks import Networks
 from spinney.drivers.docker.request import create_body
@@ -51,8 +54,10 @@ class DockerHost:
         self._clock = clock
         self._images = Images(client, credentials)
         self._networks = Networks(client)
+        self._helper = Helper(client)
 
     async def close(self) -> None:
+        await self._helper.close()
         await self._client.close()
 
     # ContainerOperator
@@ -202,6 +207,20 @@ class DockerHost:
     async def stats(self, container_id: str) -> ContainerStats:
         answer = await self._client.call("GET", f"/containers/{_quoted(container_id)}/stats", {"stream": "false"})
         return parse.stats(_success(Operation.STATS, container_id, answer).body)
+
+    # HostMeter
+
+    async def ensure_helper(self, deployment: str, mode: HelperMode) -> None:
+        await self._helper.ensure(deployment, mode)
+
+    async def measure(self) -> HostCounters:
+        return await self._helper.measure()
+
+    async def measure_containers(self) -> ContainersReading:
+        return await self._helper.measure_containers()
+
+    async def remove_helper(self, deployment: str) -> None:
+        await self._helper.remove(deployment)
 
 
 def _created(request: ContainerRequest, answer: Answer) -> Container:

@@ -1,7 +1,8 @@
 """The Docker Engine API over one simulated Docker engine: each route as one function.
 
 Spoken are API versions from the minimum to the newest of the engine's settings, with or without a version in the path.
-Not spoken: attach, exec, archives, volumes, builds, swarm. A path that is not spoken answers 404 as an unknown one does.
+Not spoken: attach (but to the host helper), exec, archives of files, volumes, builds, swarm. A path that is not spoken answers
+404 as an unknown one does.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from spinney.domain.container import LABEL_HELPER
 from spinney.drivers.simulated import bodies, wire
 from spinney.drivers.simulated.core import EngineCore
 from spinney.drivers.simulated.engine import SimulatedEngine
 from spinney.drivers.simulated.faults import Operation
+from spinney.drivers.simulated.helper import answer_questions
 from spinney.drivers.simulated.images import normalised
 from spinney.drivers.simulated.logs import read_lines, rendered
 from spinney.drivers.simulated.networks import Network
 from spinney.drivers.simulated.streams import LineStream, send_exit, send_pull, send_stats
 from spinney.drivers.simulated.values import ContainerRecord, EngineEvent, Refusal
-from spinney.errors import ContainerGone
+from spinney.errors import ContainerGone, ContainerRefused
 
 Handler = Callable[["DockerApi", web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
@@ -202,21 +205,48 @@ class DockerApi:
             return answer(first)
         return await send_stats(self.engine, request, first, lambda: act(reference, self.engine.clock.now()))
 
+    @route("GET", "/containers/([^/]+)/attach/ws")
+    async def attach(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
+        record = await self.engine.perform(Operation.ATTACH, self.core.locate, reference)
+        if LABEL_HELPER not in record.request.labels:
+            return answer({"message": "page not found"}, 404)
+        return await answer_questions(self.engine, request, record)
+
     # Images.
 
     @route("GET", "/images/json")
     async def images(self, request: web.BaseRequest, _: str) -> web.StreamResponse:
+        wanted = bodies.label_pairs(bodies.filters(request.query.get("filters")).get("label", []))
+
         def act(now: float) -> list[wire.Json]:
-            return [wire.image_listed(reference, found) for reference, found in self.core.images.local.items()]
+            found = [wire.image_listed(self.core, one, id_) for one, id_ in self.core.images.local.items()]
+            return [one for one in found if bodies.labels_match(wanted, one["Labels"])]
 
         return answer(await self.engine.perform(Operation.IMAGE, act))
 
     @route("GET", "/images/(.+)/json")
     async def image(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
         def act(wanted: str, now: float) -> wire.Json:
-            return wire.image(normalised(wanted), self.core.images.require(wanted))
+            return wire.image(self.core, normalised(wanted), self.core.images.require(wanted))
 
         return answer(await self.engine.perform(Operation.IMAGE, act, reference))
+
+    @route("DELETE", "/images/(.+)")
+    async def remove_image(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
+        def act(wanted: str, now: float) -> None:
+            found = self.core.images.require(wanted)
+            if any(self.core.images.find(one.request.image.reference) == found for one in self.core):
+                raise Refusal(409, f"conflict: unable to remove {wanted}: a container is using it", ContainerRefused)
+            self.core.images.discard(wanted)
+
+        await self.engine.perform(Operation.IMAGE, act, reference)
+        return answer([{"Untagged": reference}])
+
+    @route("POST", "/images/load")
+    async def load_image(self, request: web.BaseRequest, _: str) -> web.StreamResponse:
+        archive = await request.read()
+        await self.engine.perform(Operation.LOAD, lambda now: self.core.images.load(archive))
+        return answer({"stream": "Loaded image"})
 
     @route("POST", "/images/create")
     async def create_image(self, request: web.BaseRequest, _: str) -> web.StreamResponse:

@@ -21,6 +21,7 @@ from spinney.domain.container import ContainerRequest, ImageRequest
 from spinney.drivers.simulated.core import EngineCore
 from spinney.drivers.simulated.faults import Drawn, Failure, FaultKind, FaultPlan, Operation
 from spinney.drivers.simulated.images import Catalogue, disk_full
+from spinney.drivers.simulated.metering import Meter
 from spinney.drivers.simulated.values import EngineEvent, EngineSettings, Refusal
 from spinney.errors import HostBroken
 
@@ -106,6 +107,7 @@ class SimulatedEngine:
     ) -> None:
         self.name = settings.name
         self.core = EngineCore(settings, images)
+        self.meter = Meter(self.core)
         self.clock = clock
         self.plan = plan
         self.hooks = hooks or Hooks()

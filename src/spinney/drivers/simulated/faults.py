@@ -37,6 +37,9 @@ class Operation(StrEnum):
     EVENTS = "events"
     LOGS = "logs"
     STATS = "stats"
+    LOAD = "load"  # an image sent to it
+    ATTACH = "attach"
+    MEASURE = "measure"  # ask the host helper
 
 
 class FaultKind(StrEnum):

@@ -29,9 +29,12 @@ from spinney.domain.container import (
     NetworkRequest,
     PullPolicy,
 )
+from spinney.domain.host import HelperMode
+from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.base import HostAddress
 from spinney.drivers.simulated.engine import Cutoff, Hooks, Silence, SimulatedEngine
 from spinney.drivers.simulated.faults import Operation
+from spinney.drivers.simulated.helper import SimulatedHelper
 from spinney.drivers.simulated.logs import read_lines, rendered
 from spinney.drivers.simulated.values import EngineEvent, EngineSettings, Refusal
 from spinney.drivers.simulated.views import facts_of, inspected
@@ -70,6 +73,7 @@ class SimulatedHost:
         self._time_limit = time_limit
         self._network_lock = asyncio.Lock()
         self._pulls: dict[str, tuple[asyncio.Task[None], list[int]]] = {}
+        self._helper = SimulatedHelper(self, engine, self._call)
 
     async def close(self) -> None:
         for task, _ in list(self._pulls.values()):
@@ -221,6 +225,20 @@ class SimulatedHost:
 
     async def stats(self, container_id: str) -> ContainerStats:
         return await self._call(Operation.STATS, self._core.stats, container_id)
+
+    # Measuring.
+
+    async def ensure_helper(self, deployment: str, mode: HelperMode) -> None:
+        await self._helper.ensure(deployment, mode)
+
+    async def measure(self) -> HostCounters:
+        return await self._helper.measure()
+
+    async def measure_containers(self) -> ContainersReading:
+        return await self._helper.measure_containers()
+
+    async def remove_helper(self, deployment: str) -> None:
+        await self._helper.remove(deployment)
 
     # Inside.
 

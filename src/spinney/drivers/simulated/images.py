@@ -15,8 +15,12 @@ sizes or platforms; an image is a name with an id.
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 import re
+import tarfile
 from functools import lru_cache
+from typing import Any
 
 from spinney.drivers.simulated.values import Refusal
 from spinney.errors import DiskFull, HostRefused, ImageNotFound, ImagePullFailed
@@ -44,10 +48,12 @@ def image_id(reference: str) -> str:
 class Catalogue:
     """The images of one Docker engine and of the registries it can reach."""
 
-    __slots__ = ("full", "local", "pull_seconds", "remote")
+    __slots__ = ("full", "loaded", "local", "pull_seconds", "remote")
 
     def __init__(self, local: tuple[str, ...] = ("busybox:latest", "alpine:latest"), pull_seconds: float = 0.0) -> None:
         self.local: dict[str, str] = {normalised(reference): image_id(reference) for reference in local}
+        #: The configuration of images that came in archives, by id.
+        self.loaded: dict[str, Any] = {}
         self.remote: dict[str, float] = {}
         self.pull_seconds = pull_seconds
         self.full = False
@@ -89,6 +95,27 @@ class Catalogue:
         if self.full:
             raise disk_full()
         return self.add(reference)
+
+    def load(self, archive: bytes) -> str:
+        """Have the one image of an archive as ``docker save`` makes it; its id."""
+        with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+
+            def read(name: str) -> Any:
+                member = members.extractfile(name)
+                assert member is not None
+                return json.loads(member.read())
+
+            (entry,) = read("manifest.json")
+            config = read(entry["Config"])
+        found = "sha256:" + str(entry["Config"]).removesuffix(".json")
+        self.loaded[found] = config
+        for reference in entry["RepoTags"]:
+            self.local[normalised(reference)] = found
+        return found
+
+    def discard(self, reference: str) -> None:
+        """Absent is as good as removed."""
+        self.local.pop(normalised(reference), None)
 
     def add(self, reference: str) -> str:
         found = image_id(reference)

@@ -234,7 +234,8 @@ def event(happened: EngineEvent) -> Json:
     }
 
 
-def image(reference: str, found: str) -> Json:
+def image(core: EngineCore, reference: str, found: str) -> Json:
+    loaded = core.images.loaded.get(found, {})
     repository = reference.partition("@")[0].rpartition(":")[0] or reference
     return {
         "Id": found,
@@ -245,15 +246,16 @@ def image(reference: str, found: str) -> Json:
         "Architecture": "amd64",
         "Os": "linux",
         "Size": 4_000_000,
-        "Config": {"Env": [], "Cmd": None, "Labels": {}},
-        "RootFS": {"Type": "layers", "Layers": [found]},
+        "Config": {"Env": [], "Cmd": None, "Labels": loaded.get("config", {}).get("Labels", {})},
+        "RootFS": {"Type": "layers", "Layers": loaded.get("rootfs", {}).get("diff_ids", [found])},
     }
 
 
-def image_listed(reference: str, found: str) -> Json:
-    shown = image(reference, found)
+def image_listed(core: EngineCore, reference: str, found: str) -> Json:
+    shown = image(core, reference, found)
     kept = {key: shown[key] for key in ("Id", "RepoTags", "RepoDigests", "Size")}
-    return kept | {"ParentId": "", "Created": 1_704_067_200, "SharedSize": -1, "Labels": {}, "Containers": -1}
+    labels = shown["Config"]["Labels"]
+    return kept | {"ParentId": "", "Created": 1_704_067_200, "SharedSize": -1, "Labels": labels, "Containers": -1}
 
 
 def network(core: EngineCore, one: Network, *, containers: bool) -> Json:

@@ -1,0 +1,452 @@
+/*
+ * The host helper: answers questions about the machine it runs on, and does nothing else.
+ *
+ * A question is a line "KIND TAG" on standard input. The answer, on standard output, is a line "begin TAG", lines of words,
+ * and a line "end TAG". Everybody who is attached to the container sees all answers, so the tag tells whose an answer is.
+ *
+ *     version     one line "version N"
+ *     host        counters of the whole machine, mostly as the kernel writes them
+ *     containers  one line per container with the counters of its control group ("-": not known here)
+ *
+ * It opens files for reading, lists folders and writes to standard output; there is no other system call in it but those for
+ * the time, for the size of the file system, and to end. It ends with its standard input.
+ *
+ * Arguments, for tests: the folder to use as /proc, and the one to use as /cgroup.
+ */
+
+#define VERSION "1"
+
+typedef unsigned long u64; /* also wide enough for a pointer and for what a system call takes and gives */
+
+enum {
+    ANSWER_BYTES = 16384, FILE_BYTES = 65536, PATH_BYTES = 512, LINE_BYTES = 128,
+    PARENTS = 16, DEEPEST = 10, ID_LETTERS = 64,
+};
+
+#define NOT_KNOWN (~0UL)
+#define SECOND 1000000000UL
+/* How long the folders in which containers were found are taken for all there are. */
+#define WALK_EVERY (60 * SECOND)
+
+/* System calls. */
+
+#if defined(__x86_64__)
+enum { READ = 0, WRITE = 1, CLOSE = 3, STATFS = 137, GETDENTS = 217, CLOCK = 228, EXIT = 231, OPENAT = 257 };
+enum { O_DIRECTORY = 0200000, O_CLOEXEC = 02000000 };
+
+static long call(long number, u64 a, u64 b, u64 c) {
+    long result;
+    register u64 fourth __asm__("r10") = 0;
+    __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call run\n");
+#elif defined(__aarch64__)
+enum { STATFS = 43, OPENAT = 56, CLOSE = 57, GETDENTS = 61, READ = 63, WRITE = 64, EXIT = 94, CLOCK = 113 };
+enum { O_DIRECTORY = 040000, O_CLOEXEC = 02000000 };
+
+static long call(long number, u64 a, u64 b, u64 c) {
+    register u64 x0 __asm__("x0") = a;
+    register u64 x1 __asm__("x1") = b;
+    register u64 x2 __asm__("x2") = c;
+    register u64 x3 __asm__("x3") = 0;
+    register long x8 __asm__("x8") = number;
+    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x3), "r"(x8) : "memory");
+    return (long)x0;
+}
+
+__asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n bl run\n");
+#else
+#error "no system calls are known for this architecture"
+#endif
+
+enum { AT_FDCWD = -100, CLOCK_MONOTONIC = 1, DT_DIR = 4 };
+
+static void end(int code) {
+    for (;;)
+        call(EXIT, (u64)code, 0, 0);
+}
+
+static int open_to_read(const char *path, int flags) {
+    return (int)call(OPENAT, (u64)(long)AT_FDCWD, (u64)path, (u64)(flags | O_CLOEXEC));
+}
+
+static u64 now(void) {
+    u64 time[2];
+    call(CLOCK, CLOCK_MONOTONIC, (u64)time, 0);
+    return time[0] * SECOND + time[1];
+}
+
+/* Text. */
+
+static u64 length(const char *text) {
+    u64 count = 0;
+    while (text[count])
+        count++;
+    return count;
+}
+
+/* How long the beginning is if the text has it, else 0. */
+static u64 begins(const char *text, const char *beginning) {
+    u64 i = 0;
+    for (; beginning[i]; i++)
+        if (text[i] != beginning[i])
+            return 0;
+    return i;
+}
+
+static const char *after_line(const char *text) {
+    while (*text && *text != '\n')
+        text++;
+    return *text ? text + 1 : text;
+}
+
+static u64 number(const char *text) {
+    u64 value = 0;
+    if (*text < '0' || *text > '9')
+        return NOT_KNOWN;
+    while (*text >= '0' && *text <= '9')
+        value = value * 10 + (u64)(*text++ - '0');
+    return value;
+}
+
+/* Joins texts into a path; an empty one, which opens nothing, if they are too long for it. The list ends with 0. */
+static void join(char *path, const char *const *parts) {
+    u64 used = 0;
+    for (; *parts; parts++) {
+        for (const char *from = *parts; *from; from++) {
+            if (used == PATH_BYTES - 1) {
+                path[0] = 0;
+                return;
+            }
+            path[used++] = *from;
+        }
+    }
+    path[used] = 0;
+}
+
+/* Standard output. */
+
+static char answer[ANSWER_BYTES];
+static u64 answered;
+
+static void flush(void) {
+    for (u64 done = 0; done < answered;) {
+        long count = call(WRITE, 1, (u64)(answer + done), answered - done);
+        if (count <= 0)
+            end(1);
+        done += (u64)count;
+    }
+    answered = 0;
+}
+
+static void put(char letter) {
+    if (answered == ANSWER_BYTES)
+        flush();
+    answer[answered++] = letter;
+}
+
+static void say(const char *text) {
+    while (*text)
+        put(*text++);
+}
+
+/* Up to the end of the line, without it. */
+static void say_line(const char *text) {
+    while (*text && *text != '\n')
+        put(*text++);
+}
+
+static void say_number(u64 value) {
+    char digits[20];
+    int count = 0;
+    put(' ');
+    if (value == NOT_KNOWN) {
+        put('-');
+        return;
+    }
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (count)
+        put(digits[--count]);
+}
+
+/* Files. */
+
+static const char *proc = "/proc";
+static const char *cgroup = "/cgroup";
+static char text[FILE_BYTES];
+
+/* The text of a file, or its beginning, in "text"; 0 if it cannot be read. */
+static int load(const char *path) {
+    u64 size = 0;
+    int file = open_to_read(path, 0);
+    text[0] = 0;
+    if (file < 0)
+        return 0;
+    for (long count = 1; count > 0 && size < FILE_BYTES - 1; size += count > 0 ? (u64)count : 0)
+        count = call(READ, (u64)file, (u64)(text + size), FILE_BYTES - 1 - size);
+    call(CLOSE, (u64)file, 0, 0);
+    text[size] = 0;
+    return size > 0;
+}
+
+static int load_proc(const char *name) {
+    char path[PATH_BYTES];
+    join(path, (const char *const[]){proc, name, 0});
+    return load(path);
+}
+
+/* The number behind the word with which a line of the text begins. */
+static u64 value_of(const char *word) {
+    for (const char *line = text; *line; line = after_line(line)) {
+        u64 size = begins(line, word);
+        if (size) {
+            line += size;
+            while (*line == ' ')
+                line++;
+            return number(line);
+        }
+    }
+    return NOT_KNOWN;
+}
+
+/* The sum of all numbers that come right after the mark. */
+static u64 sum_of(const char *mark) {
+    u64 sum = 0;
+    for (const char *at = text; *at; at++) {
+        u64 size = begins(at, mark);
+        if (size && number(at + size) != NOT_KNOWN)
+            sum += number(at + size);
+    }
+    return sum;
+}
+
+/* The machine. */
+
+static void say_file(const char *name, const char *path) {
+    if (load_proc(path)) {
+        say(name);
+        put(' ');
+        say_line(text);
+        put('\n');
+    }
+}
+
+static void say_time(void) {
+    say("time");
+    say_number(now());
+    put('\n');
+}
+
+static void say_host(void) {
+    struct { u64 type, block, blocks, free, available, rest[32]; } disk;
+    u64 cores = 0;
+    say_time();
+    say_file("boot", "/sys/kernel/random/boot_id");
+    if (load_proc("/stat")) {
+        for (const char *line = text; begins(line, "cpu"); line = after_line(line))
+            cores++;
+        say_line(text);
+        say("\ncores");
+        say_number(cores - 1);
+        put('\n');
+    }
+    if (load_proc("/meminfo")) {
+        say("memory");
+        say_number(value_of("MemTotal:"));
+        say_number(value_of("MemAvailable:"));
+        put('\n');
+    }
+    say_file("load", "/loadavg");
+    say_file("pressure-cpu", "/pressure/cpu");
+    say_file("pressure-memory", "/pressure/memory");
+    say_file("pressure-io", "/pressure/io");
+    if (call(STATFS, (u64) "/", (u64)&disk, 0) == 0) {
+        say("disk");
+        say_number(disk.blocks * disk.block);
+        say_number(disk.free * disk.block);
+        put('\n');
+    }
+}
+
+/* Containers. */
+
+struct entry { u64 inode, offset; unsigned short size; unsigned char type; char name[]; };
+
+static char parents[PARENTS][PATH_BYTES];
+static int parent_count;
+static u64 walked;
+static int unified;
+
+/* The container's id within the name of its control group; 0 if the name is of something else. */
+static const char *container_id(const char *name) {
+    u64 letters = 0;
+    const char *id = name + begins(name, "docker-");
+    if (id == name)
+        id = name + begins(name, "libpod-");
+    while ((id[letters] >= '0' && id[letters] <= '9') || (id[letters] >= 'a' && id[letters] <= 'f'))
+        letters++;
+    if (letters != ID_LETTERS)
+        return 0;
+    return id == name ? (id[letters] ? 0 : id) : (begins(id + letters, ".scope") ? id : 0);
+}
+
+/* The folder of a controller: one for all of them, or each its own. */
+static const char *controller(const char *name) {
+    return unified ? "" : name;
+}
+
+static int load_group(const char *kind, const char *group, const char *file) {
+    char path[PATH_BYTES];
+    join(path, (const char *const[]){cgroup, controller(kind), group, file, 0});
+    return load(path);
+}
+
+static u64 group_number(const char *kind, const char *group, const char *file) {
+    return load_group(kind, group, file) ? number(text) : NOT_KNOWN;
+}
+
+static u64 nanoseconds(u64 microseconds) {
+    return microseconds == NOT_KNOWN ? NOT_KNOWN : microseconds * 1000;
+}
+
+/* CPU and throttled time in nanoseconds; memory used, of which inactive files, limit; processes; kills; bytes read, written. */
+static void say_container(const char *id, const char *group) {
+    u64 cpu, throttled, readings, writings;
+    for (int i = 0; i < ID_LETTERS; i++)
+        put(id[i]);
+    load_group("/cpu", group, "/cpu.stat");
+    if (unified) {
+        cpu = nanoseconds(value_of("usage_usec "));
+        throttled = nanoseconds(value_of("throttled_usec "));
+    } else {
+        throttled = value_of("throttled_time ");
+        cpu = group_number("/cpuacct", group, "/cpuacct.usage");
+    }
+    say_number(cpu);
+    say_number(throttled);
+    say_number(group_number("/memory", group, unified ? "/memory.current" : "/memory.usage_in_bytes"));
+    load_group("/memory", group, "/memory.stat");
+    say_number(value_of(unified ? "inactive_file " : "total_inactive_file "));
+    say_number(group_number("/memory", group, unified ? "/memory.max" : "/memory.limit_in_bytes"));
+    say_number(group_number("/pids", group, "/pids.current"));
+    load_group("/memory", group, unified ? "/memory.events" : "/memory.oom_control");
+    say_number(value_of("oom_kill "));
+    readings = writings = NOT_KNOWN;
+    /* A container that has read nothing has an empty file, which cannot be told from none; so has one without limits. */
+    if (load_group("/blkio", group, unified ? "/io.stat" : "/blkio.throttle.io_service_bytes_recursive")) {
+        readings = sum_of(unified ? " rbytes=" : " Read ");
+        writings = sum_of(unified ? " wbytes=" : " Write ");
+    }
+    say_number(readings);
+    say_number(writings);
+    put('\n');
+}
+
+static void remember(const char *group) {
+    for (int i = 0; i < parent_count; i++)
+        if (length(parents[i]) == length(group) && (!*group || begins(parents[i], group)))
+            return;
+    if (parent_count < PARENTS)
+        join(parents[parent_count++], (const char *const[]){group, 0});
+}
+
+/* Looks through the folders of a control group. Tells of the containers in it, or remembers where there are some, all the way
+ * down; 0 if the group is gone. */
+static int look_through(const char *group, int depth, int telling) {
+    char path[PATH_BYTES], entries[2048] __attribute__((aligned(8)));
+    join(path, (const char *const[]){cgroup, controller("/cpuacct"), group, 0});
+    int folder = open_to_read(path, O_DIRECTORY);
+    if (folder < 0)
+        return 0;
+    for (;;) {
+        long size = call(GETDENTS, (u64)folder, (u64)entries, sizeof entries);
+        if (size <= 0)
+            break;
+        for (long at = 0; at < size; at += ((struct entry *)(entries + at))->size) {
+            struct entry *one = (struct entry *)(entries + at);
+            const char *id = container_id(one->name);
+            if (one->type != DT_DIR || one->name[0] == '.' || (telling && !id))
+                continue;
+            join(path, (const char *const[]){group, "/", one->name, 0});
+            if (!id && *path && depth < DEEPEST)
+                look_through(path, depth + 1, 0);
+            else if (id && telling)
+                say_container(id, path);
+            else if (id)
+                remember(group);
+        }
+    }
+    call(CLOSE, (u64)folder, 0, 0);
+    return 1;
+}
+
+static void say_containers(void) {
+    char path[PATH_BYTES];
+    join(path, (const char *const[]){cgroup, "/cgroup.controllers", 0});
+    unified = load(path);
+    say_time();
+    if (!walked || now() - walked > WALK_EVERY) {
+        parent_count = 0;
+        walked = now();
+        look_through("", 0, 0);
+    }
+    for (int i = 0; i < parent_count; i++)
+        if (!look_through(parents[i], 0, 1))
+            walked = 0;
+}
+
+/* Questions. */
+
+static void reply(char *line) {
+    char *tag = line;
+    while (*tag && *tag != ' ')
+        tag++;
+    if (*tag)
+        *tag++ = 0;
+    say("begin ");
+    say(tag);
+    put('\n');
+    if (begins(line, "host"))
+        say_host();
+    else if (begins(line, "containers"))
+        say_containers();
+    else
+        say("version " VERSION "\n");
+    say("end ");
+    say(tag);
+    put('\n');
+    flush();
+}
+
+/* Entered from _start with the stack as the kernel has filled it: the count of arguments, then the arguments. */
+__attribute__((used)) void run(u64 *stack) {
+    static char line[LINE_BYTES], input[LINE_BYTES];
+    u64 used = 0;
+    if (stack[0] > 1)
+        proc = (const char *)stack[2];
+    if (stack[0] > 2)
+        cgroup = (const char *)stack[3];
+    for (;;) {
+        long count = call(READ, 0, (u64)input, sizeof input);
+        if (count <= 0)
+            end(count < 0);
+        for (long i = 0; i < count; i++) {
+            if (input[i] != '\n') {
+                /* Of a line that is too long, the beginning is the question. */
+                if (used < LINE_BYTES - 1)
+                    line[used++] = input[i];
+                continue;
+            }
+            line[used] = 0;
+            used = 0;
+            if (line[0])
+                reply(line);
+        }
+    }
+}
