@@ -56,9 +56,7 @@ def silent(connection: Connection, host_id: str, reason: str) -> bool:
 
 def _show(connection: Connection, host_id: str, *where: sa.ColumnElement[bool]) -> bool:
     shown = connection.execute(
-        table.update()
-        .where(table.c.node_id == host_id, *where)
-        .values(state=_SHOWN, state_reason=table.c.duty_reason)
+        table.update().where(table.c.node_id == host_id, *where).values(state=_SHOWN, state_reason=table.c.duty_reason)
     )
     return shown.rowcount > 0
 

@@ -1,0 +1,75 @@
+"""Which moves would even out the hosts of a cluster: reading what the decision needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain.cluster import Cluster
+from spinney.domain.cluster_config import Rebalancing
+from spinney.domain.host import Host
+from spinney.domain.node import Node
+from spinney.domain.placement.model import Occupant, PlacementRequest
+from spinney.domain.rebalance import Advice, Movable, choose
+from spinney.engine.landing import load_fleet
+from spinney.engine.moving import Scene
+from spinney.store import fleets, hosts, standing
+from spinney.store.rows import NODES
+from spinney.store.tables import host as host_table
+from spinney.store.tables import node as table
+
+
+def advise(scene: Scene, cluster: Cluster, wanted: Rebalancing, max_moves: int) -> Advice:
+    """For a host cluster: containers of anybody on its hosts; for a container cluster: its members, wherever they may be."""
+    nodes = movable_nodes(scene, cluster, wanted.settling)
+    requests = scene.requests(nodes)
+    movables = [
+        Movable(node.name, _away(requests[node.id], node), occupant_of(node, requests[node.id]))
+        for node in nodes
+        if node.id in requests and requests[node.id].host_node is None
+    ]
+    asked = [movable.request for movable in movables]
+    if not asked:
+        return Advice(0.0, 0.0, ())
+    fleet = load_fleet(scene.connection, asked, scene.network_limit, scene.now)
+    found: list[Host] = fleets.candidates(scene.connection, asked)
+    return choose(fleet, found, movables, threshold=wanted.threshold, max_moves=max_moves)
+
+
+def movable_nodes(scene: Scene, cluster: Cluster, settling: float) -> list[Node]:
+    """In service, with nothing at work on them, and not moved within the settling time."""
+    here = sa.select(host_table.c.node_id).join(table, table.c.id == host_table.c.node_id)
+    members = here.where(table.c.cluster_id == cluster.id)
+    is_host_cluster = scene.connection.execute(members.limit(1)).first() is not None
+    where = table.c.host_id.in_(members) if is_host_cluster else table.c.cluster_id == cluster.id
+    query = NODES.select().where(where, table.c.host_id.is_not(None)).order_by(table.c.cluster_id, table.c.index)
+    nodes = [NODES.value(row) for row in scene.connection.execute(query.order_by(table.c.id))]
+    ids = [node.id for node in nodes]
+    busy = standing.at_work(scene.connection, ids)
+    moved = standing.recently_moved(scene.connection, ids, scene.now - settling)
+    return [node for node in nodes if standing.serves(node) and node.id not in busy and node.id not in moved]
+
+
+def occupant_of(node: Node, request: PlacementRequest) -> Occupant:
+    """What the node holds where it is."""
+    assert node.host_id is not None
+    return Occupant(
+        node.host_id, node.reserved_cpu, node.reserved_memory, request.workload, request.ports, request.project
+    )
+
+
+def _away(request: PlacementRequest, node: Node) -> PlacementRequest:
+    assert node.host_id is not None
+    return replace(request, exclude=request.exclude | {node.host_id})
+
+
+def names_of(connection: Connection, advice: Advice) -> dict[str, str]:
+    ids = {host_id for move in advice.moves for host_id in (move.source, move.target)}
+    return host_names(connection, sorted(ids))
+
+
+def host_names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    return {host.node_id: host.name for host in hosts.find(connection, host_table.c.node_id.in_(ids))}

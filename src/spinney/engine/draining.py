@@ -1,0 +1,174 @@
+"""Draining hosts: one step of the action, within one transaction.
+
+Each step reads who is on the host and what works on them, asks ``domain.drain`` what may begin, and orders those moves. A
+successor of an engine that died takes the same step from the same rows. ``draining`` is shown exactly while a drain is alive;
+when it ends, whichever way, the host stays cordoned and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from spinney.domain import drain
+from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.domain.drain import Next, Progress, Resident, Situation
+from spinney.domain.event import Level
+from spinney.domain.host import Duty, Host, HostState
+from spinney.domain.node import Node
+from spinney.domain.placement.model import Waiting
+from spinney.domain.retry import backoff
+from spinney.engine.landing import load_fleet
+from spinney.engine.moving import PAUSE, Scene
+from spinney.store import duties, hosts, standing, status
+from spinney.store.tables import host as host_table
+
+#: Why a host is not open while it is drained.
+MOVED_AWAY = "its containers are moved away"
+#: Seconds before a failed move is tried again; doubles while it keeps failing.
+_RETRY = 2.0
+_RETRY_CEILING = 60.0
+#: Residents for which the scheduler is asked at a time, until enough moves are found.
+_ASKED = 64
+
+
+def advance(scene: Scene, action: Action) -> None:
+    """Take a claimed drain one step further. Raises: PlacementRace."""
+    found = hosts.find(scene.connection, host_table.c.node_id == action.target)
+    if not found:
+        scene.end(action, action.target, ActionStatus.FAILED, action.outputs, "The host is no longer registered.")
+        return
+    host = found[0]
+    if not action.data:
+        scene.tell(action, host.name, "start", Level.INFO, "")
+        if not action.cancel_requested:
+            duties.set_duty(scene.connection, host.node_id, Duty.DRAINING, MOVED_AWAY, scene.now)
+            host = replace(host, duty=Duty.DRAINING)
+    nodes = standing.placed_on(scene.connection, host.node_id)
+    situation = look(scene, action, host, nodes)
+    situation, step = choose(scene, host, nodes, situation)
+    if step.progress in (Progress.MOVING, Progress.HELD):
+        _go_on(scene, action, host, nodes, situation, step)
+    else:
+        _conclude(scene, action, host, situation, step)
+
+
+def look(scene: Scene, action: Action, host: Host, nodes: Sequence[Node]) -> Situation:
+    """All but whether there is room elsewhere."""
+    busy = standing.at_work(scene.connection, [node.id for node in nodes])
+    failures = standing.failures(scene.connection, action.id)
+    silent = host.state in (HostState.SUSPECT, HostState.LOST)
+    residents = []
+    for node in nodes:
+        kinds = busy.get(node.id, [])
+        failure = failures.get(node.id)
+        residents.append(
+            Resident(
+                node.id,
+                node.name,
+                node.cluster_id,
+                serving=standing.serves(node) and not silent,
+                moving=ActionKind.NODE_MOVE in kinds,
+                busy=kinds[0].value if kinds and ActionKind.NODE_MOVE not in kinds else None,
+                failed=None if failure is None else failure.reason,
+                retry_at=0.0 if failure is None else failure.at + backoff(failure.times, _RETRY, _RETRY_CEILING),
+            )
+        )
+    deadline = action.inputs.get("deadline")
+    assert action.start_time is not None
+    return Situation(
+        residents=sorted(residents, key=lambda resident: not resident.moving),
+        standings=standing.standings(scene.connection, {node.cluster_id for node in nodes}),
+        max_in_flight=action.inputs.get("max_in_flight") or drain.MAX_IN_FLIGHT,
+        now=scene.now,
+        deadline=None if deadline is None else action.start_time + deadline,
+        stopping=action.cancel_requested,
+        arriving=standing.arriving_at(scene.connection, host.node_id),
+    )
+
+
+def choose(scene: Scene, host: Host, nodes: Sequence[Node], situation: Situation) -> tuple[Situation, Next]:
+    """What begins next. The scheduler is asked for no more residents than it takes to fill the window."""
+    free = situation.max_in_flight - sum(resident.moving for resident in situation.residents)
+    by_id = {node.id: node for node in nodes}
+    asked: list[Resident] = []
+    step = drain.decide(replace(situation, residents=()))
+    for first in range(0, len(situation.residents), _ASKED):
+        chunk = situation.residents[first : first + _ASKED]
+        asked += with_room(scene, host, chunk, by_id)
+        step = drain.decide(replace(situation, residents=asked))
+        if len(step.start) >= free and step.progress is Progress.MOVING:
+            break
+    rest = situation.residents[len(asked) :]
+    return replace(situation, residents=[*asked, *rest]), step
+
+
+def with_room(scene: Scene, host: Host, residents: Sequence[Resident], nodes: Mapping[str, Node]) -> list[Resident]:
+    """The residents, those which no other host would take now with the reason."""
+    free = [nodes[resident.node_id] for resident in residents if not resident.moving and resident.busy is None]
+    requests = [
+        replace(request, exclude=request.exclude | {host.node_id})
+        for request in scene.requests(free).values()
+        if request.host_node != host.node_id
+    ]
+    fleet = load_fleet(scene.connection, requests, scene.network_limit, scene.now)
+    answers = {answer.node_id: answer for answer in fleet.place(requests)}
+    wanted = {node.id for node in free}
+    said = []
+    for resident in residents:
+        answer = answers.get(resident.node_id)
+        if resident.node_id in wanted and answer is None:
+            why = f"its profile wants this very host (host_node: {host.name}); update it to a profile that does not"
+            said.append(replace(resident, no_room=why))
+        elif isinstance(answer, Waiting):
+            said.append(replace(resident, no_room=answer.summary))
+        else:
+            said.append(resident)
+    return said
+
+
+def _go_on(scene: Scene, action: Action, host: Host, nodes: Sequence[Node], situation: Situation, step: Next) -> None:
+    by_id = {node.id: node for node in nodes}
+    inputs: Mapping[str, Any] = {"exclude": [host.node_id], "to": None, "reason": f"host {host.name} is being drained"}
+    scene.order_moves(action, [(by_id[node_id], inputs) for node_id in step.start])
+    total = max(int(action.data.get("total", 0)), len(situation.residents))
+    held = {one.node_id for one in step.held}
+    if held - set(action.data.get("held", ())):
+        scene.tell(action, host.name, "blocked", Level.WARN, drain.reasons(step.held))
+    at = scene.now + PAUSE
+    if situation.deadline is not None and scene.now < situation.deadline:
+        at = min(at, situation.deadline)
+    moving = [r.name for r in situation.residents if r.moving or r.node_id in step.start]
+    scene.wait(
+        action,
+        {"total": total, "held": sorted(held)},
+        outputs(total, len(situation.residents), moving, step),
+        drain.told(total, situation, step),
+        at,
+    )
+
+
+def _conclude(scene: Scene, action: Action, host: Host, situation: Situation, step: Next) -> None:
+    left = len(situation.residents)
+    total = max(int(action.data.get("total", 0)), left)
+    gone = f"{total - left} of {total} containers have left"
+    if step.progress is Progress.EMPTY:
+        result, reason, duty_reason = ActionStatus.SUCCEEDED, f"The host is empty: {gone}.", "drained"
+    elif step.progress is Progress.STOPPED:
+        result, reason = ActionStatus.CANCELLED, f"The drain was stopped; {gone}."
+        duty_reason = f"its drain was stopped with {left} containers left"
+    else:
+        deadline = action.inputs["deadline"]
+        result = ActionStatus.FAILED
+        reason = f"Not drained within {deadline} s; {gone}, these have not: {drain.reasons(step.held, most=10)}"
+        duty_reason = f"its drain ran out of time with {left} containers left"
+    if host.duty is Duty.DRAINING:
+        duties.set_duty(scene.connection, host.node_id, Duty.CORDONED, duty_reason, scene.now)
+    status.refresh(scene.connection, {resident.cluster_id for resident in situation.residents})
+    scene.end(action, host.name, result, outputs(total, left, [], step), reason)
+
+
+def outputs(total: int, left: int, moving: Sequence[str], step: Next) -> dict[str, Any]:
+    """What the API shows of a drain."""
+    return {"total": total, "left": left, "moving": list(moving), "held": drain.as_mapping(step.held)}

@@ -1,0 +1,238 @@
+"""Evening out hosts: the action that does it, and the loop that orders it when a host cluster wants it by itself.
+
+What is to move is chosen once, when the action begins, and stored with it; after that moves begin in that order as budgets,
+the rate and the window let them, and one that no longer makes sense (the container is gone or elsewhere) is passed over. So a
+plan and what is done agree, and an engine that takes over goes on with the same list.
+
+Of the engines alive one looks after each host cluster (rendezvous hashing, as for hosts).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain import ownership
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
+from spinney.domain.budget import Purse
+from spinney.domain.cluster import Cluster
+from spinney.domain.cluster_config import RebalanceMode, Rebalancing, rebalancing
+from spinney.domain.event import Level
+from spinney.domain.identity import Owner
+from spinney.domain.node import Node
+from spinney.domain.rebalance import MAX_MOVES, Advice
+from spinney.engine.balance import advise, movable_nodes, names_of
+from spinney.engine.moving import PAUSE, Scene
+from spinney.store import actions, engines, hosts, standing, windows
+from spinney.store.rows import CLUSTERS, NODES
+from spinney.store.tables import action as action_table
+from spinney.store.tables import cluster as table
+from spinney.store.tables import node as node_table
+
+if TYPE_CHECKING:
+    from spinney.engine.worker import Session
+
+#: Seconds between looks at windows and at clusters that are due.
+_TICK = 1.0
+_MAX_IN_FLIGHT = 4
+
+
+# -- the action ----------------------------------------------------------------------------------------------------------
+
+
+def advance(scene: Scene, action: Action) -> None:
+    """Take a claimed CLUSTER_REBALANCE one step further."""
+    cluster = CLUSTERS.one(scene.connection, table.c.id == action.target)
+    if cluster is None:
+        scene.end(action, action.target, ActionStatus.FAILED, action.outputs, "The cluster no longer exists.")
+    elif "moves" not in action.data:
+        _begin(scene, action, cluster)
+    else:
+        _go_on(scene, action, cluster)
+
+
+def _begin(scene: Scene, action: Action, cluster: Cluster) -> None:
+    scene.tell(action, cluster.name, "start", Level.INFO, "")
+    if action.cancel_requested:
+        scene.end(action, cluster.name, ActionStatus.CANCELLED, {}, "The rebalance was cancelled before it began.")
+        return
+    wanted = rebalancing(cluster.config)
+    advice = advise(scene, cluster, wanted, int(action.inputs.get("max_moves") or MAX_MOVES))
+    shown = view(advice, names_of(scene.connection, advice))
+    _remember(scene, cluster, shown)
+    if action.inputs.get("dry_run") or not advice.moves:
+        scene.end(action, cluster.name, ActionStatus.SUCCEEDED, shown, told(advice))
+        return
+    data = {"moves": [[move.node_id, move.source, move.target] for move in advice.moves], "next": 0}
+    connection = scene.connection
+    connection.execute(action_table.update().where(action_table.c.id == action.id).values(data=data, outputs=shown))
+    _go_on(scene, replace(action, data=data, outputs=shown), cluster)
+
+
+def _go_on(scene: Scene, action: Action, cluster: Cluster) -> None:
+    """Begin the moves whose turn it is, and conclude when all are through."""
+    moves: Sequence[Sequence[str]] = action.data["moves"]
+    position = int(action.data["next"])
+    nodes = {node.id: node for node in NODES.all(scene.connection, node_table.c.id.in_([move[0] for move in moves]))}
+    working = standing.at_work(scene.connection, list(nodes))
+    children = _children(scene.connection, action)
+    moving = sum(status not in ("SUCCEEDED", "FAILED", "CANCELLED") for status, _, _ in children)
+    if action.cancel_requested:
+        position = len(moves)
+    rate = rebalancing(cluster.config).moves_per_minute if action.cause is Cause.HEALING else None
+    recent = sum(created > scene.now - 60.0 for _, created, _ in children)
+    purse = Purse(standing.standings(scene.connection, {node.cluster_id for node in nodes.values()}))
+    chosen: list[tuple[Node, Mapping[str, Any]]] = []
+    held = ""
+    while position < len(moves) and moving + len(chosen) < _MAX_IN_FLIGHT and not held:
+        node_id, source, target = moves[position]
+        node = nodes.get(node_id)
+        if rate is not None and recent + len(chosen) >= rate:
+            held = f"{rate} moves a minute are allowed (spinney.rebalance_moves_per_minute)"
+        elif node is None or node.host_id != source or node_id in working:
+            position += 1
+        else:
+            refusal = purse.spend(node.cluster_id, serving=standing.serves(node))
+            held = refusal or ""
+            if refusal is None:
+                reason = f"rebalancing {cluster.name}"
+                chosen.append((node, {"exclude": [source], "to": target, "reason": reason}))
+                position += 1
+    scene.order_moves(action, chosen)
+    if moving or chosen or position < len(moves):
+        if held and held != action.data.get("held"):
+            scene.tell(action, cluster.name, "blocked", Level.WARN, held)
+        data = {**action.data, "next": position, "held": held}
+        begun = len(children) + len(chosen)
+        reason = (
+            f"{begun} of {len(moves)} moves have begun, {moving + len(chosen)} under way{f': {held}' if held else ''}."
+        )
+        scene.wait(action, data, action.outputs, reason, scene.now + PAUSE)
+    else:
+        _conclude(scene, action, cluster, children)
+
+
+def _conclude(scene: Scene, action: Action, cluster: Cluster, children: Sequence[tuple[str, float, str]]) -> None:
+    done = sum(status == "SUCCEEDED" for status, _, _ in children)
+    failed = [reason for status, _, reason in children if status != "SUCCEEDED"]
+    total = len(action.data["moves"])
+    said = f"{done} of {total} moves were made"
+    if action.cancel_requested:
+        scene.end(action, cluster.name, ActionStatus.CANCELLED, action.outputs, f"The rebalance was stopped; {said}.")
+    elif failed:
+        reason = f"{said}; {len(failed)} failed: {failed[0]}"
+        scene.end(action, cluster.name, ActionStatus.FAILED, action.outputs, reason)
+    else:
+        reason = f"{said}; imbalance {action.outputs['before']:.0%} before, {action.outputs['after']:.0%} expected now."
+        scene.end(action, cluster.name, ActionStatus.SUCCEEDED, action.outputs, reason)
+
+
+def _children(connection: Connection, action: Action) -> list[tuple[str, float, str]]:
+    c = action_table.c
+    rows = connection.execute(
+        sa.select(c.status, c.created_at, c.status_reason).where(c.parent_id == action.id).order_by(c.created_at)
+    )
+    return [(str(status), created, reason) for status, created, reason in rows]
+
+
+def view(advice: Advice, names: Mapping[str, str]) -> dict[str, Any]:
+    """As the API shows it; ``names`` of hosts by id."""
+    return {
+        "before": round(advice.before, 4),
+        "after": round(advice.after, 4),
+        "moves": [
+            {
+                "node": m.node_id,
+                "name": m.name,
+                "from": names[m.source],
+                "to": names[m.target],
+                "gain": round(m.gain, 4),
+            }
+            for m in advice.moves
+        ],
+    }
+
+
+def told(advice: Advice) -> str:
+    if not advice.moves:
+        return f"No move would gain enough: the imbalance is {advice.before:.0%}."
+    count = len(advice.moves)
+    return f"{count} move{'s' * (count > 1)} would bring the imbalance from {advice.before:.0%} to {advice.after:.0%}."
+
+
+def _remember(scene: Scene, cluster: Cluster, shown: Mapping[str, Any]) -> None:
+    """The latest advice is shown with the cluster."""
+    data = {**cluster.data, "rebalance": {**shown, "advised_at": scene.now}}
+    scene.connection.execute(table.update().where(table.c.id == cluster.id).values(data=data))
+
+
+# -- by itself -----------------------------------------------------------------------------------------------------------
+
+
+async def look_after(session: Session) -> None:
+    """Wake what has waited long enough, and rebalance clusters whose time has come. Runs until cancelled."""
+    store, clock = session.context.store, session.context.clock
+    while True:
+        await clock.sleep(_TICK)
+        if await store.read(windows.due, clock.now()) and await store.transact(windows.wake, clock.now()):
+            session.wake_at(clock.now())
+        mine = await store.read(_due, session.id, clock.now())
+        if mine and await store.transact(_order, session.context.ids, mine, clock.now()):
+            session.wake_at(clock.now())
+
+
+def _due(connection: Connection, engine_id: str, now: float) -> list[str]:
+    """The host clusters of this engine in which a host has joined or returned, and things have settled since."""
+    alive = [row.id for row in engines.alive(connection)]
+    return [
+        cluster.id
+        for cluster in _host_clusters(connection)
+        if _due_at(cluster, now) and ownership.owner(cluster.id, alive) == engine_id
+    ]
+
+
+def _host_clusters(connection: Connection) -> list[Cluster]:
+    return CLUSTERS.all(connection, table.c.id.in_({host.cluster_id for host in hosts.find(connection)} - {""}))
+
+
+def _due_at(cluster: Cluster, now: float) -> bool:
+    due = cluster.data.get("rebalance", {}).get("due_at")
+    return due is not None and due <= now and rebalancing(cluster.config).mode is not RebalanceMode.OFF
+
+
+def _order(connection: Connection, ids: Any, cluster_ids: Sequence[str], now: float) -> int:
+    """Queue a rebalance for each; one on which something works waits for the next look."""
+    busy = actions.live_targets(connection, cluster_ids)
+    found = [c for c in CLUSTERS.all(connection, table.c.id.in_(cluster_ids)) if c.id not in busy and _due_at(c, now)]
+    ordered = []
+    for cluster in found:
+        due = cluster.data["rebalance"]
+        wanted = rebalancing(cluster.config)
+        ordered.append(_ordered(cluster, wanted, str(due["because"]), ids.new(), now))
+        left = {key: value for key, value in due.items() if key not in ("due_at", "because")}
+        connection.execute(
+            table.update().where(table.c.id == cluster.id).values(data={**cluster.data, "rebalance": left})
+        )
+    actions.insert(connection, ordered)
+    return len(ordered)
+
+
+def _ordered(cluster: Cluster, wanted: Rebalancing, because: str, action_id: str, now: float) -> Action:
+    return queued(
+        ActionKind.CLUSTER_REBALANCE,
+        cluster.id,
+        Owner(cluster.user, cluster.project, cluster.domain),
+        action_id=action_id,
+        cause=Cause.HEALING,
+        now=now,
+        reason=f"Rebalancing: {because}",
+        cluster_id=cluster.id,
+        inputs={"dry_run": wanted.mode is RebalanceMode.ADVISE, "because": because},
+    )
+
+
+__all__ = ["advance", "look_after", "movable_nodes", "told", "view"]

@@ -1,0 +1,132 @@
+"""How clusters and hosts stand when containers are to be moved: who is where, who is in service, what works on whom."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain.action import LIVE_STATUSES, ActionKind, ActionStatus
+from spinney.domain.budget import Standing, disruption_budget, starts_first
+from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.store.rows import CLUSTERS, NODES
+from spinney.store.tables import action, cluster, hold, host
+from spinney.store.tables import node as table
+
+_LIVE = [status.value for status in LIVE_STATUSES]
+#: Actions during which a member goes on serving.
+_HARMLESS = (ActionKind.NODE_CHECK, ActionKind.NODE_JOIN, ActionKind.NODE_LEAVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How the moves of a node by one action have failed."""
+
+    times: int
+    at: float
+    reason: str
+
+
+def placed_on(connection: Connection, host_id: str) -> list[Node]:
+    """Cluster by cluster, in the order of their indexes."""
+    query = NODES.select().where(table.c.host_id == host_id).order_by(table.c.cluster_id, table.c.index, table.c.id)
+    return [NODES.value(row) for row in connection.execute(query)]
+
+
+def arriving_at(connection: Connection, host_id: str) -> int:
+    """Nodes that have room there already and are not there yet."""
+    return connection.execute(sa.select(sa.func.count()).where(hold.c.host_id == host_id)).scalar_one()
+
+
+def at_work(connection: Connection, node_ids: Collection[str]) -> dict[str, list[ActionKind]]:
+    """The kinds of the live actions on each node; those without any are left out."""
+    found: dict[str, list[ActionKind]] = defaultdict(list)
+    if node_ids:
+        rows = connection.execute(
+            sa.select(action.c.target, action.c.action)
+            .where(action.c.target.in_(node_ids), action.c.status.in_(_LIVE))
+            .order_by(action.c.created_at, action.c.id)
+        )
+        for target, kind in rows:
+            found[target].append(ActionKind(kind))
+    return found
+
+
+def serves(node: Node) -> bool:
+    return node.status is NodeStatus.ACTIVE and node.power is PowerState.RUNNING
+
+
+def failures(connection: Connection, parent_id: str) -> Mapping[str, Failure]:
+    """By node: the moves that this action has ordered and that did not succeed."""
+    rows = connection.execute(
+        sa.select(action.c.target, action.c.end_time, action.c.status_reason)
+        .where(
+            action.c.parent_id == parent_id,
+            action.c.status.in_([ActionStatus.FAILED.value, ActionStatus.CANCELLED.value]),
+        )
+        .order_by(action.c.end_time, action.c.id)
+    )
+    found: dict[str, Failure] = {}
+    for target, ended, reason in rows:
+        before = found.get(target)
+        found[target] = Failure(1 if before is None else before.times + 1, ended or 0.0, reason)
+    return found
+
+
+def standings(connection: Connection, cluster_ids: Iterable[str]) -> list[Standing]:
+    """The clusters as their disruption budgets see them.
+
+    Out of service are members that are not ACTIVE, that something works on which takes them out, or whose host does not
+    answer, and those that are missing. Members that their user has stopped or paused are neither in nor out.
+    """
+    wanted = sorted(set(cluster_ids) - {""})
+    if not wanted:
+        return []
+    members: dict[str, list[Node]] = defaultdict(list)
+    for member in NODES.all(connection, table.c.cluster_id.in_(wanted)):
+        members[member.cluster_id].append(member)
+    silent = _silent_hosts(connection)
+    found = []
+    for one in CLUSTERS.all(connection, cluster.c.id.in_(wanted)):
+        first = starts_first(one.config)
+        its = members[one.id]
+        size = max(one.desired_capacity, len(its))
+        out = 0 if first else _out(connection, its, silent) + size - len(its)
+        found.append(Standing(one.id, one.name, size, out, disruption_budget(one.config, size), first))
+    return found
+
+
+def _out(connection: Connection, members: Sequence[Node], silent: Collection[str]) -> int:
+    busy = at_work(connection, [member.id for member in members])
+    return sum(
+        member.power is PowerState.RUNNING
+        and (
+            member.status is not NodeStatus.ACTIVE
+            or member.host_id in silent
+            or any(kind not in _HARMLESS for kind in busy.get(member.id, ()))
+        )
+        for member in members
+    )
+
+
+def _silent_hosts(connection: Connection) -> set[str]:
+    rows = connection.execute(sa.select(host.c.node_id).where(host.c.state.in_(["suspect", "lost"])))
+    return set(rows.scalars())
+
+
+def recently_moved(connection: Connection, node_ids: Collection[str], since: float) -> set[str]:
+    """Those of the nodes that a move has taken somewhere after that moment, whoever ordered it."""
+    if not node_ids:
+        return set()
+    rows = connection.execute(
+        sa.select(action.c.target).where(
+            action.c.target.in_(node_ids),
+            action.c.action == ActionKind.NODE_MOVE,
+            action.c.status == ActionStatus.SUCCEEDED,
+            action.c.end_time > since,
+        )
+    )
+    return set(rows.scalars())

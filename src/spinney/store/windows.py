@@ -1,0 +1,72 @@
+"""Actions that keep a window of children at work: they wait, and are woken by each child that ends and after a pause.
+
+Guaranteed: while it waits such an action goes on holding its target. That a child has ended wakes it in the transaction that
+records that end (``work.wake_parents`` asks ``in_window``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.store.tables import action as table
+
+KINDS = (ActionKind.HOST_DRAIN, ActionKind.CLUSTER_REBALANCE)
+_IDLE = sa.and_(table.c.status == ActionStatus.WAITING.value, table.c.action.in_([kind.value for kind in KINDS]))
+
+
+def in_window(kind: str) -> bool:
+    """Whether a parent of this kind is woken by any of its children, not only by the last."""
+    return kind in KINDS
+
+
+def wait(
+    connection: Connection, action: Action, data: Mapping[str, Any], outputs: Mapping[str, Any], reason: str, at: float
+) -> None:
+    """Step back until a child ends, or that moment."""
+    connection.execute(
+        table.update()
+        .where(table.c.id == action.id)
+        .values(
+            status=ActionStatus.WAITING,
+            status_reason=reason,
+            data=dict(data),
+            outputs=dict(outputs),
+            ready_at=at,
+            owner=None,
+        )
+    )
+
+
+def end(
+    connection: Connection, action: Action, status: ActionStatus, outputs: Mapping[str, Any], reason: str, now: float
+) -> None:
+    connection.execute(
+        table.update()
+        .where(table.c.id == action.id)
+        .values(
+            status=status,
+            status_reason=reason,
+            outputs=dict(outputs),
+            end_time=now,
+            updated_at=now,
+            owner=None,
+            running_target=None,
+        )
+    )
+
+
+def due(connection: Connection, now: float) -> bool:
+    """Whether any has waited long enough, or was asked to stop."""
+    return connection.execute(sa.select(table.c.id).where(_IDLE, table.c.ready_at <= now).limit(1)).first() is not None
+
+
+def wake(connection: Connection, now: float) -> bool:
+    woken = connection.execute(
+        table.update().where(_IDLE, table.c.ready_at <= now).values(status=ActionStatus.READY, owner=None)
+    )
+    return woken.rowcount > 0
