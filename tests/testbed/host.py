@@ -255,7 +255,7 @@ class Host:
         first = self._first_pid()
         if not first:
             raise RuntimeError(f"{self.name} is off; start it first")
-        entering = ("nsenter", f"--target={first}", "--mount", "--pid", "--uts", "--ipc", "--net", "--wd=/", "--")
+        entering = ("nsenter", f"--target={first}", "--mount", "--pid", "--uts", "--ipc", "--net", "--")
         return self.group.within(*entering, *command)
 
     def _power_on(self) -> None:
