@@ -7,8 +7,9 @@ failure of this test.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,9 @@ class Story:
     fewest_steps: int
 
 
-async def _with_engine(world: World, size: int) -> str:
+async def _with_engine(world: World, size: int, config: Mapping[str, Any] | None = None) -> str:
     engine = MortalEngine(world, seed=3)
-    cluster_id = world.create(size, config={"spinney.self_healing": False})
+    cluster_id = world.create(size, config={"spinney.self_healing": False, **(config or {})})
     await world.settle()
     await engine.stop()
     return cluster_id
@@ -46,6 +47,10 @@ async def _nothing(world: World) -> str:
 
 async def _three(world: World) -> str:
     return await _with_engine(world, 3)
+
+
+async def _three_apart(world: World) -> str:
+    return await _with_engine(world, 3, {"spinney.overlap": "at-most-one"})
 
 
 async def _three_with_one_dead(world: World) -> str:
@@ -62,6 +67,10 @@ def _create(world: World, _: str) -> str:
     return world.create(3, config={"spinney.self_healing": False})
 
 
+def _move_one(world: World, cluster_id: str) -> str:
+    return world.submit(ActionKind.NODE_MOVE, world.members(cluster_id)[0].id, {"reason": "to see whether it can"})
+
+
 STORIES = {
     "create": Story(_nothing, _create, 3, 40),
     "scale-out": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_OUT, c, {"count": 2}), 5, 30),
@@ -70,6 +79,8 @@ STORIES = {
     "recover": Story(
         _three_with_one_dead, lambda w, c: w.submit(ActionKind.CLUSTER_RECOVER, c, {"check": True}), 3, 30
     ),
+    "move": Story(_three, _move_one, 3, 15),
+    "move, old first": Story(_three_apart, _move_one, 3, 15),
 }
 
 

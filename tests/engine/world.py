@@ -27,8 +27,9 @@ from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import LocalDoorbell
 from spinney.engine.supervisor import Engine
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.store import actions, hosts, tables
+from spinney.store import actions, hosts, placements, tables
 from spinney.store.database import Store
+from spinney.store.placements import Hold
 from spinney.store.rows import ACTIONS, CLUSTERS, EVENTS, NODES, PROFILES
 from virtual_time import VirtualClock
 
@@ -122,6 +123,10 @@ class World:
         self.bell.ring()
         return action.id
 
+    def cancel(self, action_id: str) -> None:
+        self.store.run(actions.cancel, action_id)
+        self.bell.ring()
+
     # -- what can be seen --------------------------------------------------------------------------------------------
 
     def action(self, action_id: str) -> Action:
@@ -167,12 +172,18 @@ class World:
     def check_invariants(self) -> None:
         """Reservations are the sums of what is placed; every placement is within what is allocatable."""
         nodes = self.store.run(NODES.all)
+        held = self.holds()
         for host in self.hosts():
-            here = [n for n in nodes if n.host_id == host.node_id]
+            here = [(n.reserved_cpu, n.reserved_memory) for n in nodes if n.host_id == host.node_id]
+            here += [(h.cpu, h.memory) for h in held if h.host_id == host.node_id]
             assert host.containers == len(here)
-            assert abs(host.reserved_cpu - sum(n.reserved_cpu for n in here)) < 1e-6
-            assert host.reserved_memory == sum(n.reserved_memory for n in here)
+            assert abs(host.reserved_cpu - sum(cpu for cpu, _ in here)) < 1e-6
+            assert host.reserved_memory == sum(memory for _, memory in here)
             assert host.reserved_cpu <= host.cpu + 1e-6
+
+    def holds(self) -> list[Hold]:
+        nodes = self.store.run(NODES.all)
+        return list(self.store.run(placements.holds, [n.id for n in nodes]).values())
 
     # -- engines -----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Reservations, ports and subnets: counted once, whoever else counts at the same time."""
+"""Reservations, holds and ports: counted once, whoever else counts at the same time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import sqlalchemy as sa
 
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement.scheduler import Placed, PlacementRequest, place
-from spinney.store import hosts, placements, tables
+from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.rules import NO_RULES, PlacementRules
+from spinney.domain.placement.scheduler import Fleet
+from spinney.store import fleets, hosts, placements, tables
 from spinney.store.database import Store
 from spinney.store.placements import Landing, PlacementRace
 from spinney.store.rows import NODES
@@ -135,7 +137,7 @@ def test_what_the_scheduler_finds_to_fit_is_never_refused(store: Store, seed: in
     members = _nodes(store, 40)
     requests = [PlacementRequest(m.id, chance.choice([0.1, 0.3, 0.05, 1 / 3]), 1, None, "hosts") for m in members]
     for chunk in (requests[:7], requests[7:20], requests[20:]):
-        answers = place(chunk, store.run(placements.candidates, chunk))
+        answers = Fleet(store.run(fleets.candidates, chunk), Surroundings()).place(chunk)
         landings = [
             Landing(request, answer.host_id, 1, NodeStatus.CREATING, "-")
             for request, answer in zip(chunk, answers, strict=True)
@@ -149,7 +151,7 @@ def test_candidates_are_the_hosts_that_may_be_meant(store: Store) -> None:
     third, fourth = add_host(store, cluster_id="b"), add_host(store, cluster_id="c")
 
     def found(*requests: PlacementRequest) -> set[str]:
-        return {h.node_id for h in store.run(placements.candidates, requests)}
+        return {h.node_id for h in store.run(fleets.candidates, requests)}
 
     in_a, on_fourth = PlacementRequest("n", 1, 1, None, "a"), PlacementRequest("n", 1, 1, fourth)
     assert found(in_a) == {first, second}
@@ -158,44 +160,97 @@ def test_candidates_are_the_hosts_that_may_be_meant(store: Store) -> None:
     assert found() == set()
 
 
-# --- subnets ----------------------------------------------------------------------------------------------------------
+# --- holds ------------------------------------------------------------------------------------------------------------
 
 
-def test_each_project_gets_the_lowest_free_subnet_of_a_host_and_keeps_it(store: Store) -> None:
+def _moving(store: Store) -> tuple[str, str, Node]:
+    """A node on the first host, with room held for it on the second; its port is taken on both."""
     here, there = add_host(store), add_host(store)
-    first = store.run(placements.subnets, [(here, "b"), (here, "a"), (there, "c")], 4)
-    assert first == {(here, "a"): 0, (here, "b"): 1, (there, "c"): 0}
-    assert store.run(placements.subnets, [(here, "b"), (here, "c")], 4) == {(here, "b"): 1, (here, "c"): 2}
-    assert store.run(placements.drop_unused_networks, [(here, "a")]) == [(here, "a")]
-    assert store.run(placements.subnets, [(here, "d")], 4) == {(here, "d"): 0}
-    assert store.run(placements.subnets, [], 4) == {}
+    (member,) = _nodes(store, 1, cluster_id="c")
+    store.run(placements.reserve, [_landing(member, here, ports=(80,))], 5.0)
+    (placed,) = _placed(store)
+    store.run(placements.hold_room, [_landing(placed, there, ports=(80,))])
+    return here, there, placed
 
 
-def test_a_project_without_a_free_subnet_is_left_out_and_the_others_are_not(store: Store) -> None:
+def _ports(store: Store) -> set[str]:
+    return set(store.run(lambda c: c.execute(sa.select(tables.port.c.host_id)).scalars().all()))
+
+
+def test_a_node_on_its_way_counts_on_both_hosts_and_is_still_on_the_first(store: Store) -> None:
+    here, there, _ = _moving(store)
+    assert [_host(store, h).reserved_cpu for h in (here, there)] == [1.0, 1.0]
+    assert [_host(store, h).containers for h in (here, there)] == [1, 1]
+    (placed,) = _placed(store)
+    assert (placed.host_id, placed.generation) == (here, 2)
+    assert _ports(store) == {here, there}
+
+
+def test_an_arrival_leaves_nothing_behind(store: Store) -> None:
+    here, there, placed = _moving(store)
+    store.run(placements.arrive, [placed], 9.0)
+    (arrived,) = _placed(store)
+    assert (arrived.host_id, arrived.placed_at, arrived.reserved_memory) == (there, 9.0, 100)
+    assert [_host(store, h).reserved_memory for h in (here, there)] == [0, 100]
+    assert _ports(store) == {there}
+    assert store.run(placements.holds, [placed.id]) == {}
+
+
+def test_giving_up_leaves_the_node_where_it_was(store: Store) -> None:
+    here, there, placed = _moving(store)
+    (given_up,) = store.run(placements.give_up, [placed.id])
+    assert (given_up.host_id, given_up.generation) == (there, 2)
+    assert [_host(store, h).reserved_memory for h in (here, there)] == [100, 0]
+    assert _ports(store) == {here}
+    assert store.run(placements.give_up, [placed.id]) == [], "a second time finds nothing to give back"
+
+
+def test_releasing_a_node_on_its_way_gives_both_rooms_back(store: Store) -> None:
+    here, there, placed = _moving(store)
+    assert [h.host_id for h in store.run(placements.release, [placed])] == [there]
+    assert [_host(store, h).reserved_cpu for h in (here, there)] == [0.0, 0.0]
+    assert _ports(store) == set()
+
+
+def test_what_is_full_holds_no_room(store: Store) -> None:
     here, there = add_host(store), add_host(store)
-    store.run(placements.subnets, [(here, "a")], 1)
-    assert store.run(placements.subnets, [(here, "b"), (here, "a"), (there, "b")], 1) == {
-        (here, "a"): 0,
-        (there, "b"): 0,
-    }
-
-
-def test_a_refused_subnet_is_moved_upwards_once_for_all_who_were_refused(store: Store) -> None:
-    here = add_host(store)
-    store.run(placements.subnets, [(here, "a"), (here, "b")], 4)
-    assert store.run(placements.move_subnet, here, "a", 0, 4) == 2
-    assert store.run(placements.move_subnet, here, "a", 0, 4) == 2, "another node was refused the same one"
-    assert store.run(placements.move_subnet, here, "a", 2, 4) == 3
-    with pytest.raises(PlacementRace, match="no subnet of the pool is free"):
-        store.run(placements.move_subnet, here, "a", 3, 4)
-
-
-def test_a_network_is_forgotten_with_its_last_node(store: Store) -> None:
-    here = add_host(store)
-    store.run(placements.subnets, [(here, "p"), (here, "q")], 4)
     (member,) = _nodes(store, 1)
     store.run(placements.reserve, [_landing(member, here)], 5.0)
-    assert store.run(placements.drop_unused_networks, [(here, "p"), (here, "q")]) == [(here, "q")]
-    store.run(placements.release, _placed(store))
-    assert store.run(placements.drop_unused_networks, [(here, "p")]) == [(here, "p")]
-    assert store.run(lambda c: c.execute(sa.select(tables.network)).all()) == []
+    _full(store, there)
+    before = everything(store)
+    with pytest.raises(PlacementRace):
+        store.run(placements.hold_room, [_landing(_placed(store)[0], there)])
+    assert everything(store) == before
+
+
+# --- what the scheduler is told ---------------------------------------------------------------------------------------
+
+
+def test_members_are_counted_where_they_are_and_where_they_are_going(store: Store) -> None:
+    here, there, _ = _moving(store)
+    counted = PlacementRequest("n", 1, 1, here, workload="c", rules=PlacementRules(max_per_host=1))
+    careless = replace(counted, rules=NO_RULES)
+    found = store.run(hosts.find)
+    told = store.run(fleets.surroundings, [counted], found, network_limit=4, now=0.0)
+    assert {h: dict(counts) for h, counts in told.residents.items()} == {here: {"c": 1}, there: {"c": 1}}
+    assert store.run(fleets.surroundings, [careless], found, network_limit=4, now=0.0).residents == {}
+
+
+def test_failures_count_for_a_while(store: Store) -> None:
+    here = add_host(store)
+    rows = [{"node_id": f"n{at}", "at": float(at), "host_id": here, "profile_id": "x"} for at in (10, 20, 30)]
+    store.run(lambda c: c.execute(tables.setback.insert(), rows))
+    assert store.run(fleets.setbacks, {"x", "y"}, 31.0) == {here: {"x": 3}}
+    assert store.run(fleets.setbacks, {"x"}, 25.0 + fleets.SETBACK_WINDOW) == {here: {"x": 1}}
+    assert store.run(fleets.setbacks, {"y"}, 31.0) == {}
+
+
+def test_only_hosts_without_a_subnet_left_are_told(store: Store) -> None:
+    full, roomy = add_host(store), add_host(store)
+    rows = [{"host_id": h, "project": p, "subnet_index": i} for h in (full,) for i, p in enumerate("ab")]
+    rows.append({"host_id": roomy, "project": "a", "subnet_index": 0})
+    store.run(lambda c: c.execute(tables.network.insert(), rows))
+    asked = PlacementRequest("n", 1, 1, full, networked=True)
+    found = store.run(hosts.find)
+    told = store.run(fleets.surroundings, [asked], found, network_limit=2, now=0.0)
+    assert {h: set(projects) for h, projects in told.networks.items()} == {full: {"a", "b"}}

@@ -13,7 +13,7 @@ from spinney.domain.cluster import ClusterStatus
 from spinney.domain.event import Event, Level
 from spinney.domain.node import NodeStatus
 from spinney.errors import LeaseLost
-from spinney.store import action_requests, actions, engines, placements, work
+from spinney.store import action_requests, actions, engines, networks, placements, work
 from spinney.store.database import Store
 from spinney.store.rows import ACTIONS, CLUSTERS, NODES
 from spinney.store.tables import action as table
@@ -168,7 +168,7 @@ def test_an_engine_that_lost_its_claim_changes_no_row_of_any_table(
     member = node(cluster_id=home.id, host_id=host_id, reserved_cpu=1.0, reserved_memory=10, physical_id="c")
     _queue(store, action(member.id, ActionKind.NODE_DELETE))
     store.run(lambda c: (CLUSTERS.insert(c, [home]), NODES.insert(c, [member])))
-    store.run(placements.subnets, [(host_id, "p")], 10)
+    store.run(networks.subnets, [(host_id, "p")], 10)
     (claimed,) = store.run(work.claim, engine, 10)
     lose(store, clock, engine)
     before = everything(store)

@@ -164,23 +164,3 @@ async def attributes(call: Call) -> Reply:
 
 def _stats(row: Row[Any], sample: ContainerStats) -> dict[str, Any]:
     return {**asdict(sample), "sampled_at": views.when(sample.sampled_at), "node_id": row.id, "node_name": row.name}
-
-
-async def placement(call: Call) -> Reply:
-    """Where a container is and why, or why it is nowhere yet."""
-    row = await call.deps.store.read(nodes.FINDER.get, call.word, call.scope)
-    stored = row.data.get("placement")
-    placed = row.host_id is not None
-    view = {
-        "strategy": None,
-        "summary": "" if placed else row.status_reason,
-        "hosts": [],
-        "nearest_miss": None,
-        **(stored if isinstance(stored, dict) else {}),
-        "state": "placed" if placed else "waiting",
-        "host": row.host_name,
-        "host_id": row.host_id,
-        "generation": row.generation,
-        "decided_at": views.when(row.placed_at),
-    }
-    return json_reply({"placement": view})

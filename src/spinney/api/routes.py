@@ -11,8 +11,10 @@ from functools import lru_cache
 from spinney.api import (
     actions,
     adopting,
+    bindings,
     cluster_actions,
     clusters,
+    credentials,
     events,
     hosts,
     insight,
@@ -20,6 +22,7 @@ from spinney.api import (
     node_actions,
     nodes,
     openapi,
+    placement,
     policies,
     profile_types,
     profiles,
@@ -119,6 +122,16 @@ _POLICIES = (
         refusals=(404,),
     ),
     Route("GET", "policies/{policy}", policies.get, "policies:get", "Show a policy", refusals=(404,)),
+    Route(
+        "PATCH",
+        "policies/{policy}",
+        policies.update,
+        "policies:update",
+        "Change a policy's name",
+        body=Body(policies.PolicyUpdate, "policy"),
+        refusals=(404,),
+    ),
+    Route("DELETE", "policies/{policy}", policies.delete, "policies:delete", "Delete a policy", 204, refusals=(404, 409)),
     Route("GET", "receivers", policies.receivers, "receivers:index", "List receivers", list=policies.RECEIVERS),
     Route("GET", "receivers/{receiver}", policies.receiver, "receivers:get", "Show a receiver", refusals=(404,)),
 )
@@ -161,7 +174,7 @@ _CLUSTERS = (
         "clusters/{cluster}/actions",
         cluster_actions.act,
         "clusters:action",
-        "Scale, resize, check or recover a cluster, or change its members",
+        "Scale, resize, check or recover a cluster, or change its members or policies",
         202,
         _ANY,
         refusals=(404, 409),
@@ -189,16 +202,16 @@ _CLUSTERS = (
     Route(
         "GET",
         "clusters/{cluster}/policies",
-        policies.bindings,
+        bindings.index,
         "cluster_policies:index",
         "List the policies attached to a cluster",
-        list=policies.BINDINGS,
+        list=bindings.LIST,
         refusals=(404,),
     ),
     Route(
         "GET",
         "clusters/{cluster}/policies/{policy}",
-        policies.binding,
+        bindings.get,
         "cluster_policies:get",
         "Show a policy attached to a cluster",
         refusals=(404,),
@@ -302,6 +315,58 @@ async def _openapi(call: object) -> Reply:
     return _description()
 
 
+_CREDENTIALS = (
+    Route(
+        "GET",
+        "credentials",
+        credentials.index,
+        "credentials:index",
+        "List credentials, without what they hold",
+        list=credentials.LIST,
+        ours=True,
+    ),
+    Route(
+        "POST",
+        "credentials",
+        credentials.create,
+        "credentials:create",
+        "Keep material to approach hosts or registries with",
+        201,
+        Body(credentials.CredentialCreate, "credential"),
+        ours=True,
+        refusals=(409,),
+    ),
+    Route(
+        "GET",
+        "credentials/{credential}",
+        credentials.get,
+        "credentials:get",
+        "Show a credential, without what it holds",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "PATCH",
+        "credentials/{credential}",
+        credentials.update,
+        "credentials:update",
+        "Replace what a credential holds",
+        body=Body(credentials.CredentialUpdate, "credential"),
+        ours=True,
+        refusals=(404, 409),
+    ),
+    Route(
+        "DELETE",
+        "credentials/{credential}",
+        credentials.delete,
+        "credentials:delete",
+        "Forget a credential",
+        204,
+        ours=True,
+        refusals=(404, 409),
+    ),
+)
+
 _OURS = (
     Route("GET", "hosts", hosts.index, "hosts:index", "List hosts", list=hosts.LIST, ours=True),
     Route("GET", "hosts/{host}", hosts.get, "hosts:get", "Show a host", ours=True, refusals=(404,)),
@@ -348,7 +413,7 @@ _OURS = (
     Route(
         "GET",
         "nodes/{node}/placement",
-        insight.placement,
+        placement.get,
         "nodes:placement",
         "Where a container is, and why",
         ours=True,
@@ -357,4 +422,4 @@ _OURS = (
     Route("GET", "openapi.json", _openapi, "api:openapi", "This description", ours=True),
 )
 
-ROUTES: tuple[Route, ...] = _SYSTEM + _TYPES + _PROFILES + _POLICIES + _CLUSTERS + _NODES + _HISTORY + _OURS
+ROUTES: tuple[Route, ...] = _SYSTEM + _TYPES + _PROFILES + _POLICIES + _CLUSTERS + _NODES + _HISTORY + _OURS + _CREDENTIALS

@@ -5,7 +5,7 @@ Rows are turned into dictionaries whole: asking a row for one column by name cos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -15,11 +15,12 @@ from sqlalchemy import Row
 from spinney.domain.action import FINAL_STATUSES
 from spinney.domain.event import Level
 from spinney.domain.node import PowerState
+from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
-from spinney.store import clusters, nodes
+from spinney.store import bindings, clusters, nodes
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
-from spinney.store.rows import ACTIONS, EVENTS, PROFILES
+from spinney.store.rows import ACTIONS, EVENTS, POLICIES, PROFILES
 
 _FINAL = frozenset(status.value for status in FINAL_STATUSES)
 _LEVELS = {level.value: level.label for level in Level}
@@ -57,8 +58,30 @@ def _profile(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def policy(found: Row[Any]) -> dict[str, Any]:
+    return _policy(dict(zip(POLICIES.names, found, strict=True)))
+
+
+def new_policy(made: Policy) -> dict[str, Any]:
+    return _policy(POLICIES.row(made))
+
+
+def _policy(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "created_at": when(row["created_at"]), "updated_at": when(row["updated_at"])}
+
+
+def binding(found: Row[Any]) -> dict[str, Any]:
+    """A row of ``store.bindings.VIEW``."""
+    row = dict(zip(bindings.COLUMNS, found, strict=True))
+    return {**row, "last_op": when(row["last_op"])}
+
+
 def cluster(
-    found: Row[Any], members: list[str], dependents: Dependents | None, count: MemberCount | None = None
+    found: Row[Any],
+    members: list[str],
+    dependents: Dependents | None,
+    count: MemberCount | None = None,
+    policies: Sequence[str] = (),
 ) -> dict[str, Any]:
     """A row of ``store.clusters.VIEW``; ``count``: given when the request speaks a version that has it."""
     row = dict(zip(clusters.COLUMNS, found, strict=True))
@@ -76,7 +99,7 @@ def cluster(
         "min_size": row["min_size"],
         "name": row["name"],
         "nodes": members,
-        "policies": [],
+        "policies": list(policies),
         "profile_id": row["profile_id"],
         "profile_name": row["profile_name"] or "Unknown",
         "project": row["project"],
@@ -121,12 +144,12 @@ def node(found: Row[Any], *, tainted: bool, dependents: Dependents | None = None
 
 
 def _node_data(row: Mapping[str, Any]) -> Any:
-    """What is stored, with the placement in brief instead of all that led to it, and the power state if it is not running."""
+    """What is stored, with the placement in brief, and the power state if it is not running."""
     data = row["data"]
     if row["power"] != PowerState.RUNNING:
         data = {**data, "power": row["power"]}
     if row["host_id"] is None:
-        return {key: value for key, value in data.items() if key != "placement"} if "placement" in data else data
+        return data
     return {
         **data,
         "placement": {

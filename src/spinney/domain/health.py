@@ -94,19 +94,23 @@ def repair(
     return Repair("RECREATE" if anew else "REBOOT", now + delay, earlier + 1)
 
 
-def is_orphan(container: Container, owner: Node | None, host_id: str, *, busy: bool) -> bool:
+def is_orphan(container: Container, owner: Node | None, host_id: str, *, busy: bool, coming: bool = False) -> bool:
     """Whether a container that bears our deployment label belongs to nobody.
 
     ``owner`` is the node its label names, as the database has it now; ``busy``: an action works on that node, so that what
-    is being made need not be recorded yet.
+    is being made need not be recorded yet; ``coming``: the node is on its way to this host.
     """
-    if owner is None or owner.host_id != host_id:
+    if owner is None or (owner.host_id != host_id and not coming):
         return True
     return container.id != owner.physical_id and not busy
 
 
 def orphans(
-    containers: Iterable[Container], nodes: Mapping[str, Node], busy: frozenset[str], host_id: str
+    containers: Iterable[Container],
+    nodes: Mapping[str, Node],
+    busy: frozenset[str],
+    host_id: str,
+    coming: frozenset[str] = frozenset(),
 ) -> list[Container]:
     return [
         container
@@ -116,5 +120,6 @@ def orphans(
             nodes.get(container.node_id or ""),
             host_id,
             busy=(container.node_id or "") in busy,
+            coming=(container.node_id or "") in coming,
         )
     ]

@@ -12,14 +12,14 @@ from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, Cause
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
-from spinney.domain.node import Node
-from spinney.domain.placement.scheduler import Waiting
+from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings, joining
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
 from spinney.engine.jobs import Job, Task
-from spinney.engine.landing import SHOWN_WHILE, Lander, Work, decided
-from spinney.store import hosts, placements, status, work
+from spinney.engine.landing import SHOWN_WHILE, Lander, Stuck, Work, decided
+from spinney.store import hosts, networks, status, work
 from spinney.store.rows import EVENTS, NODES
+from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
 from spinney.store.work import Outcome
@@ -31,7 +31,11 @@ _TASKS: Mapping[ActionKind, Task] = {
     ActionKind.NODE_CHECK: Task.CHECK,
     ActionKind.NODE_OPERATION: Task.OPERATE,
     ActionKind.NODE_UPDATE: Task.RECREATE,
+    ActionKind.NODE_MOVE: Task.MOVE,
 }
+
+
+_MAKING = (Task.CREATE, Task.RECREATE, Task.MOVE)
 
 
 class Batch:
@@ -67,9 +71,10 @@ class Batch:
         for action, node in pending:
             if not self._settle(action, node):
                 (landing if self._wants_place(action, node) else working).append((action, node))
-        landed = Lander(self._connection, self._profiles, self._now).land(landing)
-        for action, node, answer in landed.stuck:
-            self._stuck(action, node, answer)
+        lander = Lander(self._connection, self._profiles, self._subnet_count, self._ids, self._now)
+        landed = lander.land(landing)
+        for stuck in landed.stuck:
+            self._stuck(stuck)
         working = self._show(working) + list(landed.placed)
         self._make_jobs(working)
         status.refresh(self._connection, {node.cluster_id for action, node in working if action.parent_id is None})
@@ -91,10 +96,12 @@ class Batch:
         profile = self._profiles.get(node.profile_id)
         if action.cancel_requested:
             self._cancel(action, node)
-        elif self._now > action.start_time + action.timeout:
+        elif self._now > action.start_time + action.timeout and not self._called_off(action, node):
             self._fail(action, node, f"{action.action.value} exceeded its timeout of {action.timeout} s")
         elif profile is None:
             self._fail(action, node, f"profile {node.profile_id} no longer exists")
+        elif action.action is ActionKind.NODE_MOVE and node.host_id is None:
+            self._fail(action, node, "the node is on no host: there is nothing to move", shows=node.status)
         elif action.action in _ROWS_ONLY:
             self._ended.append(joining.settle(self._connection, action, node, self._now))
         elif isinstance(profile, HostProfile):
@@ -109,6 +116,8 @@ class Batch:
         kind = action.action
         if kind is ActionKind.NODE_CREATE:
             return node.host_id is None
+        if kind is ActionKind.NODE_MOVE:
+            return not decided(action, node)
         recreates = kind is ActionKind.NODE_UPDATE or (kind is ActionKind.NODE_RECOVER and _recreates(action, node))
         return recreates and not decided(action, node)
 
@@ -130,18 +139,20 @@ class Batch:
 
     def _make_jobs(self, working: Sequence[Work]) -> None:
         needed = {str(action.data["previous_host"]) for action, _ in working if action.data.get("previous_host")}
-        needed |= {node.host_id for _, node in working if node.host_id is not None}
-        known = self._hosts(needed)
+        homes = {action.id: _home(action, node) for action, node in working}
+        known = self._hosts(needed | {home for home in homes.values() if home is not None})
         tasks = [(action, node, _task(action, node)) for action, node in working]
-        making = [node for _, node, task in tasks if task in (Task.CREATE, Task.RECREATE)]
-        subnets = placements.subnets(
-            self._connection,
-            {(node.host_id, node.project) for node in making if node.host_id is not None and self._networked(node)},
-            self._subnet_count,
-        )
+        wanted = {
+            (homes[action.id] or "", node.project)
+            for action, node, task in tasks
+            if task in _MAKING and homes[action.id] is not None and self._networked(node)
+        }
+        subnets = networks.subnets(self._connection, wanted, self._subnet_count)
+        careful = self._at_most_one({node.cluster_id for _, node, task in tasks if task is Task.MOVE})
         for action, node, task in tasks:
-            subnet_index = subnets.get((node.host_id or "", node.project))
-            if subnet_index is None and task in (Task.CREATE, Task.RECREATE) and self._networked(node):
+            home = homes[action.id] or ""
+            subnet_index = subnets.get((home, node.project))
+            if subnet_index is None and task in _MAKING and self._networked(node):
                 self._ended.append(endings.without_network(action, node, self._subnet_count, self._ids, self._now))
                 continue
             job = Job(
@@ -149,11 +160,21 @@ class Batch:
                 action=action,
                 node=node,
                 profile=self._profiles[node.profile_id],
-                host=known.get(node.host_id or ""),
+                host=known.get(home),
                 previous_host=known.get(str(action.data.get("previous_host"))),
                 subnet_index=subnet_index,
+                at_most_one=node.cluster_id in careful,
             )
             self.jobs.append(job)
+
+    def _at_most_one(self, cluster_ids: set[str]) -> set[str]:
+        """Those of the clusters two containers of whose members must never run at the same time."""
+        if not cluster_ids:
+            return set()
+        rows = self._connection.execute(
+            sa.select(cluster_table.c.id, cluster_table.c.config).where(cluster_table.c.id.in_(cluster_ids))
+        )
+        return {cluster_id for cluster_id, config in rows if config.get("spinney.overlap") == "at-most-one"}
 
     def _hosts(self, ids: set[str]) -> dict[str, Host]:
         return {h.node_id: h for h in hosts.find(self._connection, host_table.c.node_id.in_(ids))} if ids else {}
@@ -180,6 +201,8 @@ class Batch:
 
     def _cancel(self, action: Action, node: Node) -> None:
         """A creation that was begun has its container removed first."""
+        if self._called_off(action, node):
+            return
         profile = self._profiles.get(node.profile_id)
         home = self._hosts({node.host_id}) if node.host_id is not None else {}
         if action.action is ActionKind.NODE_CREATE and home and isinstance(profile, ContainerProfile):
@@ -189,16 +212,39 @@ class Batch:
         else:
             self._ended.append(endings.cancelled(action, node))
 
-    def _fail(self, action: Action, node: Node, reason: str) -> None:
-        self._ended.append(endings.failed(action, node, reason, self._ids, self._now))
+    def _called_off(self, action: Action, node: Node) -> bool:
+        """Whether the action is a move that was begun: what it may have made is then removed."""
+        profile = self._profiles.get(node.profile_id)
+        if action.action is not ActionKind.NODE_MOVE or not decided(action, node) or profile is None:
+            return False
+        known = self._hosts({str(action.data["to"]), node.host_id or ""})
+        job = Job(
+            task=Task.CALL_OFF,
+            action=action,
+            node=node,
+            profile=profile,
+            host=known.get(str(action.data["to"])),
+            previous_host=known.get(node.host_id or ""),
+        )
+        self.jobs.append(job)
+        return True
 
-    def _stuck(self, action: Action, node: Node, answer: Waiting) -> None:
+    def _fail(self, action: Action, node: Node, reason: str, shows: NodeStatus = NodeStatus.ERROR) -> None:
+        self._ended.append(endings.failed(action, node, reason, self._ids, self._now, shows=shows))
+
+    def _stuck(self, stuck: Stuck) -> None:
         """Without room a new node waits; one that has a container keeps it."""
+        action, node = stuck.action, stuck.node
         if node.host_id is None:
-            self._ended.append(endings.waiting(action, node, answer, self._ids, self._now))
+            self._ended.append(endings.waiting(action, node, stuck.answer, stuck.decision_id, self._ids, self._now))
             return
-        reason = f"there is no room for its new container: {answer.summary}"
-        self._ended.append(endings.failed(action, node, reason, self._ids, self._now, shows=node.status))
+        reason = f"there is no room for its new container: {stuck.answer.summary}"
+        self._ended.append(endings.unmoved(action, node, reason, self._ids, self._now))
+
+
+def _home(action: Action, node: Node) -> str | None:
+    """The host on which the action's container is, or is to be."""
+    return str(action.data["to"]) if action.action is ActionKind.NODE_MOVE else node.host_id
 
 
 def _task(action: Action, node: Node) -> Task:

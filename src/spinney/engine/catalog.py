@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.domain.health import RestartPolicy
-from spinney.domain.placement.scheduler import Port
+from spinney.domain.placement.model import Port
 from spinney.domain.profile import Profile
 from spinney.profiles.container import ContainerProperties
 from spinney.profiles.container_request import ContainerDefaults, fixed_ports, reservation
@@ -34,6 +34,10 @@ class ContainerProfile:
     ports: tuple[Port, ...]
     restart: RestartPolicy
     stop_timeout: int
+    #: Wants the project's own bridge.
+    networked: bool
+    #: Facts that a host's Docker engine must have.
+    needs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +94,6 @@ class Catalog:
                 "no" if properties.restart_policy.condition == "none" else properties.restart_policy.condition
             ),
             self.defaults.stop_timeout if timeout is None else timeout,
+            properties.network == "bridge",
+            {"runtime": "nvidia"} if properties.gpu != "0" else {},
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from spinney.clock import Ids
@@ -11,10 +10,9 @@ from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement.scheduler import Waiting
+from spinney.domain.placement.model import Waiting
 from spinney.store.work import Outcome
 
-_HOSTS_TOLD = 100
 _ROW_FIELDS = ("name", "role", "metadata", "tainted")
 
 
@@ -65,15 +63,24 @@ def failed(
     return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
 
 
-def waiting(action: Action, node: Node, answer: Waiting, ids: Ids, now: float) -> Outcome:
+def unmoved(action: Action, node: Node, reason: str, ids: Ids, now: float) -> Outcome:
+    """Nothing came of it, and the node is as it was."""
+    return ended(action, node, ActionStatus.FAILED, reason, {}, ids, now)
+
+
+def waiting_reason(answer: Waiting) -> str:
+    return f"Waiting for room: {answer.summary}."
+
+
+def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: Ids, now: float) -> Outcome:
     """No host has room: the action is final, the node waits on and is placed later by itself."""
-    reason = f"Waiting for room: {answer.summary}."
-    hosts = [asdict(unfit) for unfit in answer.hosts[:_HOSTS_TOLD]]
+    reason = waiting_reason(answer)
     changes = {
         "status": NodeStatus.INIT,
         "status_reason": reason,
         "waiting_since": node.waiting_since or now,
-        "data": {**node.data, "waiting": {"summary": answer.summary, "hosts": hosts}},
+        "decision_id": decision_id,
+        "decision_step": answer.step,
     }
     return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
 
@@ -108,6 +115,8 @@ def cancelled(action: Action, node: Node) -> Outcome:
             changes=changes,
             release_placement=True,
         )
+    if action.action is ActionKind.NODE_MOVE:
+        return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, give_up_hold=True)
     unknown = {"status": NodeStatus.WARNING, "status_reason": f"{reason} Check the node to see how it is."}
     return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, changes=unknown)
 

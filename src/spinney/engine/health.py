@@ -123,6 +123,7 @@ class Watch:
         self._failed = None
         if await self._context.store.transact(duties.answers, self.host.node_id, self._context.clock.now()):
             log.info("host %s answers again", self.host.name)
+            self._session.room.set()
 
     async def _list_regularly(self) -> None:
         pause = _SETTLING

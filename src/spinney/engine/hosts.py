@@ -18,7 +18,8 @@ _PULLS_REMEMBERED = 256
 class Connected:
     """One host. Work that makes a Docker engine busy goes through ``slots``; waiting for a container to stop does not."""
 
-    def __init__(self, host: ContainerHost, address: HostAddress, concurrency: int, lease: Lease) -> None:
+    def __init__(self, name: str, host: ContainerHost, address: HostAddress, concurrency: int, lease: Lease) -> None:
+        self.name = name
         self.docker = host
         self.address = address
         self._slots = asyncio.Semaphore(concurrency)
@@ -78,7 +79,7 @@ class HostPool:
         address = HostAddress(host.endpoint, host.credential)
         known = self._hosts.get(host.node_id)
         if known is None or known.address != address:
-            known = Connected(self._connector.connect(address), address, self._concurrency, self._lease)
+            known = Connected(host.name, self._connector.connect(address), address, self._concurrency, self._lease)
             self._hosts[host.node_id] = known
         return known
 

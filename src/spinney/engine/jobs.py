@@ -21,8 +21,12 @@ class Task(StrEnum):
     DELETE = "delete"
     CHECK = "check"
     OPERATE = "operate"
+    #: Make the container on another host, and remove the one before it once the new one is ready.
+    MOVE = "move"
     #: A cancelled creation: remove what it may have made.
     UNDO = "undo"
+    #: A move that is not to be: remove what it may have made, and let the container before it serve.
+    CALL_OFF = "call-off"
     HOST_JOIN = "host-join"
     HOST_CHECK = "host-check"
 
@@ -35,10 +39,13 @@ class Job:
     action: Action
     node: Node
     profile: ContainerProfile | HostProfile
+    #: Where to act; of a move, where it leads.
     host: Host | None = None
     #: Where an earlier container of the node may be, when not on ``host``.
     previous_host: Host | None = None
     subnet_index: int | None = None
+    #: Of a move: two containers of the node must never run at the same time.
+    at_most_one: bool = False
     #: What a joining host node takes.
     machine: Machine | None = None
 

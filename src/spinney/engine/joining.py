@@ -14,6 +14,7 @@ from spinney.profiles.docker_host import Machine
 from spinney.store import hosts
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
+from spinney.store.tables import hold
 from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
 from spinney.store.work import Outcome
@@ -63,7 +64,8 @@ def host_outcome(connection: Connection, action: Action, node: Node, ids: Ids, n
 def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: float) -> Outcome:
     """A host goes only when nothing of ours is placed on it; removing its row keeps new placements away."""
     users = sa.select(sa.func.count()).select_from(table).where(table.c.host_id == node.id)
-    placed = connection.execute(users).scalar_one()
+    coming = sa.select(sa.func.count()).select_from(hold).where(hold.c.host_id == node.id)
+    placed = connection.execute(users).scalar_one() + connection.execute(coming).scalar_one()
     if placed:
         reason = f"{placed} container nodes are placed on this host: delete or move them first."
         return endings.failed(action, node, reason, ids, now, shows=NodeStatus.ACTIVE)

@@ -1,20 +1,27 @@
-"""Finding a host for nodes within the transaction that claimed their actions, and storing the choice."""
+"""Finding a host for nodes within the transaction that claimed their actions, and storing the choice with its reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement.scheduler import Placed, PlacementRequest, Waiting, place
+from spinney.domain.placement.decision import Decision
+from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.rules import NO_RULES, SETBACKS_TOO_MANY, PlacementRules
+from spinney.domain.placement.scheduler import Fleet
 from spinney.engine.catalog import ContainerProfile, HostProfile
-from spinney.store import hosts, placements
+from spinney.store import bindings, fleets, hosts, placements
 from spinney.store.placements import Landing
 from spinney.store.tables import action as action_table
+from spinney.store.tables import cluster as cluster_table
+from spinney.store.tables import decision as decision_table
 from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
 
@@ -30,6 +37,17 @@ SHOWN_WHILE = {
 }
 
 Work = tuple[Action, Node]
+Profiles = Mapping[str, ContainerProfile | HostProfile]
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """No host fits; ``decision_id`` is where the reasons are stored."""
+
+    action: Action
+    node: Node
+    answer: Waiting
+    decision_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,91 +55,197 @@ class Landed:
     """``placed`` carries nodes as stored; ``stuck`` the others with the reason."""
 
     placed: tuple[Work, ...]
-    stuck: tuple[tuple[Action, Node, Waiting], ...] = ()
+    stuck: tuple[Stuck, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Lander:
-    connection: Connection
-    profiles: Mapping[str, ContainerProfile | HostProfile]
-    now: float
+    """For one transaction."""
+
+    def __init__(self, connection: Connection, profiles: Profiles, network_limit: int, ids: Ids, now: float) -> None:
+        self._connection = connection
+        self._profiles = profiles
+        self._network_limit = network_limit
+        self._ids = ids
+        self._now = now
 
     def land(self, pending: Sequence[Work]) -> Landed:
-        """Nodes without a host are placed in one pass; each of the others gets its new generation by itself.
+        """Nodes without a host are placed in one pass, and so are those that move; each of the others gets its new
+        generation by itself.
 
         Raises: PlacementRace.
         """
-        landed = self._place([(a, n) for a, n in pending if n.host_id is None])
-        placed, stuck = list(landed.placed), list(landed.stuck)
+        fresh = self._place([(a, n) for a, n in pending if n.host_id is None])
+        moving = self._move([(a, n) for a, n in pending if a.action is ActionKind.NODE_MOVE and n.host_id is not None])
+        placed, stuck = [*fresh.placed, *moving.placed], [*fresh.stuck, *moving.stuck]
         for action, node in pending:
-            if node.host_id is not None:
+            if node.host_id is not None and action.action is not ActionKind.NODE_MOVE:
                 answer = self._renew(action, node)
-                if isinstance(answer, Waiting):
-                    stuck.append((action, node, answer))
+                if isinstance(answer, Stuck):
+                    stuck.append(answer)
                 else:
                     placed.append(answer)
         return Landed(tuple(placed), tuple(stuck))
 
     def _place(self, pending: Sequence[Work]) -> Landed:
-        requests = [self._request(action, node) for action, node in pending]
-        answers = self._answers(requests)
+        requests = self._requests(pending)
+        choices, stuck = self._choose(pending, requests)
         landings: list[Landing] = []
         placed: list[Work] = []
-        stuck: list[tuple[Action, Node, Waiting]] = []
-        for (action, node), request, answer in zip(pending, requests, answers, strict=True):
-            if isinstance(answer, Waiting):
-                stuck.append((action, node, answer))
-                continue
-            settled = _settled(action, node, request, answer.host_id)
-            landings.append(_landing(request, settled))
+        for action, node, request, choice, decision_id in choices:
+            settled = _settled(action, node, request, choice.host_id)
+            landings.append(_landing(request, settled, decision_id, choice.step))
             placed.append((action, settled))
-        placements.reserve(self.connection, landings, self.now)
+        placements.reserve(self._connection, landings, self._now)
         return Landed(tuple(placed), tuple(stuck))
 
-    def _renew(self, action: Action, node: Node) -> Work | Waiting:
-        """A new generation: on the same host, unless the profile changes or the host is lost."""
-        home = hosts.find(self.connection, host_table.c.node_id == node.host_id)
+    def _move(self, pending: Sequence[Work]) -> Landed:
+        """Room elsewhere, while the node stays where it is."""
+        requests = [
+            replace(
+                request,
+                exclude=request.exclude | {node.host_id or "", *action.inputs.get("exclude", ())},
+                only=action.inputs.get("to"),
+            )
+            for request, (action, node) in zip(self._requests(pending), pending, strict=True)
+        ]
+        choices, stuck = self._choose(pending, requests)
+        landings: list[Landing] = []
+        placed: list[Work] = []
+        for action, node, request, choice, decision_id in choices:
+            remembered = self._remember(action, node, to=choice.host_id)
+            moving = replace(node, generation=node.generation + 1)
+            landings.append(
+                Landing(
+                    request, choice.host_id, moving.generation, node.status, node.profile_id, decision_id, choice.step
+                )
+            )
+            placed.append((remembered, moving))
+        placements.hold_room(self._connection, landings)
+        return Landed(tuple(placed), tuple(stuck))
+
+    def _renew(self, action: Action, node: Node) -> Work | Stuck:
+        """A new generation: on the same host, unless the profile changes, the host is lost or fails this workload again and
+        again."""
         remembered = self._remember(action, node)
-        if _profile_id(action, node) == node.profile_id and home and home[0].state not in _LOST:
+        if _profile_id(action, node) == node.profile_id and self._home_will_do(action, node):
             renewed = replace(node, generation=node.generation + 1, status=SHOWN_WHILE[action.action])
-            values = {"generation": renewed.generation, "placed_at": self.now, "status": renewed.status}
-            self.connection.execute(table.update().where(table.c.id == node.id).values(values))
+            values = {"generation": renewed.generation, "placed_at": self._now, "status": renewed.status}
+            self._connection.execute(table.update().where(table.c.id == node.id).values(values))
             return remembered, renewed
-        attempt = self.connection.begin_nested()
-        placements.release(self.connection, [node])
-        request = self._request(action, node)
-        answer = self._answers([request])[0]
-        if isinstance(answer, Waiting):
+        attempt = self._connection.begin_nested()
+        placements.release(self._connection, [node])
+        pending = [(action, node)]
+        requests = self._requests(pending)
+        choices, stuck = self._choose(pending, requests)
+        if stuck:
             attempt.rollback()
-            return answer
-        settled = _settled(action, node, request, answer.host_id)
-        placements.reserve(self.connection, [_landing(request, settled)], self.now)
+            answer = stuck[0].answer
+            stored = store_decisions(self._connection, [answer], self._ids, self._now)
+            return Stuck(action, node, answer, stored[id(answer.decision)])
+        ((_, _, request, choice, decision_id),) = choices
+        settled = _settled(action, node, request, choice.host_id)
+        placements.reserve(self._connection, [_landing(request, settled, decision_id, choice.step)], self._now)
         attempt.commit()
         return remembered, settled
 
-    def _remember(self, action: Action, node: Node) -> Action:
+    def _home_will_do(self, action: Action, node: Node) -> bool:
+        home = hosts.find(self._connection, host_table.c.node_id == node.host_id)
+        if not home or home[0].state in _LOST:
+            return False
+        failures = fleets.setbacks(self._connection, {node.profile_id}, self._now).get(node.host_id or "", {})
+        return failures.get(node.profile_id, 0) < SETBACKS_TOO_MANY
+
+    def _remember(self, action: Action, node: Node, **more: str) -> Action:
         """Which generation this action makes, and where the container before it is: for whoever resumes the action."""
-        data = {**action.data, "generation": node.generation + 1, "previous_host": node.host_id}
-        self.connection.execute(action_table.update().where(action_table.c.id == action.id).values(data=data))
+        data = {**action.data, "generation": node.generation + 1, "previous_host": node.host_id, **more}
+        self._connection.execute(action_table.update().where(action_table.c.id == action.id).values(data=data))
         return replace(action, data=data)
 
-    def _answers(self, requests: Sequence[PlacementRequest]) -> list[Placed | Waiting]:
+    def _requests(self, pending: Sequence[Work]) -> list[PlacementRequest]:
+        wanted = []
+        for action, node in pending:
+            profile = self._profiles[_profile_id(action, node)]
+            assert isinstance(profile, ContainerProfile)
+            wanted.append((node, profile))
+        return requests_for(self._connection, wanted)
+
+    def _choose(
+        self, pending: Sequence[Work], requests: Sequence[PlacementRequest]
+    ) -> tuple[list[tuple[Action, Node, PlacementRequest, Placed, str]], list[Stuck]]:
         if not requests:
-            return []
-        found = placements.candidates(self.connection, requests)
-        taken = placements.taken_ports(self.connection, requests, [host.node_id for host in found])
-        return place(requests, found, taken)
+            return [], []
+        fleet = load_fleet(self._connection, requests, self._network_limit, self._now)
+        answers = fleet.place(requests)
+        stored = store_decisions(self._connection, answers, self._ids, self._now)
+        choices: list[tuple[Action, Node, PlacementRequest, Placed, str]] = []
+        stuck: list[Stuck] = []
+        for (action, node), request, answer in zip(pending, requests, answers, strict=True):
+            decision_id = stored[id(answer.decision)]
+            if isinstance(answer, Placed):
+                choices.append((action, node, request, answer, decision_id))
+            else:
+                stuck.append(Stuck(action, node, answer, decision_id))
+        return choices, stuck
 
-    def _request(self, action: Action, node: Node) -> PlacementRequest:
-        profile = self.profiles[_profile_id(action, node)]
-        assert isinstance(profile, ContainerProfile)
-        return request_for(node.id, profile)
+
+def load_fleet(connection: Connection, requests: Sequence[PlacementRequest], network_limit: int, now: float) -> Fleet:
+    """The hosts that the requests may land on, as they are."""
+    found = fleets.candidates(connection, requests)
+    return Fleet(found, fleets.surroundings(connection, requests, found, network_limit=network_limit, now=now))
 
 
-def request_for(node_id: str, profile: ContainerProfile) -> PlacementRequest:
-    return PlacementRequest(
-        node_id, profile.cpu, profile.memory, profile.host_node, profile.host_cluster, profile.ports
+def store_decisions(
+    connection: Connection, answers: Sequence[Placed | Waiting], ids: Ids, now: float
+) -> dict[int, str]:
+    """Ids of the stored decisions, by the identity of the objects."""
+    distinct: dict[int, Decision] = {id(answer.decision): answer.decision for answer in answers}
+    names = {key: ids.new() for key in distinct}
+    connection.execute(
+        decision_table.insert(),
+        [{"id": names[key], "decided_at": now, "body": decision.body()} for key, decision in distinct.items()],
     )
+    return names
+
+
+def requests_for(connection: Connection, wanted: Sequence[tuple[Node, ContainerProfile]]) -> list[PlacementRequest]:
+    """What to ask of the scheduler for each node made from its profile, with the rules of its cluster's policies."""
+    clusters = {node.cluster_id for node, _ in wanted} - {""}
+    rules = bindings.rules_for(connection, clusters) if clusters else {}
+    sizes = _sizes(connection, [cluster for cluster, its in rules.items() if its.quotas])
+    return [
+        request_for(node, profile, rules.get(node.cluster_id, NO_RULES), sizes.get(node.cluster_id, 0))
+        for node, profile in wanted
+    ]
+
+
+def request_for(
+    node: Node, profile: ContainerProfile, rules: PlacementRules = NO_RULES, members: int = 0
+) -> PlacementRequest:
+    return PlacementRequest(
+        node_id=node.id,
+        cpu=profile.cpu,
+        memory=profile.memory,
+        host_node=profile.host_node,
+        host_cluster=profile.host_cluster,
+        ports=profile.ports,
+        workload=node.cluster_id or node.id,
+        profile_id=profile.profile.id,
+        project=node.project,
+        members=members,
+        rules=rules,
+        needs=profile.needs,
+        networked=profile.networked,
+    )
+
+
+def _sizes(connection: Connection, cluster_ids: Sequence[str]) -> dict[str, int]:
+    """How many members the clusters are to have."""
+    if not cluster_ids:
+        return {}
+    rows = connection.execute(
+        sa.select(cluster_table.c.id, cluster_table.c.desired_capacity).where(cluster_table.c.id.in_(cluster_ids))
+    )
+    return {row.id: row.desired_capacity for row in rows}
 
 
 def decided(action: Action, node: Node) -> bool:
@@ -133,9 +257,9 @@ def _profile_id(action: Action, node: Node) -> str:
     return str(action.inputs.get("new_profile_id") or node.profile_id)
 
 
-def _landing(request: PlacementRequest, settled: Node) -> Landing:
+def _landing(request: PlacementRequest, settled: Node, decision_id: str, step: int) -> Landing:
     assert settled.host_id is not None
-    return Landing(request, settled.host_id, settled.generation, settled.status, settled.profile_id)
+    return Landing(request, settled.host_id, settled.generation, settled.status, settled.profile_id, decision_id, step)
 
 
 def _settled(action: Action, node: Node, request: PlacementRequest, host_id: str) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spinney.clock import Ids
@@ -15,8 +15,8 @@ from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.retry import TryAgain, after_failure
 from spinney.engine import endings
 from spinney.engine.jobs import Job, Task
-from spinney.engine.perform import Joined, Made, Operated, Removed, Result, Seen, StillGood
-from spinney.errors import ContainerGone
+from spinney.engine.perform import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood
+from spinney.errors import ContainerGone, HostUnreachable
 from spinney.store.work import Outcome
 
 
@@ -31,6 +31,10 @@ class Recorder:
         match result:
             case Made():
                 return self._made(job, result, now)
+            case Moved():
+                return self._moved(job, result.container, now)
+            case CalledOff():
+                return endings.cancelled(job.action, job.node)
             case Removed():
                 return self._removed(job, result, now)
             case Seen():
@@ -81,7 +85,13 @@ class Recorder:
                 reason=verdict.reason,
                 ready_at=verdict.at,
                 node=job.node,
-                changes={"status_reason": verdict.reason},
+                changes={} if job.task is Task.MOVE else {"status_reason": verdict.reason},
+            )
+        if job.task in (Task.MOVE, Task.CALL_OFF):
+            return replace(
+                endings.unmoved(action, job.node, verdict.reason, self.ids, now),
+                give_up_hold=True,
+                setback_on=_blamed(job, error),
             )
         hint = ""
         if job.task is Task.DELETE:
@@ -90,7 +100,8 @@ class Recorder:
         changes = {"status": NodeStatus.ERROR, "status_reason": reason}
         if job.task is Task.CREATE:
             changes |= {"physical_id": None}
-        return self._end(job, ActionStatus.FAILED, reason, changes, now, release_placement=job.task is Task.CREATE)
+        outcome = self._end(job, ActionStatus.FAILED, reason, changes, now, release_placement=job.task is Task.CREATE)
+        return replace(outcome, setback_on=_blamed(job, error))
 
     def cancelled(self, job: Job) -> Outcome:
         return endings.cancelled(job.action, job.node)
@@ -111,14 +122,27 @@ class Recorder:
         if sick is not None and sick.ailment is Ailment.ENDED:
             said = f"; it said: {made.last_words}" if made.last_words else ""
             reason = f"{verb} failed right after its start: {sick.text}{said}"
-            return self._end(
-                job, ActionStatus.FAILED, reason, {**changes, "status": NodeStatus.ERROR, "status_reason": reason}, now
-            )
+            changes |= {"status": NodeStatus.ERROR, "status_reason": reason}
+            outcome = self._end(job, ActionStatus.FAILED, reason, changes, now)
+            return replace(outcome, setback_on=job.host.node_id if job.host is not None else None)
         # One that was found well is left as its user wants it: stopped or paused.
         power = {"power": PowerState.RUNNING} if container.state is ContainerState.RUNNING else {}
         reason = f"{verb} succeeded."
         status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None}
         return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status}, now)
+
+    def _moved(self, job: Job, container: Container, now: float) -> Outcome:
+        assert job.host is not None
+        came = f" from {job.previous_host.name}" if job.previous_host is not None else ""
+        reason = f"Moved{came} to {job.host.name}."
+        changes = {
+            "physical_id": container.id,
+            "data": _data(job.node, container),
+            "updated_at": now,
+            "status": NodeStatus.ACTIVE,
+            "status_reason": reason,
+        }
+        return replace(self._end(job, ActionStatus.SUCCEEDED, reason, changes, now), arrived=True)
 
     def _removed(self, job: Job, removed: Removed, now: float) -> Outcome:
         if job.task is Task.UNDO:
@@ -182,11 +206,19 @@ class Recorder:
         )
 
 
+def _blamed(job: Job, error: BaseException) -> str | None:
+    """The host to which a failed attempt at making a container counts; being out of reach is told by its state already."""
+    making = job.task in (Task.CREATE, Task.RECREATE, Task.MOVE)
+    if not making or job.host is None or isinstance(error, HostUnreachable):
+        return None
+    return job.host.node_id
+
+
 def _was_cancelled(node: Node) -> bool:
     return "was cancelled" in node.status_reason
 
 
-_VERBS = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
+_VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
 
 
 def _data(node: Node, container: Container) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from spinney.engine.templates import Templates
 from spinney.errors import (
     AddressPoolOverlap,
     ContainerGone,
+    ContainerRefused,
     HostError,
     HostUnreachable,
     ImageNotFound,
@@ -40,7 +41,7 @@ from spinney.errors import (
     NetworkMissing,
 )
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.profiles.docker_host import Machine
+from spinney.profiles.docker_host import host_of
 
 _TRIES = 4
 #: Seconds.
@@ -48,6 +49,8 @@ _MOMENT = 0.2
 #: Seconds that a call which makes something gets to end when its job is cancelled: what it makes must be there to be removed.
 _GRACE = 3.0
 _LOG_LINES = 3
+#: Seconds between looks at a health check that has not made up its mind.
+_READY_PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,18 @@ class Made:
     container: Container | None
     #: The end of its output, when it ended at once.
     last_words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The container on the new host, which is ready; the one before it is gone or out of reach."""
+
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class CalledOff:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ class StillGood:
     facts: HostFacts
 
 
-Result = Made | Removed | Seen | Operated | Joined | StillGood
+Result = Made | Moved | CalledOff | Removed | Seen | Operated | Joined | StillGood
 #: Stores another subnet for a job's project on its host and returns its index.
 MoveSubnet = Callable[[Job, int], Awaitable[int]]
 
@@ -123,7 +138,9 @@ class Performer:
             Task.DELETE: self._delete,
             Task.CHECK: self._check,
             Task.OPERATE: self._operate,
+            Task.MOVE: self._move,
             Task.UNDO: self._delete,
+            Task.CALL_OFF: self._call_off,
             Task.HOST_JOIN: self._host_join,
             Task.HOST_CHECK: self._host_check,
         }
@@ -133,9 +150,12 @@ class Performer:
         return await self._tasks[job.task](job)
 
     async def discard(self, job: Job) -> None:
-        """Remove what a failed creation left behind, as far as the host lets us; the reaper does the rest."""
+        """Remove what a failed creation or move left behind, as far as the host lets us; the reaper does the rest."""
         with suppress(HostError, LeaseLost):
             await self._remove_generation(self._host(job), job)
+        if job.task is Task.MOVE and job.at_most_one:
+            with suppress(HostError, LeaseLost):
+                await self._serve_again(job)
 
     def _host(self, job: Job) -> Connected:
         if job.host is None:
@@ -247,6 +267,63 @@ class Performer:
             container = await docker.inspect(container_id)
         return Made(container, await self._last_words(host.docker, container))
 
+    # -- moving ------------------------------------------------------------------------------------------------------
+
+    async def _move(self, job: Job) -> Moved:
+        """The new container first, unless two must never run at the same time; the old one goes when the new one is ready."""
+        if job.at_most_one:
+            await self._leave_old(job, stop_only=True)
+        host = self._host(job)
+        made = await self._make(host, job)
+        container = await self._ready(host, job, made)
+        await self._leave_old(job)
+        return Moved(container)
+
+    async def _ready(self, host: Connected, job: Job, made: Made) -> Container:
+        """Wait until it runs and its health check, if it has one, is content. Raises: ContainerRefused."""
+        container = made.container
+        while True:
+            sick = diagnose(job.node, container)
+            if container is None or sick is not None:
+                said = f"; it said: {made.last_words}" if made.last_words else ""
+                reason = sick.text if sick is not None else "it vanished"
+                raise ContainerRefused(f"the new container on {host.name} is not fit to take over: {reason}{said}")
+            if container.health != "starting" or job.node.power is not PowerState.RUNNING:
+                return container
+            await self._clock.sleep(_READY_PAUSE)
+            container = await host.docker.inspect(container.id)
+
+    async def _leave_old(self, job: Job, *, stop_only: bool = False) -> None:
+        old, container_id = job.previous_host, job.node.physical_id
+        if old is None or container_id is None or old.state in (HostState.SUSPECT, HostState.LOST):
+            # Nobody answers there; what is left of it is removed by the reaper when that host returns.
+            return
+        host = self._pool.get(old)
+        timeout = job.container_profile.stop_timeout
+        try:
+            if stop_only:
+                with suppress(ContainerGone):
+                    await host.stop(container_id, timeout)
+            else:
+                await self._stop_and_remove(host, container_id, timeout)
+        except HostUnreachable:
+            if stop_only:
+                raise
+
+    async def _call_off(self, job: Job) -> CalledOff:
+        if job.host is not None:
+            await self._remove_generation(self._host(job), job)
+        await self._serve_again(job)
+        return CalledOff()
+
+    async def _serve_again(self, job: Job) -> None:
+        """The container that was to be left, in the state its user wants."""
+        if job.previous_host is None or job.node.physical_id is None or job.node.power is not PowerState.RUNNING:
+            return
+        with suppress(ContainerGone):
+            async with self._pool.get(job.previous_host).slot() as docker:
+                await docker.start(job.node.physical_id)
+
     # -- ending ------------------------------------------------------------------------------------------------------
 
     async def _delete(self, job: Job) -> Removed:
@@ -313,15 +390,16 @@ class Performer:
             facts = await docker.facts()
         finally:
             await docker.close()
-        return Joined(_joined(job, job.machine, facts), facts)
+        return Joined(host_of(job.node, job.machine, facts, self._clock.now()), facts)
 
     async def _host_check(self, job: Job) -> StillGood:
         return StillGood(await self._host(job).docker.facts())
 
 
 def _wanted_power(job: Job) -> PowerState:
-    """Healing keeps a member as its user wants it; whoever asks for a container asks for one that runs."""
-    return job.node.power if job.action.cause is Cause.HEALING else PowerState.RUNNING
+    """Healing and moving keep a member as its user wants it; whoever asks for a container asks for one that runs."""
+    kept = job.task is Task.MOVE or job.action.cause is Cause.HEALING
+    return job.node.power if kept else PowerState.RUNNING
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:
@@ -335,23 +413,3 @@ _OPERATIONS: Mapping[str, Callable[[ContainerHost, str, int, Mapping[str, Any]],
     "unpause": lambda docker, container_id, timeout, params: docker.unpause(container_id),
     "kill": _kill,
 }
-
-
-def _joined(job: Job, machine: Machine, facts: HostFacts) -> Host:
-    """The host row of a host node, from its profile and what its Docker engine says."""
-    capacity = machine.capacity
-    return Host(
-        node_id=job.node.id,
-        endpoint=machine.endpoint,
-        name=job.node.name,
-        cluster_id=job.node.cluster_id,
-        project=job.node.project,
-        credential=machine.credential,
-        state=HostState.READY,
-        zone=machine.zone,
-        region=machine.region,
-        labels={**facts.labels, **machine.labels},
-        facts=facts.as_dict(),
-        cpu=facts.cpu if capacity is None or capacity.cpu is None else capacity.cpu,
-        memory=facts.memory if capacity is None or capacity.memory is None else capacity.memory,
-    )

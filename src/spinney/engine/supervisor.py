@@ -8,26 +8,20 @@ import logging
 from sqlalchemy import Connection
 
 from spinney.domain import ownership
-from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.host import Host
-from spinney.domain.identity import Owner
-from spinney.domain.node import Node
-from spinney.domain.placement.scheduler import Placed, place
 from spinney.domain.retry import backoff
+from spinney.engine import waiting
 from spinney.engine.cancelling import apart
-from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.health import Watch
-from spinney.engine.landing import request_for
 from spinney.engine.worker import Session
 from spinney.errors import LeaseLost
-from spinney.store import actions, engines, healing, hosts, placements, retention
+from spinney.store import engines, hosts, retention
 
 log = logging.getLogger(__name__)
 
-#: Seconds between looks at who watches what, and at nodes that wait for room.
+#: Seconds between looks at who watches what.
 _TICK = 1.0
-_WAITING_AT_MOST = 200
 #: Seconds between two sessions; doubles while sessions keep failing.
 _PAUSE = 1.0
 _PAUSE_CEILING = 30.0
@@ -71,7 +65,7 @@ class Engine:
             async with asyncio.TaskGroup() as group:
                 group.create_task(session.serve())
                 group.create_task(self._watch_hosts(session, watching))
-                group.create_task(self._revive_waiting(session))
+                group.create_task(waiting.revive(session))
                 group.create_task(self._prune())
         except* LeaseLost as lost:
             raise LeaseLost(str(lost.exceptions[0])) from lost
@@ -91,18 +85,6 @@ class Engine:
                     watching[host_id] = asyncio.create_task(Watch(session, host).run(), name=f"watch {host.name}")
             await self.context.clock.sleep(_TICK)
 
-    async def _revive_waiting(self, session: Session) -> None:
-        """Place nodes that wait as soon as a host has room for them."""
-        seen = (0.0, "")
-        while True:
-            await self.context.clock.sleep(_TICK)
-            waiting = await self.context.store.read(healing.waiting, _WAITING_AT_MOST, seen)
-            seen = (waiting[-1].waiting_since or 0.0, waiting[-1].id) if len(waiting) == _WAITING_AT_MOST else (0.0, "")
-            if waiting:
-                ordered = await self.context.store.transact(_order_creations, self.context, waiting)
-                if ordered:
-                    session.wake_at(self.context.clock.now())
-
     async def _prune(self) -> None:
         while True:
             await self.context.clock.sleep(self.context.retention.interval)
@@ -120,33 +102,3 @@ async def _stop(tasks: dict[str, asyncio.Task[None]]) -> None:
         task.cancel()
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     tasks.clear()
-
-
-def _order_creations(connection: Connection, context: EngineContext, waiting: list[Node]) -> int:
-    profiles = context.rules.catalog.load(connection, {n.profile_id for n in waiting})
-    requests = []
-    for node in waiting:
-        profile = profiles.get(node.profile_id)
-        if isinstance(profile, ContainerProfile):
-            requests.append(request_for(node.id, profile))
-    found = placements.candidates(connection, requests)
-    taken = placements.taken_ports(connection, requests, [h.node_id for h in found])
-    fitting = {answer.node_id for answer in place(requests, found, taken) if isinstance(answer, Placed)}
-    busy = actions.live_targets(connection, fitting)
-    now = context.clock.now()
-    ordered = [_creation(context, n, now) for n in waiting if n.id in fitting - busy]
-    actions.insert(connection, ordered)
-    return len(ordered)
-
-
-def _creation(context: EngineContext, node: Node, now: float) -> Action:
-    return queued(
-        ActionKind.NODE_CREATE,
-        node.id,
-        Owner(node.user, node.project, node.domain),
-        action_id=context.ids.new(),
-        cause=Cause.HEALING,
-        now=now,
-        reason="There is room now.",
-        cluster_id=node.cluster_id,
-    )

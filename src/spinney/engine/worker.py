@@ -26,7 +26,7 @@ from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
 from spinney.engine.perform import Joined, Performer
 from spinney.errors import LeaseLost, SpinneyError
-from spinney.store import engines, hosts, placements, work
+from spinney.store import engines, hosts, networks, work
 from spinney.store.placements import PlacementRace
 from spinney.store.tables import host as host_table
 from spinney.store.work import Finished, Outcome
@@ -62,6 +62,8 @@ class Session:
         self._wake = asyncio.Event()
         self._alarms: list[asyncio.TimerHandle] = []
         self._freed = asyncio.Event()
+        #: Set when some host may have room that it had not before.
+        self.room = asyncio.Event()
 
     @property
     def id(self) -> str:
@@ -157,8 +159,10 @@ class Session:
             bell.cancel()
             await asyncio.gather(wake, bell, return_exceptions=True)
         self._wake.clear()
-        if rung and self._running:
-            await self._stop_cancelled()
+        if rung:
+            self.room.set()
+            if self._running:
+                await self._stop_cancelled()
 
     async def _look_for_cancelled(self) -> None:
         """Beside the bell, which may be lost, and however busy the rest of the session is."""
@@ -204,7 +208,9 @@ class Session:
     async def _run(self, job: Job) -> None:
         outcome = await self._outcome(job)
         if outcome is not None:
-            if job.task is Task.CREATE and outcome.release_placement:
+            if (job.task is Task.CREATE and outcome.release_placement) or (
+                job.task is Task.MOVE and outcome.give_up_hold
+            ):
                 await self._performer.discard(job)
             self._finisher.add(outcome)
 
@@ -237,6 +243,8 @@ class Session:
                 self.wake_at(outcome.ready_at)
         if finished.more:
             self._wake.set()
+        if finished.room:
+            self.room.set()
         await self._remove_networks(finished.freed_networks)
 
     async def _move_subnet(self, job: Job, refused: int) -> int:
@@ -288,4 +296,4 @@ def _register(connection: Connection, action: Action, host: Host) -> None:
 def _move_subnet(connection: Connection, job: Job, refused: int, pool_size: int) -> int:
     work.require_claim(connection, job.action)
     assert job.host is not None
-    return placements.move_subnet(connection, job.host.node_id, job.node.project, refused, pool_size)
+    return networks.move_subnet(connection, job.host.node_id, job.node.project, refused, pool_size)

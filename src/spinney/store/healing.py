@@ -114,3 +114,11 @@ def waiting(connection: Connection, limit: int, after: tuple[float, str] = (0.0,
     found = [NODES.value(row) for row in connection.execute(query)]
     busy = actions.live_targets(connection, [n.id for n in found])
     return [n for n in found if n.id not in busy]
+
+
+def waits_on(connection: Connection, waiting_node: Node, reason: str, decision_id: str, step: int) -> None:
+    """A node that goes on waiting, for another reason than before."""
+    still = (table.c.id == waiting_node.id) & table.c.waiting_since.is_not(None) & table.c.host_id.is_(None)
+    connection.execute(
+        table.update().where(still).values(status_reason=reason, decision_id=decision_id, decision_step=step)
+    )

@@ -20,7 +20,16 @@ _home = table.alias("home")
 _SHOWN = [
     column
     for column in NODES.columns
-    if column.name not in ("reserved_cpu", "reserved_memory", "repairs", "repaired_at", "waiting_since")
+    if column.name
+    not in (
+        "reserved_cpu",
+        "reserved_memory",
+        "repairs",
+        "repaired_at",
+        "waiting_since",
+        "decision_id",
+        "decision_step",
+    )
 ]
 
 #: Each row is a node with its profile's name and type, the name of the host it is placed on, and whether it is a host.

@@ -1,26 +1,28 @@
 """Placements: stored before they are acted on, with reservations that two engines cannot both take.
 
-Guaranteed: a host's reserved sums change in the transaction that sets or clears ``node.host_id``, by an update that refuses to
-exceed what is allocatable; a published port has one holder. An engine that lost such a race raises ``PlacementRace``, which
-rolls the whole transaction back; it then reads again and decides again.
+Guaranteed: a host's reserved sums change in the transaction that sets or clears ``node.host_id`` or a hold, by an update that
+refuses to exceed what is allocatable; a published port has one holder per host. An engine that lost such a race raises
+``PlacementRace``, which rolls the whole transaction back; it then reads again and decides again.
+
+A *hold* is room on a host that a node is going to: taken when its move is decided, turned into its place when it has arrived,
+or given up. Until then the node is where it was.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from spinney.domain.host import Host, HostState
+from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement.scheduler import PlacementRequest, Port
+from spinney.domain.placement.model import PlacementRequest
 from spinney.errors import SpinneyError
-from spinney.store import hosts
-from spinney.store.tables import host, network, node, port
+from spinney.store.tables import hold, host, node, port
 
 #: Wider than the scheduler's tolerance: summing in another order must not refuse for ever what it found to fit.
 _EPSILON = 2e-9
@@ -41,37 +43,96 @@ class Landing:
     generation: int
     status: NodeStatus
     profile_id: str
+    decision_id: str | None = None
+    decision_step: int | None = None
 
 
-def candidates(connection: Connection, requests: Iterable[PlacementRequest]) -> list[Host]:
-    """Every host that any of the requests may land on."""
-    clusters = {r.host_cluster for r in requests if r.host_cluster is not None and r.host_node is None}
-    single = {r.host_node for r in requests if r.host_node is not None}
-    conditions = []
-    if clusters:
-        conditions.append(node.c.cluster_id.in_(clusters))
-    if single:
-        conditions.append(host.c.node_id.in_(single))
-    return hosts.find(connection, sa.or_(*conditions)) if conditions else []
+@dataclass(frozen=True, slots=True)
+class Hold:
+    node_id: str
+    host_id: str
+    generation: int
+    cpu: float
+    memory: int
+    decision_id: str | None
+    decision_step: int | None
 
 
-def taken_ports(
-    connection: Connection, requests: Iterable[PlacementRequest], host_ids: Collection[str]
-) -> dict[str, list[Port]]:
-    taken: dict[str, list[Port]] = defaultdict(list)
-    if any(request.ports for request in requests):
-        rows = connection.execute(
-            sa.select(port.c.host_id, port.c.protocol, port.c.port).where(port.c.host_id.in_(host_ids))
-        )
-        for host_id, protocol, number in rows:
-            taken[host_id].append((protocol, number))
-    return taken
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a node has on a host."""
+
+    node_id: str
+    host_id: str
+    cpu: float
+    memory: int
 
 
 def reserve(connection: Connection, landings: Sequence[Landing], now: float) -> None:
     """Raises: PlacementRace."""
     if not landings:
         return
+    _take(connection, landings)
+    connection.execute(
+        node.update()
+        .where(node.c.id == sa.bindparam("b_id"))
+        .values(
+            host_id=sa.bindparam("b_host"),
+            generation=sa.bindparam("b_generation"),
+            placed_at=now,
+            reserved_cpu=sa.bindparam("b_cpu"),
+            reserved_memory=sa.bindparam("b_memory"),
+            status=sa.bindparam("b_status"),
+            profile_id=sa.bindparam("b_profile"),
+            decision_id=sa.bindparam("b_decision"),
+            decision_step=sa.bindparam("b_step"),
+            waiting_since=None,
+        ),
+        [
+            {
+                "b_id": landing.request.node_id,
+                "b_host": landing.host_id,
+                "b_generation": landing.generation,
+                "b_cpu": landing.request.cpu,
+                "b_memory": landing.request.memory,
+                "b_status": landing.status,
+                "b_profile": landing.profile_id,
+                "b_decision": landing.decision_id,
+                "b_step": landing.decision_step,
+            }
+            for landing in landings
+        ],
+    )
+
+
+def hold_room(connection: Connection, landings: Sequence[Landing]) -> None:
+    """Room for nodes that stay where they are until they arrive. Raises: PlacementRace."""
+    if not landings:
+        return
+    _take(connection, landings)
+    connection.execute(
+        hold.insert(),
+        [
+            {
+                "node_id": landing.request.node_id,
+                "host_id": landing.host_id,
+                "generation": landing.generation,
+                "cpu": landing.request.cpu,
+                "memory": landing.request.memory,
+                "decision_id": landing.decision_id,
+                "decision_step": landing.decision_step,
+            }
+            for landing in landings
+        ],
+    )
+    # The generation is the node's from now on, so that no other container is ever made under it.
+    connection.execute(
+        node.update().where(node.c.id == sa.bindparam("b_id")).values(generation=sa.bindparam("b_generation")),
+        [{"b_id": landing.request.node_id, "b_generation": landing.generation} for landing in landings],
+    )
+
+
+def _take(connection: Connection, landings: Sequence[Landing]) -> None:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0])
     for landing in landings:
         total = sums[landing.host_id]
@@ -101,32 +162,6 @@ def reserve(connection: Connection, landings: Sequence[Landing], now: float) -> 
     if updated.rowcount != len(rows):
         raise PlacementRace("the room was taken by another placement")
     _take_ports(connection, landings)
-    connection.execute(
-        node.update()
-        .where(node.c.id == sa.bindparam("b_id"))
-        .values(
-            host_id=sa.bindparam("b_host"),
-            generation=sa.bindparam("b_generation"),
-            placed_at=now,
-            reserved_cpu=sa.bindparam("b_cpu"),
-            reserved_memory=sa.bindparam("b_memory"),
-            status=sa.bindparam("b_status"),
-            profile_id=sa.bindparam("b_profile"),
-            waiting_since=None,
-        ),
-        [
-            {
-                "b_id": landing.request.node_id,
-                "b_host": landing.host_id,
-                "b_generation": landing.generation,
-                "b_cpu": landing.request.cpu,
-                "b_memory": landing.request.memory,
-                "b_status": landing.status,
-                "b_profile": landing.profile_id,
-            }
-            for landing in landings
-        ],
-    )
 
 
 def _take_ports(connection: Connection, landings: Iterable[Landing]) -> None:
@@ -142,17 +177,36 @@ def _take_ports(connection: Connection, landings: Iterable[Landing]) -> None:
             raise PlacementRace("a published port was taken by another placement") from error
 
 
-def release(connection: Connection, nodes: Iterable[Node]) -> None:
-    """Give back what the nodes hold and forget their hosts. Their generations stay, so that names are never used twice."""
-    placed = [n for n in nodes if n.host_id is not None]
+def release(connection: Connection, nodes: Iterable[Node]) -> list[Hold]:
+    """Give back all that the nodes have and forget their hosts. Their generations stay, so that names are never used twice.
+
+    Returns what they had held elsewhere.
+    """
+    leaving = list(nodes)
+    given_up = give_up(connection, [n.id for n in leaving])
+    _leave(connection, leaving)
+    return given_up
+
+
+def _leave(connection: Connection, nodes: Iterable[Node]) -> None:
+    """Give back what the nodes have where they are."""
+    placed = [_Room(n.id, n.host_id, n.reserved_cpu, n.reserved_memory) for n in nodes if n.host_id is not None]
     if not placed:
         return
+    _give_back(connection, placed)
+    connection.execute(
+        node.update()
+        .where(node.c.id.in_([room.node_id for room in placed]))
+        .values(host_id=None, reserved_cpu=0.0, reserved_memory=0, placed_at=None)
+    )
+
+
+def _give_back(connection: Connection, rooms: Sequence[_Room]) -> None:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0])
-    for n in placed:
-        assert n.host_id is not None
-        total = sums[n.host_id]
-        total[0] += n.reserved_cpu
-        total[1] += n.reserved_memory
+    for room in rooms:
+        total = sums[room.host_id]
+        total[0] += room.cpu
+        total[1] += room.memory
         total[2] += 1
     left = host.c.reserved_cpu - sa.bindparam("b_cpu")
     connection.execute(
@@ -166,71 +220,56 @@ def release(connection: Connection, nodes: Iterable[Node]) -> None:
         ),
         [{"b_host": h, "b_cpu": c, "b_memory": m, "b_count": k} for h, (c, m, k) in sorted(sums.items())],
     )
-    ids = [n.id for n in placed]
-    connection.execute(port.delete().where(port.c.node_id.in_(ids)))
+    connection.execute(
+        port.delete().where(port.c.host_id == sa.bindparam("b_host"), port.c.node_id == sa.bindparam("b_node")),
+        [{"b_host": room.host_id, "b_node": room.node_id} for room in rooms],
+    )
+
+
+def holds(connection: Connection, node_ids: Collection[str]) -> dict[str, Hold]:
+    """By node id; those of the nodes that are on their way somewhere."""
+    if not node_ids:
+        return {}
+    rows = connection.execute(sa.select(hold).where(hold.c.node_id.in_(node_ids)))
+    return {row.node_id: Hold(*row) for row in rows}
+
+
+def give_up(connection: Connection, node_ids: Collection[str]) -> list[Hold]:
+    """Nodes that will not arrive; returns what they had held."""
+    given_up = list(holds(connection, node_ids).values())
+    if given_up:
+        _give_back(connection, [_Room(h.node_id, h.host_id, h.cpu, h.memory) for h in given_up])
+        connection.execute(hold.delete().where(hold.c.node_id.in_([h.node_id for h in given_up])))
+    return given_up
+
+
+def arrive(connection: Connection, nodes: Sequence[Node], now: float) -> None:
+    """Nodes that live where their holds are from now on, and give back what they had before."""
+    arrived = holds(connection, [n.id for n in nodes])
+    if not arrived:
+        return
+    _leave(connection, [n for n in nodes if n.id in arrived])
     connection.execute(
         node.update()
-        .where(node.c.id.in_(ids))
-        .values(host_id=None, reserved_cpu=0.0, reserved_memory=0, placed_at=None)
+        .where(node.c.id == sa.bindparam("b_id"))
+        .values(
+            host_id=sa.bindparam("b_host"),
+            placed_at=now,
+            reserved_cpu=sa.bindparam("b_cpu"),
+            reserved_memory=sa.bindparam("b_memory"),
+            decision_id=sa.bindparam("b_decision"),
+            decision_step=sa.bindparam("b_step"),
+        ),
+        [
+            {
+                "b_id": h.node_id,
+                "b_host": h.host_id,
+                "b_cpu": h.cpu,
+                "b_memory": h.memory,
+                "b_decision": h.decision_id,
+                "b_step": h.decision_step,
+            }
+            for h in arrived.values()
+        ],
     )
-
-
-def subnets(connection: Connection, wanted: Collection[tuple[str, str]], pool_size: int) -> dict[tuple[str, str], int]:
-    """The subnet index of each (host id, project), allotting the lowest free one where there is none yet.
-
-    Left out are projects for which a host has none left. Raises: PlacementRace when another engine allots at the same time.
-    """
-    if not wanted:
-        return {}
-    host_ids = {host_id for host_id, _ in wanted}
-    used: dict[str, dict[str, int]] = defaultdict(dict)
-    for host_id, project, index in connection.execute(sa.select(network).where(network.c.host_id.in_(host_ids))):
-        used[host_id][project] = index
-    missing = []
-    for host_id, project in sorted(set(wanted)):
-        if project not in used[host_id]:
-            taken = set(used[host_id].values())
-            index = next((i for i in range(pool_size) if i not in taken), None)
-            if index is None:
-                continue
-            used[host_id][project] = index
-            missing.append({"host_id": host_id, "project": project, "subnet_index": index})
-    if missing:
-        try:
-            connection.execute(network.insert(), missing)
-        except IntegrityError as error:
-            raise PlacementRace("a project network was allotted by another engine") from error
-    return {(host_id, project): used[host_id][project] for host_id, project in wanted if project in used[host_id]}
-
-
-def move_subnet(connection: Connection, host_id: str, project: str, refused: int, pool_size: int) -> int:
-    """Another subnet for a project's bridge, because the host uses that one for something of its own.
-
-    Only indexes above the refused one are tried, so that repeated refusals come to an end. Raises: PlacementRace.
-    """
-    rows = connection.execute(sa.select(network.c.project, network.c.subnet_index).where(network.c.host_id == host_id))
-    used: Mapping[str, int] = {row.project: row.subnet_index for row in rows}
-    if used.get(project, refused) != refused:
-        return used[project]
-    taken = set(used.values())
-    index = next((i for i in range(refused + 1, pool_size) if i not in taken), None)
-    if index is None:
-        raise PlacementRace(f"no subnet of the pool is free on host {host_id}")
-    connection.execute(
-        network.update().where(network.c.host_id == host_id, network.c.project == project).values(subnet_index=index)
-    )
-    return index
-
-
-def drop_unused_networks(connection: Connection, pairs: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Forget the networks of (host id, project) pairs that no node needs any more; returns those forgotten."""
-    if not pairs:
-        return []
-    used = sa.exists().where(node.c.host_id == network.c.host_id, node.c.project == network.c.project)
-    left = sa.select(network.c.host_id, network.c.project).where(
-        network.c.host_id.in_({host for host, _ in pairs}), ~used
-    )
-    unused = sorted({(host_id, project) for host_id, project in connection.execute(left)} & set(pairs))
-    for host_id, project in unused:
-        connection.execute(network.delete().where(network.c.host_id == host_id, network.c.project == project))
-    return unused
+    connection.execute(hold.delete().where(hold.c.node_id.in_(arrived)))

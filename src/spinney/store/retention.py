@@ -1,4 +1,4 @@
-"""Forgetting what is old: finished actions and events."""
+"""Forgetting what is old: finished actions and events, decisions that no node refers to, failures that no longer count."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from sqlalchemy import Connection
 from spinney.config import RetentionSettings
 from spinney.domain.action import LIVE_STATUSES
 from spinney.store import database
-from spinney.store.tables import action, event
+from spinney.store.fleets import SETBACK_WINDOW
+from spinney.store.tables import action, decision, event, hold, node, setback
 
 #: Rows removed at a time, so that nobody waits long for the writer.
 _CHUNK = 2000
+_MINUTE = 60.0
 
 
 def prune(connection: Connection, settings: RetentionSettings) -> int:
@@ -31,6 +33,13 @@ def prune(connection: Connection, settings: RetentionSettings) -> int:
     if settings.events > 0:
         old_events = sa.select(event.c.id).where(event.c.timestamp < now - settings.events).limit(_CHUNK)
         removed += _remove(connection, event, list(connection.execute(old_events).scalars()))
+    # A decision is stored just before its nodes refer to it, in one transaction; the minute is for what was read before that.
+    used = sa.exists().where(node.c.decision_id == decision.c.id) | sa.exists().where(
+        hold.c.decision_id == decision.c.id
+    )
+    forgotten = sa.select(decision.c.id).where(decision.c.decided_at < now - _MINUTE, ~used).limit(_CHUNK)
+    removed += _remove(connection, decision, list(connection.execute(forgotten).scalars()))
+    removed += connection.execute(setback.delete().where(setback.c.at < now - SETBACK_WINDOW)).rowcount
     return removed
 
 

@@ -174,19 +174,21 @@ host = Table(
     Column("sampled_at", Double),
 )
 
-#: Room that a node still holds on a host it is leaving, while its container there runs on.
+#: Room on a host that a node is going to, while it still is where it was.
 hold = Table(
     "hold",
     metadata,
     _id("node_id", primary_key=True),
-    _id("host_id", primary_key=True),
+    _id("host_id", nullable=False),
     Column("generation", Integer, nullable=False),
     Column("cpu", Double, nullable=False),
     Column("memory", BigInteger, nullable=False),
+    _id("decision_id"),
+    Column("decision_step", Integer),
     Index("ix_hold_host", "host_id"),
 )
 
-#: Why nodes of one batch and kind went where they went, or nowhere; see ``domain.placement.decision``.
+#: Why nodes of one batch and kind went where they went, or nowhere: the body that ``domain.placement.decision`` makes.
 decision = Table(
     "decision",
     metadata,

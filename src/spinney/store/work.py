@@ -21,10 +21,10 @@ from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatu
 from spinney.domain.event import Event
 from spinney.domain.node import Node
 from spinney.errors import LeaseLost
-from spinney.store import engines, placements, status
+from spinney.store import engines, networks, placements, status, windows
 from spinney.store.rows import ACTIONS, EVENTS
 from spinney.store.tables import action as table
-from spinney.store.tables import cluster, node
+from spinney.store.tables import cluster, node, setback
 
 _RESIZING = (ActionKind.NODE_CREATE, ActionKind.NODE_DELETE)
 #: Projects served in one claim; the rest are served by the next one, because the served ones' queues shrink.
@@ -137,6 +137,12 @@ class Outcome:
     changes: Mapping[str, Any] = field(default_factory=dict)
     remove_node: bool = False
     release_placement: bool = False
+    #: The node lives where its hold is from now on.
+    arrived: bool = False
+    #: The node will not arrive where its hold is.
+    give_up_hold: bool = False
+    #: Its container could not be made or run on this host: placement avoids the pair for a while.
+    setback_on: str | None = None
     events: tuple[Event, ...] = ()
 
 
@@ -146,6 +152,8 @@ class Finished:
     freed_networks: tuple[tuple[str, str], ...] = ()
     #: Something can be claimed now that could not before.
     more: bool = False
+    #: Some host may have room that it had not before.
+    room: bool = False
 
 
 def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], now: float) -> Finished:
@@ -154,7 +162,8 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     if not ours:
         return Finished()
     _end_actions(connection, ours, now)
-    freed = _settle_nodes(connection, ours)
+    _note_setbacks(connection, ours, now)
+    freed = _settle_nodes(connection, ours, now)
     parents = {o.action.parent_id for o in ours if o.action.parent_id is not None}
     more = wake_parents(connection, parents, now) or _queued_behind(connection, ours)
     EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
@@ -162,7 +171,13 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     alone = {o.node.cluster_id: o.reason for o in ours if o.node is not None and o.action.parent_id is None}
     for cluster_id, reason in alone.items():
         status.refresh(connection, [cluster_id], reason)
-    return Finished(tuple(freed), more)
+    return Finished(tuple(freed), more, any(_makes_room(outcome) for outcome in ours))
+
+
+def _makes_room(outcome: Outcome) -> bool:
+    alone = outcome.node is not None and outcome.node.host_id is None
+    joined = alone and outcome.action.action in (ActionKind.NODE_CREATE, ActionKind.NODE_JOIN)
+    return outcome.release_placement or outcome.remove_node or outcome.arrived or outcome.give_up_hold or joined
 
 
 def _queued_behind(connection: Connection, outcomes: Sequence[Outcome]) -> bool:
@@ -219,7 +234,20 @@ def _end_actions(connection: Connection, outcomes: Iterable[Outcome], now: float
     )
 
 
-def _settle_nodes(connection: Connection, outcomes: Iterable[Outcome]) -> list[tuple[str, str]]:
+def _note_setbacks(connection: Connection, outcomes: Iterable[Outcome], now: float) -> None:
+    rows = [
+        {"node_id": o.node.id, "at": now, "host_id": o.setback_on, "profile_id": o.node.profile_id}
+        for o in outcomes
+        if o.setback_on is not None and o.node is not None
+    ]
+    if rows:
+        connection.execute(setback.insert(), rows)
+
+
+def _settle_nodes(connection: Connection, outcomes: Sequence[Outcome], now: float) -> list[tuple[str, str]]:
+    moved = [o.node for o in outcomes if o.arrived and o.node is not None]
+    placements.arrive(connection, moved, now)
+    given_up = placements.give_up(connection, [o.node.id for o in outcomes if o.give_up_hold and o.node is not None])
     leaving, removed = [], []
     changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for outcome in outcomes:
@@ -232,14 +260,16 @@ def _settle_nodes(connection: Connection, outcomes: Iterable[Outcome]) -> list[t
         elif outcome.changes:
             row = {"b_id": outcome.node.id} | {f"b_{name}": value for name, value in outcome.changes.items()}
             changed[tuple(sorted(outcome.changes))].append(row)
-    placements.release(connection, leaving)
+    given_up += placements.release(connection, leaving)
     for names, rows in changed.items():
         values = {name: sa.bindparam(f"b_{name}", type_=node.c[name].type) for name in names}
         connection.execute(node.update().where(node.c.id == sa.bindparam("b_id")).values(values), rows)
     if removed:
         connection.execute(node.delete().where(node.c.id.in_(removed)))
-    pairs = {(n.host_id, n.project) for n in leaving if n.host_id is not None}
-    return placements.drop_unused_networks(connection, pairs)
+    projects = {o.node.id: o.node.project for o in outcomes if o.node is not None}
+    pairs = {(n.host_id, n.project) for n in [*leaving, *moved] if n.host_id is not None}
+    pairs |= {(h.host_id, projects[h.node_id]) for h in given_up}
+    return networks.drop_unused(connection, pairs)
 
 
 def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None:
@@ -264,7 +294,7 @@ def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None
 
 
 def wake_parents(connection: Connection, parents: set[str], now: float) -> bool:
-    """Parents whose last child is final go back into the queue; True when there were any.
+    """Parents whose last child is final, or any child of a window, go back into the queue; True when there were any.
 
     Locking them first keeps two engines that finish the last two children at the same time from each leaving the waking to
     the other.
@@ -273,15 +303,15 @@ def wake_parents(connection: Connection, parents: set[str], now: float) -> bool:
         return False
     woken = False
     waiting = connection.execute(
-        sa.select(table.c.id)
+        sa.select(table.c.id, table.c.action)
         .where(table.c.id.in_(parents), table.c.status == ActionStatus.WAITING.value)
         .with_for_update()
     )
-    for parent_id in list(waiting.scalars()):
+    for parent_id, kind in waiting.all():
         live = sa.select(table.c.id).where(
             table.c.parent_id == parent_id, table.c.status.in_([s.value for s in LIVE_STATUSES])
         )
-        if connection.execute(live.limit(1)).first() is None:
+        if windows.in_window(kind) or connection.execute(live.limit(1)).first() is None:
             connection.execute(
                 table.update()
                 .where(table.c.id == parent_id)

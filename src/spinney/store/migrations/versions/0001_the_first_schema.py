@@ -150,7 +150,9 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("cpu", sa.Double(), nullable=False),
         sa.Column("memory", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("node_id", "host_id"),
+        sa.Column("decision_id", sa.String(length=36), nullable=True),
+        sa.Column("decision_step", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("node_id"),
     )
     op.create_index("ix_hold_host", "hold", ["host_id"], unique=False)
     op.create_table(
