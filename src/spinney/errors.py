@@ -10,7 +10,7 @@
     │   ├── Unauthorized          401
     │   ├── Forbidden             403
     │   ├── OverQuota             403
-    │   ├── ResourceNotFound      404
+    │   ├── ResourceNotFound      404    PolicyBindingNotFound
     │   ├── RouteNotFound         404
     │   ├── InvalidGlobalAPIVersion 406
     │   └── Conflict              409    ActionConflict, ActionInProgress, ActionImmutable, ResourceIsLocked,
@@ -111,6 +111,10 @@ class ResourceNotFound(UserError):
     """There is no such object, or it belongs to another project."""
 
     status = HTTPStatus.NOT_FOUND
+
+
+class PolicyBindingNotFound(ResourceNotFound):
+    """The policy exists, but is not attached to the cluster."""
 
 
 class RouteNotFound(UserError):

@@ -30,6 +30,8 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("POST", "policies"): (MEMBER, {}),
     ("POST", "policies/validate"): (MEMBER, {}),
     ("GET", "policies/{policy}"): (READER, None),
+    ("PATCH", "policies/{policy}"): (MEMBER, {"policy": {"name": "changed"}}),
+    ("DELETE", "policies/{policy}"): (MEMBER, None),
     ("GET", "receivers"): (READER, None),
     ("GET", "receivers/{receiver}"): (READER, None),
     ("GET", "clusters"): (READER, None),
@@ -67,7 +69,7 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("GET", "openapi.json"): (READER, None),
 }
 #: Routes whose last word is not one of a project's objects, or names things that do not exist yet.
-SHARED = {"type", "policy", "receiver"}
+SHARED = {"type", "receiver"}
 
 
 def key(route: Route) -> tuple[str, str]:
@@ -106,6 +108,8 @@ def _objects(world: World) -> dict[str, str]:
     unused = world.profile("unused")
     return {
         "profile": unused.id,
+        "policy": world.policy("unused").id,
+        "bound": world.policy("bound", cluster).id,
         "cluster": cluster.id,
         "node": node.id,
         "host": host.node_id,
@@ -156,6 +160,7 @@ def test_own_foreign_and_absent(world: World, route: Route) -> None:
 
     async def ask(person: str, word: str) -> Any:
         path = "/v1/" + route.path.replace(f"{{{noun}}}", word).replace("{path}", "name")
+        path = path.replace("{policy}", objects["bound"])
         return await world.client.as_user(person).at(OURS).request(route.method, path, given)
 
     async def body() -> None:

@@ -104,7 +104,9 @@ def test_sizes_that_are_not_given(world: World, given: dict[str, Any], sizes: tu
         ({"config": {"node.name.format": "a b"}}, "HTTPBadRequest", "node.name.format"),
         ({"config": {"spinney.self_healing": "perhaps"}}, "HTTPBadRequest", "spinney.self_healing"),
         ({"config": {"spinney.bogus": 1}}, "HTTPBadRequest", "spinney.bogus"),
-        ({"policies": []}, "HTTPBadRequest", "cluster.policies"),
+        ({"policies": {}}, "HTTPBadRequest", "cluster.policies"),
+        ({"policies": [{"enabled": True}]}, "HTTPBadRequest", "cluster.policies[0].policy_id"),
+        ({"policies": [{"policy_id": "nope"}]}, "BadRequest", "cluster.policies[0].policy_id: The specified policy"),
     ],
 )
 def test_clusters_that_are_refused(world: World, given: dict[str, Any], kind: str, words: str) -> None:

@@ -23,17 +23,21 @@ from spinney.domain.container import Address, Container, ContainerState, Contain
 from spinney.domain.host import Host, HostState
 from spinney.domain.identity import Caller, Owner
 from spinney.domain.node import Node, NodeStatus
+from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
 from spinney.drivers.base import HostAddress
 from spinney.errors import HostError, HostUnreachable, Unauthorized
-from spinney.store import hosts, migrate, profiles, tables
+from spinney.policies.attaching import Attached
+from spinney.policies.registry import validate_spec
+from spinney.store import bindings, hosts, migrate, profiles, tables
 from spinney.store.database import Store
-from spinney.store.rows import ACTIONS, CLUSTERS, NODES
+from spinney.store.rows import ACTIONS, CLUSTERS, NODES, POLICIES
 
 T = TypeVar("T")
 
 CONTAINER_TYPE = "container.dockerinc.docker-1.0"
 HOST_TYPE = "host.docker-1.0"
+PLACEMENT_TYPE = "spinney.policy.placement-1.0"
 OURS = "clustering 1.14, spinney 1.0"
 DATABASE = "test.db"
 START = 1_790_000_000.0
@@ -176,6 +180,19 @@ class World:
         for index in range(members):
             self.node(profile, f"{name}-{index + 1}", cluster_id=cluster.id, index=index + 1, project=cluster.project)
         return cluster
+
+    def policy(
+        self, name: str = "spread", on: Cluster | None = None, type: str = PLACEMENT_TYPE, **properties: Any
+    ) -> Policy:
+        """A policy, attached to a cluster if one is given."""
+        spec = {"type": type.rpartition("-")[0], "version": "1.0", "properties": properties}
+        base = {"name": name, "type": type, "spec": spec, "domain": None}
+        policy = Policy(**base, created_at=self.clock.moment + 1, **self.new())
+        self.insert(POLICIES, policy)
+        if on is not None:
+            new = Attached(policy.id, name, validate_spec(spec))
+            self.store.run(bindings.attach, on.id, new, self.ids.new())
+        return policy
 
     def node(self, profile: Profile, name: str = "n1", **values: Any) -> Node:
         node = Node(

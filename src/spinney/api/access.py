@@ -28,6 +28,7 @@ def _rules() -> Mapping[str, frozenset[str]]:
         ),
         MEMBER: (
             "profiles:create profiles:update profiles:delete profiles:validate policies:create policies:validate "
+            "policies:update policies:delete "
             "clusters:create clusters:update clusters:delete clusters:action clusters:operation nodes:create "
             "nodes:adopt nodes:adopt_preview nodes:update nodes:delete nodes:action nodes:operation actions:update "
             "nodes:logs clusters:logs"

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import membership
+from spinney.api.bindings import PolicyAttach, PolicyDetach, attach_inputs, detach_inputs, update_inputs
 from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
 from spinney.api.recovering import ClusterRecover, recover_inputs
@@ -53,15 +54,6 @@ class Resize(Request):
     max_size: Limit | None = None
     min_step: Count | None = None
     strict: Bool | None = None
-
-
-class PolicyAttach(Request):
-    policy_id: String
-    enabled: Bool | None = None
-
-
-class PolicyDetach(Request):
-    policy_id: String
 
 
 class CompleteLifecycle(Request):
@@ -230,10 +222,6 @@ def _as_given(connection: Connection, call: Call, row: Row[Any], inputs: dict[st
     return inputs
 
 
-def _policy(connection: Connection, call: Call, row: Row[Any], data: PolicyDetach) -> dict[str, Any]:
-    raise BadRequest(f"policy_id: The specified policy '{data.policy_id[:255]}' could not be found.")
-
-
 async def _complete_lifecycle(call: Call, data: CompleteLifecycle) -> Reply:
     token = as_uuid(data.lifecycle_action_token)
     action_id = await call.deps.store.transact(_release, call.scope, data.lifecycle_action_token, token)
@@ -262,9 +250,9 @@ VERBS: Mapping[str, Verb] = {
     "replace_nodes": Verb(
         ActionKind.CLUSTER_REPLACE_NODES, ReplaceNodes, _replace_nodes, since=3, shape=_replace_shape
     ),
-    "policy_attach": Verb(ActionKind.CLUSTER_ATTACH_POLICY, PolicyAttach, _policy),
-    "policy_detach": Verb(ActionKind.CLUSTER_DETACH_POLICY, PolicyDetach, _policy),
-    "policy_update": Verb(ActionKind.CLUSTER_UPDATE_POLICY, PolicyAttach, _policy),
+    "policy_attach": Verb(ActionKind.CLUSTER_ATTACH_POLICY, PolicyAttach, attach_inputs),
+    "policy_detach": Verb(ActionKind.CLUSTER_DETACH_POLICY, PolicyDetach, detach_inputs),
+    "policy_update": Verb(ActionKind.CLUSTER_UPDATE_POLICY, PolicyAttach, update_inputs),
     "complete_lifecycle": Verb(None, CompleteLifecycle, _as_given, since=9),
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
+from spinney.api.bindings import PolicyAttach, attach_all
 from spinney.api.profiles import require_operator
 from spinney.api.reading import one_of, read_force, read_list
 from spinney.api.requests import submit
@@ -19,9 +20,10 @@ from spinney.domain import sizing
 from spinney.domain.action import ActionKind
 from spinney.domain.cluster import TRANSIENT_STATUSES, Cluster, ClusterStatus
 from spinney.domain.cluster_config import config_fault
+from spinney.domain.schema import at_most
 from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, HTTPBadRequest, OverQuota
 from spinney.profiles.hosts import check_not_pinned
-from spinney.store import action_requests, clusters, dependents, listing, profiles, tables
+from spinney.store import action_requests, bindings, clusters, dependents, listing, profiles, tables
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
 
@@ -41,6 +43,7 @@ class ClusterCreate(Request):
     timeout: Count | None = None
     metadata: Object | None = None
     config: Object | None = None
+    policies: Annotated[tuple[PolicyAttach, ...], at_most(100, "policies")] | None = None
 
 
 class ClusterUpdate(Request):
@@ -78,18 +81,19 @@ async def create(call: Call) -> Reply:
         init_at=call.now,
     )
     action_id = call.deps.ids.new()
-    row = await call.deps.store.transact(_create, call, cluster, data.profile_id, action_id)
+    view = await call.deps.store.transact(_create, call, cluster, data, action_id)
     call.deps.ring()
-    return queued(action_id, {"cluster": views.cluster(row, [], None, MemberCount() if call.ours else None)})
+    return queued(action_id, {"cluster": view})
 
 
-def _create(connection: Connection, call: Call, cluster: Cluster, profile: str, action_id: str) -> Row[Any]:
-    found = profiles.FINDER.refer(connection, profile, call.scope, "profile_id")
+def _create(connection: Connection, call: Call, cluster: Cluster, data: ClusterCreate, action_id: str) -> Any:
+    found = profiles.FINDER.refer(connection, data.profile_id, call.scope, "profile_id")
     require_operator(call, found.type)
     quota = call.deps.settings.max_clusters_per_project
     if clusters.count(connection, cluster.project) >= quota:
         raise OverQuota(f"The project has {quota} clusters, which is all it may have; delete one, or ask for more.")
     clusters.insert(connection, replace(cluster, profile_id=found.id))
+    attach_all(connection, call, cluster.id, found.type, data.policies or ())
     submit(
         connection,
         call,
@@ -99,7 +103,9 @@ def _create(connection: Connection, call: Call, cluster: Cluster, profile: str, 
         cluster_id=cluster.id,
         timeout=cluster.timeout,
     )
-    return clusters.FINDER.get(connection, cluster.id, call.scope)
+    row = clusters.FINDER.get(connection, cluster.id, call.scope)
+    attached = bindings.ids_of(connection, [row.id]).get(row.id, ())
+    return views.cluster(row, [], None, MemberCount() if call.ours else None, attached)
 
 
 async def get(call: Call) -> Reply:
@@ -114,7 +120,9 @@ def show(connection: Connection, call: Call, row: Row[Any]) -> dict[str, Any]:
     """The whole cluster, members and dependents included."""
     found = dependents.of(connection, [row.id] if row.pinned else [], call.owner.project)
     counts = clusters.member_counts(connection, [row.id] if call.ours else [])
-    return views.cluster(row, clusters.member_ids(connection, row.id), found.get(row.id), counts.get(row.id))
+    attached = bindings.ids_of(connection, [row.id]).get(row.id, ())
+    members = clusters.member_ids(connection, row.id)
+    return views.cluster(row, members, found.get(row.id), counts.get(row.id), attached)
 
 
 async def index(call: Call) -> Reply:
@@ -126,7 +134,11 @@ def _index(connection: Connection, call: Call, query: listing.ListQuery) -> list
     members = clusters.members_of(connection, [row.id for row in rows])
     counts = clusters.member_counts(connection, [row.id for row in rows] if call.ours else [])
     found = dependents.of(connection, [row.id for row in rows if row.pinned], call.owner.project)
-    return [views.cluster(row, members[row.id], found.get(row.id), counts.get(row.id)) for row in rows]
+    attached = bindings.ids_of(connection, [row.id for row in rows])
+    return [
+        views.cluster(row, members[row.id], found.get(row.id), counts.get(row.id), attached.get(row.id, ()))
+        for row in rows
+    ]
 
 
 async def update(call: Call) -> Reply:

@@ -117,7 +117,8 @@ def _request_body(body: Body, schemas: dict[str, Any]) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
     if body.model is not None:
         name = body.model.__name__
-        schemas[name] = body.model.model_json_schema()
+        schemas[name] = body.model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schemas[name].pop("$defs", {})
         schema = {"$ref": f"#/components/schemas/{name}"}
     if body.envelope is not None:
         schema = {"type": "object", "required": [body.envelope], "properties": {body.envelope: schema}}

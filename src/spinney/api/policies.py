@@ -1,39 +1,24 @@
-"""Policies, their types and bindings, and receivers: there are none yet, and that is what is said."""
+"""Policies and their types; and receivers, of which there are none yet, and that is what is said."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
+from spinney.api import views
 from spinney.api.reading import one_of, read_list
 from spinney.api.values import Name, Object, Request
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.action import ActionKind
-from spinney.domain.schema import NotAllowed, to_bool
-from spinney.errors import ESchema, ResourceNotFound
-from spinney.store import clusters
-
-
-def _switch(word: str) -> bool:
-    try:
-        return to_bool(word)
-    except NotAllowed as error:
-        raise ValueError(error.allowed) from error
-
+from spinney.domain.policy import Policy
+from spinney.errors import BadRequest, ResourceNotFound
+from spinney.policies import registry
+from spinney.policies.base import PolicyType
+from spinney.store import listing, policies, tables
 
 POLICIES = ListSpec(
     {"name": Filter("name"), "type": Filter("type")}, ("type", "name", "created_at", "updated_at"), "created_at"
-)
-BINDINGS = ListSpec(
-    {
-        "enabled": Filter("enabled", _switch),
-        "policy_name": Filter("policy_name"),
-        "policy_type": Filter("policy_type"),
-    },
-    ("enabled",),
-    "id",
-    plain=True,
 )
 RECEIVERS = ListSpec(
     {
@@ -57,54 +42,86 @@ class PolicyValidate(Request):
     spec: Object
 
 
+class PolicyUpdate(Request):
+    name: Name
+
+
 async def types(call: Call) -> Reply:
-    return json_reply({"policy_types": []})
+    kinds = registry.listed_types(with_ours=call.ours)
+    return json_reply({"policy_types": [_listed(kind, since_5=call.since(5)) for kind in kinds]})
+
+
+def _listed(kind: PolicyType, *, since_5: bool) -> dict[str, Any]:
+    if not since_5:
+        return {"name": kind.name_version}
+    return {"name": kind.name, "support_status": kind.support(), "version": kind.version}
 
 
 async def get_type(call: Call) -> Reply:
-    raise ResourceNotFound(f"The policy_type '{call.word[:255]}' could not be found.")
+    kind = registry.policy_type(call.word)
+    view: dict[str, Any] = {"name": call.word, "schema": kind.schema()}
+    if call.since(5):
+        view["support_status"] = registry.support_status(kind.name)
+    return json_reply({"policy_type": view})
 
 
 async def index(call: Call) -> Reply:
-    read_list(call)
-    return json_reply({"policies": []})
+    query = read_list(call)
+    rows = await call.deps.store.read(listing.run, tables.policy, policies.FINDER.select, query)
+    return json_reply({"policies": [views.policy(row) for row in rows]})
 
 
 async def get(call: Call) -> Reply:
-    raise ResourceNotFound(f"The policy '{call.word[:255]}' could not be found.")
+    row = await call.deps.store.read(policies.FINDER.get, call.word, call.scope)
+    return json_reply({"policy": views.policy(row)})
 
 
 async def create(call: Call) -> Reply:
-    _refuse(call.data(PolicyCreate).spec)
+    data = call.data(PolicyCreate)
+    made = _policy(call, data.name, data.spec)
+    await call.deps.store.transact(policies.insert, made)
+    return json_reply({"policy": views.new_policy(made)}, 201)
 
 
 async def validate(call: Call) -> Reply:
-    _refuse(call.data(PolicyValidate).spec)
+    made = _policy(call, "validated_policy", call.data(PolicyValidate).spec)
+    return json_reply({"policy": {**views.new_policy(made), "id": None, "created_at": None}})
 
 
-def _refuse(spec: object) -> NoReturn:
-    words = []
-    for key in ("type", "version"):
-        value = spec.get(key) if isinstance(spec, dict) else None
-        if value is None:
-            raise ESchema(f"spec.{key}: this is required and was not given.")
-        words.append(str(value)[:100])
-    raise ResourceNotFound(f"The policy_type '{'-'.join(words)}' could not be found.")
+def _policy(call: Call, name: str, spec: Any) -> Policy:
+    """Raises: ESchema, InvalidSpec, ResourceNotFound."""
+    return Policy(
+        id=call.deps.ids.new(),
+        name=name,
+        type=registry.validate_spec(spec).kind.name_version,
+        spec=spec,
+        user=call.owner.user,
+        project=call.owner.project,
+        domain=call.owner.domain,
+        created_at=call.now,
+    )
 
 
-async def bindings(call: Call) -> Reply:
-    read_list(call)
-    await call.deps.store.read(_require_cluster, call)
-    return json_reply({"cluster_policies": []})
+async def update(call: Call) -> Reply:
+    row = await call.deps.store.transact(_update, call, call.data(PolicyUpdate).name)
+    return json_reply({"policy": views.policy(row)})
 
 
-async def binding(call: Call) -> Reply:
-    await call.deps.store.read(_require_cluster, call)
-    raise ResourceNotFound(f"The policy '{call.words[1][:255]}' could not be found.")
+def _update(connection: Connection, call: Call, name: str) -> Row[Any]:
+    found = policies.FINDER.get(connection, call.word, call.scope)
+    if name == found.name:
+        raise BadRequest(f"Nothing would change: the policy's name is '{name}' already; give another.")
+    policies.rename(connection, found.id, name, call.now)
+    return policies.FINDER.get(connection, found.id, call.scope)
 
 
-def _require_cluster(connection: Connection, call: Call) -> None:
-    clusters.FINDER.get(connection, call.word, call.scope)
+async def delete(call: Call) -> Reply:
+    await call.deps.store.transact(_delete, call)
+    return Reply(204)
+
+
+def _delete(connection: Connection, call: Call) -> None:
+    policies.remove(connection, policies.FINDER.get(connection, call.word, call.scope).id, call.word)
 
 
 async def receivers(call: Call) -> Reply:

@@ -18,7 +18,8 @@ from spinney.domain.fanout import Member, Refusal, Results, Verdict, begin, conc
 from spinney.domain.identity import Owner
 from spinney.domain.naming import node_name
 from spinney.domain.node import Node, NodeStatus
-from spinney.store import status, work
+from spinney.engine import policies
+from spinney.store import bindings, status, work
 from spinney.store.rows import ACTIONS, CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as table
@@ -54,6 +55,11 @@ def advance(connection: Connection, action: Action, rules: ClusterRules, ids: Id
 
 def _begin(connection: Connection, action: Action, cluster: Cluster, rules: ClusterRules, ids: Ids, now: float) -> None:
     EVENTS.insert(connection, [_event(action, cluster.name, "start", Level.INFO, "", ids, now)])
+    if action.action in policies.KINDS:
+        _end(connection, action, policies.carry_out(connection, action, cluster, ids), cluster, ids, now)
+        return
+    if action.action is ActionKind.CLUSTER_DELETE:
+        bindings.detach(connection, cluster.id)
     outcome = begin(cluster, action, members(connection, cluster.id), limit=rules.max_nodes)
     if isinstance(outcome, Refusal):
         _end(connection, action, Verdict(ActionStatus.FAILED, outcome.reason), cluster, ids, now)
@@ -216,7 +222,8 @@ def _end(
         )
     )
     if cluster is not None:
-        status.refresh(connection, [cluster.id], verdict.reason.rstrip("."))
+        if action.action not in policies.KINDS:  # which leave the members, and so the status, as they were
+            status.refresh(connection, [cluster.id], verdict.reason.rstrip("."))
         good = verdict.status is ActionStatus.SUCCEEDED
         phase, level = ("end", Level.INFO) if good else ("error", Level.ERROR)
         EVENTS.insert(connection, [_event(action, cluster.name, phase, level, verdict.reason, ids, now)])

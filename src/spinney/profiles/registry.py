@@ -17,6 +17,8 @@ from pydantic import ValidationError
 
 from spinney.domain.schema import NotAllowed, explain, to_text
 from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
+from spinney.policies.attaching import Target
+from spinney.policies.base import Members
 from spinney.profiles.base import ProfileProperties, ProfileType
 from spinney.profiles.container import CONTAINER
 from spinney.profiles.docker_host import DOCKER_HOST
@@ -48,6 +50,14 @@ def profile_type(name_version: str) -> ProfileType:
     if found is None:
         raise ResourceNotFound(f"The profile_type '{name_version[:255]}' could not be found.")
     return found
+
+
+def attach_target(name_version: str) -> Target:
+    """A cluster of the profile type, as policies see it."""
+    kind = PROFILE_TYPES.get(name_version)
+    if kind is None:
+        return Target(name_version, None)
+    return Target(name_version, Members.CONTAINERS if kind.contained else Members.HOSTS if kind.hosts else None)
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:

@@ -1,4 +1,7 @@
-"""Policies attached to clusters, and what they come to."""
+"""Policies attached to clusters, and what they come to.
+
+A policy that is attached is not removed; a cluster that goes is left by its policies first.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,38 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from spinney.domain.placement.rules import PlacementRules
+from spinney.domain.policy import Binding, HostScaling
 from spinney.policies import registry
+from spinney.policies.attaching import Attached
 from spinney.policies.base import Contribution, Toward
+from spinney.policies.host_scaling import HOST_SCALING, HostScalingProperties, host_scaling
 from spinney.policies.merge import Names, merge
+from spinney.policies.registry import ValidatedPolicy
+from spinney.store import listing
+from spinney.store.listing import ListQuery
+from spinney.store.rows import BINDINGS
 from spinney.store.tables import binding as table
 from spinney.store.tables import cluster, policy
+
+#: Each row is a binding with the names of what it joins.
+VIEW = (
+    sa.select(
+        *BINDINGS.columns,
+        cluster.c.name.label("cluster_name"),
+        policy.c.name.label("policy_name"),
+        policy.c.type.label("policy_type"),
+    )
+    .join_from(table, policy, policy.c.id == table.c.policy_id)
+    .join(cluster, cluster.c.id == table.c.cluster_id)
+    .subquery("bound")
+)
+COLUMNS = tuple(str(key) for key in VIEW.c.keys())
 
 #: A specification as text: interpreted once, however many clusters it is attached to.
 _SPEC = sa.cast(policy.c.spec, sa.Text).label("spec")
@@ -25,6 +50,68 @@ _ENABLED = (
     .join(cluster, cluster.c.id == table.c.cluster_id)
     .where(table.c.enabled.is_(True), policy.c.type.in_(registry.PLACING))
 )
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def find(connection: Connection, cluster_id: str, query: ListQuery) -> Sequence[Row[Any]]:
+    """The bindings of one cluster, as rows of ``VIEW``."""
+    return listing.run(connection, VIEW, sa.select(VIEW).where(VIEW.c.cluster_id == cluster_id), query)
+
+
+def get(connection: Connection, cluster_id: str, policy_id: str) -> Row[Any] | None:
+    """A row of ``VIEW``; None: that policy is not attached."""
+    return connection.execute(
+        sa.select(VIEW).where(VIEW.c.cluster_id == cluster_id, VIEW.c.policy_id == policy_id)
+    ).first()
+
+
+def ids_of(connection: Connection, cluster_ids: Collection[str]) -> dict[str, list[str]]:
+    """The ids of each cluster's bindings, in the order in which they count; clusters without any are left out."""
+    found: dict[str, list[str]] = defaultdict(list)
+    if cluster_ids:
+        query = sa.select(table.c.cluster_id, table.c.id).where(table.c.cluster_id.in_(set(cluster_ids)))
+        for cluster_id, binding_id in connection.execute(query.order_by(table.c.priority, table.c.id)):
+            found[cluster_id].append(binding_id)
+    return found
+
+
+def attached(connection: Connection, cluster_id: str) -> list[Attached]:
+    """The policies of a cluster in the order in which they count."""
+    query = (
+        sa.select(policy.c.id, policy.c.name, _SPEC, table.c.enabled)
+        .join_from(table, policy, policy.c.id == table.c.policy_id)
+        .where(table.c.cluster_id == cluster_id)
+        .order_by(table.c.priority, table.c.id)
+    )
+    return [
+        Attached(policy_id, name, _validated(spec), enabled)
+        for policy_id, name, spec, enabled in connection.execute(query)
+    ]
+
+
+def attach(connection: Connection, cluster_id: str, new: Attached, binding_id: str) -> None:
+    priority = new.policy.kind.priority
+    bound = Binding(
+        id=binding_id, cluster_id=cluster_id, policy_id=new.policy_id, enabled=new.enabled, priority=priority
+    )
+    BINDINGS.insert(connection, [bound])
+
+
+def enable(connection: Connection, cluster_id: str, policy_id: str, enabled: bool) -> None:
+    connection.execute(
+        table.update().where(table.c.cluster_id == cluster_id, table.c.policy_id == policy_id).values(enabled=enabled)
+    )
+
+
+def detach(connection: Connection, cluster_id: str, policy_id: str | None = None) -> None:
+    """Without ``policy_id``: all of them."""
+    one = [] if policy_id is None else [table.c.policy_id == policy_id]
+    connection.execute(table.delete().where(table.c.cluster_id == cluster_id, *one))
+
+
+# --- what they come to ------------------------------------------------------------------------------------------------
 
 #: What the policies of one cluster ask for, in ascending priority.
 Wishes = Sequence[Contribution]
@@ -46,9 +133,33 @@ def rules_for(connection: Connection, cluster_ids: Collection[str]) -> dict[str,
     return {cluster_id: merge(found, cluster_id, names[projects[cluster_id]]) for cluster_id, found in wishes.items()}
 
 
+def host_scaling_for(connection: Connection, cluster_ids: Collection[str]) -> dict[str, HostScaling]:
+    """How far host clusters may be grown and shrunk; those without an enabled policy for it are left out."""
+    query = (
+        sa.select(table.c.cluster_id, _SPEC)
+        .join_from(table, policy, policy.c.id == table.c.policy_id)
+        .where(
+            table.c.cluster_id.in_(set(cluster_ids)),
+            table.c.enabled.is_(True),
+            policy.c.type == HOST_SCALING.name_version,
+        )
+    )
+    found = {}
+    for cluster_id, spec in connection.execute(query):
+        properties = _validated(spec).properties
+        assert isinstance(properties, HostScalingProperties)
+        found[cluster_id] = host_scaling(properties)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _validated(spec: str) -> ValidatedPolicy:
+    return registry.validate_spec(json.loads(spec))
+
+
 @lru_cache(maxsize=4096)
 def _contribution(spec: str) -> Contribution:
-    made = registry.validate_spec(json.loads(spec)).contribution()
+    made = _validated(spec).contribution()
     assert made is not None, "only types that place are asked for"
     return made
 

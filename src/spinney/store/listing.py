@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, FromClause, Row
 from sqlalchemy.sql.elements import ColumnElement
 
 #: Filters that leave few rows of a project.
@@ -36,7 +36,7 @@ class ListQuery:
     limit: int | None = None
 
 
-def run(connection: Connection, table: Table, select: sa.Select[Any], query: ListQuery) -> Sequence[Row[Any]]:
+def run(connection: Connection, table: FromClause, select: sa.Select[Any], query: ListQuery) -> Sequence[Row[Any]]:
     """The page of ``select``'s rows that ``query`` means; ``table`` has the columns it filters and sorts by."""
     if query.limit == 0:
         return []
@@ -57,7 +57,7 @@ def run(connection: Connection, table: Table, select: sa.Select[Any], query: Lis
     return connection.execute(select.where(table.c.id == page.c.id).order_by(*order)).all()
 
 
-def _conditions(table: Table, query: ListQuery) -> list[ColumnElement[bool]]:
+def _conditions(table: FromClause, query: ListQuery) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if query.project is not None:
         # A plain comparison would let SQLite walk through the whole project in order, past an index that finds a few.
@@ -70,7 +70,7 @@ def _conditions(table: Table, query: ListQuery) -> list[ColumnElement[bool]]:
     return where
 
 
-def _order(table: Table, keys: Sequence[SortKey]) -> list[ColumnElement[Any]]:
+def _order(table: FromClause, keys: Sequence[SortKey]) -> list[ColumnElement[Any]]:
     order: list[ColumnElement[Any]] = []
     for key in keys:
         column = table.c[key.name]
@@ -81,7 +81,7 @@ def _order(table: Table, keys: Sequence[SortKey]) -> list[ColumnElement[Any]]:
     return order
 
 
-def _after(table: Table, keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
+def _after(table: FromClause, keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
     """Rows that come later than one with these values: later by some key, equal by all keys before it."""
     later: list[ColumnElement[bool]] = []
     equal: list[ColumnElement[bool]] = []

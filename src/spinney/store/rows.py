@@ -14,6 +14,7 @@ from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import Cluster, ClusterStatus
 from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.domain.policy import Binding, Policy
 from spinney.domain.profile import Profile
 from spinney.store import tables
 
@@ -64,6 +65,8 @@ class Mapper(Generic[V]):
 
 
 PROFILES = Mapper(tables.profile, Profile)
+POLICIES = Mapper(tables.policy, Policy)
+BINDINGS = Mapper(tables.binding, Binding)
 CLUSTERS = Mapper(tables.cluster, Cluster, {"status": ClusterStatus})
 NODES = Mapper(tables.node, Node, {"status": NodeStatus, "power": PowerState})
 ACTIONS = Mapper(tables.action, Action, {"action": ActionKind, "cause": Cause, "status": ActionStatus})

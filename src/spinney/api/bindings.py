@@ -1,0 +1,124 @@
+"""Policies attached to clusters: listing and showing them, and asking for them to be attached, changed and detached.
+
+Guaranteed: a cluster made with policies has them before its first node is placed, because they are stored in one
+transaction with it; whether they can be attached is decided by the same rules as later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from spinney.api import views
+from spinney.api.reading import read_list
+from spinney.api.values import Bool, Request, String
+from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
+from spinney.domain.schema import NotAllowed, to_bool
+from spinney.errors import BadRequest, PolicyBindingNotFound
+from spinney.policies.attaching import Attached, hindrance
+from spinney.policies.registry import validate_spec
+from spinney.profiles.registry import attach_target
+from spinney.store import bindings, clusters, policies
+from spinney.store.listing import ListQuery
+
+
+def _switch(word: str) -> bool:
+    try:
+        return to_bool(word)
+    except NotAllowed as error:
+        raise ValueError(error.allowed) from error
+
+
+LIST = ListSpec(
+    {
+        "enabled": Filter("enabled", _switch),
+        "policy_name": Filter("policy_name"),
+        "policy_type": Filter("policy_type"),
+    },
+    ("enabled",),
+    "id",
+    plain=True,
+)
+
+
+class PolicyAttach(Request):
+    policy_id: String
+    enabled: Bool | None = None
+
+
+class PolicyDetach(Request):
+    policy_id: String
+
+
+async def index(call: Call) -> Reply:
+    rows = await call.deps.store.read(_index, call, read_list(call))
+    return json_reply({"cluster_policies": [views.binding(row) for row in rows]})
+
+
+def _index(connection: Connection, call: Call, query: ListQuery) -> Sequence[Row[Any]]:
+    row = clusters.FINDER.get(connection, call.word, call.scope)
+    return bindings.find(connection, row.id, replace(query, project=None))
+
+
+async def get(call: Call) -> Reply:
+    return json_reply({"cluster_policy": views.binding(await call.deps.store.read(_get, call))})
+
+
+def _get(connection: Connection, call: Call) -> Row[Any]:
+    cluster = clusters.FINDER.get(connection, call.word, call.scope)
+    word = call.words[1]
+    policy = policies.FINDER.get(connection, word, call.scope)
+    found = bindings.get(connection, cluster.id, policy.id)
+    if found is None:
+        raise PolicyBindingNotFound(
+            f"The policy '{word[:255]}' is not attached to the cluster '{call.word[:255]}'; attach it, or name another."
+        )
+    return found
+
+
+def attach_inputs(connection: Connection, call: Call, row: Row[Any], data: PolicyAttach) -> dict[str, Any]:
+    """Of the action that attaches a policy to the cluster of the row. Raises: BadRequest, MultipleChoices."""
+    policy = policies.FINDER.refer(connection, data.policy_id, call.scope, "policy_id")
+    return {"policy_id": policy.id, "enabled": data.enabled is not False}
+
+
+def update_inputs(connection: Connection, call: Call, row: Row[Any], data: PolicyAttach) -> dict[str, Any]:
+    enabled = {} if data.enabled is None else {"enabled": data.enabled}
+    return {"policy_id": _bound(connection, call, row, data.policy_id), **enabled}
+
+
+def detach_inputs(connection: Connection, call: Call, row: Row[Any], data: PolicyDetach) -> dict[str, Any]:
+    return {"policy_id": _bound(connection, call, row, data.policy_id)}
+
+
+def _bound(connection: Connection, call: Call, row: Row[Any], word: str) -> str:
+    """The id of an attached policy. Raises: BadRequest, MultipleChoices."""
+    policy = policies.FINDER.refer(connection, word, call.scope, "policy_id")
+    if bindings.get(connection, row.id, policy.id) is None:
+        raise BadRequest(
+            f"policy_id: The policy '{word[:255]}' is not attached to the cluster '{row.name}'; attach it, or name another."
+        )
+    return str(policy.id)
+
+
+def attach_all(
+    connection: Connection, call: Call, cluster_id: str, profile_type: str, asked: Sequence[PolicyAttach]
+) -> None:
+    """To a cluster that is being made, at once. Raises: BadRequest, MultipleChoices."""
+    target = attach_target(profile_type)
+    others: list[Attached] = []
+    for index, one in enumerate(asked):
+        at = f"cluster.policies[{index}]"
+        found = policies.FINDER.refer(connection, one.policy_id, call.scope, f"{at}.policy_id")
+        held = policies.hold(connection, found.id) or found
+        new = Attached(held.id, held.name, validate_spec(held.spec), one.enabled is not False)
+        if any(other.policy_id == new.policy_id for other in others):
+            raise BadRequest(f"{at}.policy_id: '{one.policy_id[:255]}' stands there twice; name each policy once.")
+        fault = hindrance(new, target, others)
+        if fault is not None:
+            raise BadRequest(f"{at}: {fault}.")
+        bindings.attach(connection, cluster_id, new, call.deps.ids.new())
+        others.append(new)

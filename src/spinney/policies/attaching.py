@@ -1,0 +1,67 @@
+"""Whether a policy can be attached to a cluster, or enabled on it: decided from facts, alike when a cluster is made with
+policies and when one is attached later.
+
+Not decided here: that a policy which is attached already needs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from spinney.policies.base import Members
+from spinney.policies.merge import conflict
+from spinney.policies.registry import ValidatedPolicy
+
+_FOR = {Members.CONTAINERS: "clusters of containers", Members.HOSTS: "host clusters"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A policy on a cluster, or about to be."""
+
+    policy_id: str
+    name: str
+    policy: ValidatedPolicy
+    enabled: bool = True
+
+    @property
+    def type(self) -> str:
+        return self.policy.kind.name_version
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The cluster. ``members``: what its nodes are; None: neither containers nor hosts."""
+
+    profile_type: str
+    members: Members | None
+
+
+def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str | None:
+    """Why the policy cannot be attached beside the others; None: it can."""
+    kind = new.policy.kind
+    twin = next((other for other in others if other.type == new.type), None)
+    if kind.singleton and twin is not None:
+        return (
+            f"policy '{new.name}' cannot be attached: a cluster has at most one policy of type {new.type}, and "
+            f"'{twin.name}' ({twin.policy_id}) is attached; detach that first"
+        )
+    if kind.members is not None and kind.members is not target.members:
+        return (
+            f"policy '{new.name}' cannot be attached: its type {new.type} is for {_FOR[kind.members]}, and this cluster's "
+            f"profile type is {target.profile_type}; attach it to another cluster"
+        )
+    return contradiction(new, others) if new.enabled else None
+
+
+def contradiction(new: Attached, others: Iterable[Attached]) -> str | None:
+    """Why the policy cannot be enabled beside the others that are; None: it can."""
+    enabled = [other.policy for other in others if other.enabled and other.policy_id != new.policy_id]
+    asked = [one for policy in (*enabled, new.policy) if (one := policy.contribution()) is not None]
+    fault = conflict(asked)
+    return (
+        None
+        if fault is None
+        else f"policy '{new.name}' cannot be enabled: {fault}; disable or detach one of them first"
+    )
