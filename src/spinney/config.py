@@ -61,6 +61,23 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HostSettings:
+    facts_interval: float = _option(300.0, "Seconds between looks at what a host's Docker engine says about itself.")
+    image_high_watermark: float = _option(
+        0.85, "Share of a host's disk in use above which images that nobody needs are removed from it; 0: never."
+    )
+    image_low_watermark: float = _option(0.75, "Share of a host's disk in use at which that ends.")
+    image_interval: float = _option(60.0, "Seconds between looks whether a host's disk fills up.")
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    preemption: bool = _option(
+        False, "Whether members of clusters with a higher spinney.priority push out those of lower ones."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class RetentionSettings:
     actions: float = _option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.")
     events: float = _option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.")
@@ -111,6 +128,8 @@ class Settings:
     api: ApiSettings = field(default_factory=ApiSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
+    hosts: HostSettings = field(default_factory=HostSettings)
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     driver: DriverSettings = field(default_factory=DriverSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
@@ -126,6 +145,8 @@ _GROUPS: dict[str, type[Any]] = {
     "api": ApiSettings,
     "engine": EngineSettings,
     "health": HealthSettings,
+    "hosts": HostSettings,
+    "scheduler": SchedulerSettings,
     "retention": RetentionSettings,
     "driver": DriverSettings,
     "container": ContainerSettings,
@@ -137,7 +158,13 @@ def options() -> dict[str, list[cfg.Opt]]:
     """oslo.config options by section."""
     from oslo_config import cfg  # only processes that read files pay for it
 
-    kinds: dict[type, Any] = {str: cfg.StrOpt, int: cfg.IntOpt, float: cfg.FloatOpt, tuple: cfg.ListOpt}
+    kinds: dict[type, Any] = {
+        str: cfg.StrOpt,
+        bool: cfg.BoolOpt,
+        int: cfg.IntOpt,
+        float: cfg.FloatOpt,
+        tuple: cfg.ListOpt,
+    }
 
     def option(item: Any) -> Any:
         kind = kinds.get(type(item.default), cfg.StrOpt)
@@ -162,6 +189,7 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
             conf.set_override(name, value, group=section)
         groups = {section: _group(conf, section, kind) for section, kind in _GROUPS.items()}
         _check_network(groups["network"])
+        _check_watermarks(groups["hosts"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, **groups)
@@ -178,6 +206,15 @@ def _check_network(network: NetworkSettings) -> None:
         raise ValueError(
             f"[network] prefix: {network.prefix} does not cut {network.pool} into subnets with room for containers; "
             f"give {pool.prefixlen} to {pool.max_prefixlen - 3}"
+        )
+
+
+def _check_watermarks(settings: HostSettings) -> None:
+    low, high = settings.image_low_watermark, settings.image_high_watermark
+    if high and not 0 < low <= high <= 1:
+        raise ValueError(
+            f"[hosts] image_high_watermark: {high:g} above image_low_watermark {low:g} is not possible; give shares of the "
+            f"disk between 0 and 1, the low one below the high one, or 0 as image_high_watermark to remove no images"
         )
 
 

@@ -90,6 +90,8 @@ def engine_context(
         health=settings.health,
         retention=settings.retention,
         network=settings.network,
+        hosts=settings.hosts,
+        scheduler=settings.scheduler,
     )
 
 

@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
-from engine.world import OWNER, World
-from spinney.domain.action import ActionKind
+from engine.fleet import FleetWorld
+from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
-from spinney.domain.profile import Profile
-from spinney.drivers.base import ContainerHost, HostAddress
-from spinney.store.rows import PROFILES
 from virtual_time import run_virtually
-
-
-class UnixAsSimulated:
-    """Profiles know no simulated endpoints; ``unix:///NAME`` stands for ``sim://NAME``."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def connect(self, address: HostAddress) -> ContainerHost:
-        name = address.endpoint.removeprefix("unix:///")
-        return self._world.connector.connect(HostAddress(f"sim://{name}"))
 
 
 def test_each_host_takes_a_machine_of_its_own_and_gives_it_back() -> None:
     async def story() -> None:
-        world = World(host_count=0)
+        world = FleetWorld()
         machines = [{"endpoint": f"unix:///m{i}.sock", "zone": f"z{i}"} for i in range(3)]
-        spec = {
-            "type": "host.docker",
-            "version": "1.0",
-            "properties": {"inventory": machines, "labels": {"rack": "r1"}},
-        }
-        profile = Profile(
-            id=world.ids.new(), name="fleet", type="host.docker-1.0", spec=spec, metadata={}, domain=None,
-            created_at=0.0, **OWNER,
-        )  # fmt: skip
-        world.store.run(PROFILES.insert, [profile])
-        async with world.engine(connector=UnixAsSimulated(world)):
-            cluster_id = world.create(4, profile_id=profile.id)
+        profile_id = world.host_profile(inventory=machines, labels={"rack": "r1"})
+        async with world.engine(connector=world.unix):
+            cluster_id = world.create(3, profile_id=profile_id)
             await world.settle()
-            statuses = sorted(node.status for node in world.members(cluster_id))
-            assert statuses == [NodeStatus.ACTIVE] * 3 + [NodeStatus.ERROR]
+            assert [node.status for node in world.members(cluster_id)] == [NodeStatus.ACTIVE] * 3
             assert {(h.endpoint, h.zone) for h in world.hosts()} == {(m["endpoint"], m["zone"]) for m in machines}
             assert all(h.labels["rack"] == "r1" and h.cpu > 0 for h in world.hosts())
-            leaving = next(n for n in world.members(cluster_id) if n.status is NodeStatus.ACTIVE)
-            world.submit(ActionKind.NODE_DELETE, leaving.id)
+            world.submit(ActionKind.NODE_DELETE, world.members(cluster_id)[0].id)
             await world.settle()
             assert len(world.hosts()) == 2
-            stuck = next(n for n in world.members(cluster_id) if n.status is NodeStatus.ERROR)
-            world.submit(ActionKind.NODE_RECOVER, stuck.id)
+            world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id)
             await world.settle()
-            assert len(world.hosts()) == 3
+            assert {h.endpoint for h in world.hosts()} == {m["endpoint"] for m in machines}
+
+    run_virtually(story())
+
+
+def test_what_the_inventory_cannot_give_is_refused_and_changes_nothing() -> None:
+    async def story() -> None:
+        world = FleetWorld()
+        async with world.engine(connector=world.unix):
+            cluster_id = world.create(2, profile_id=world.fleet_profile(3))
+            await world.settle()
+            action = world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id, {"count": 2})
+            await world.settle()
+            assert world.action(action).status is ActionStatus.FAILED
+            assert "1 machine of the profile is free" in world.action(action).status_reason
+            assert world.fleet(cluster_id).desired_capacity == 2 and len(world.members(cluster_id)) == 2
+            alone = world.create(2, profile_id=world.host_profile(endpoint="unix:///alone.sock"))
+            await world.settle()
+            assert world.members(alone) == [] and "2 more hosts are wanted" in world.fleet(alone).status_reason
+
+    run_virtually(story())
+
+
+def test_a_host_cluster_shrinks_through_empty_hosts_alone() -> None:
+    async def story() -> None:
+        world = FleetWorld()
+        async with world.engine(connector=world.unix):
+            cluster_id = world.create(3, profile_id=world.fleet_profile(3))
+            await world.settle()
+            web = world.create(2, profile_id=world.on(cluster_id))
+            await world.settle()
+            used = {node.host_id for node in world.members(web)}
+            refused = world.submit(ActionKind.CLUSTER_SCALE_IN, cluster_id, {"count": 2})
+            await world.settle()
+            assert world.action(refused).status is ActionStatus.FAILED
+            assert "(1 container)" in world.action(refused).status_reason
+            assert world.fleet(cluster_id).desired_capacity == 3
+            allowed = world.submit(ActionKind.CLUSTER_SCALE_IN, cluster_id)
+            await world.settle()
+            assert world.action(allowed).status is ActionStatus.SUCCEEDED
+            assert {host.node_id for host in world.hosts()} == used
+            assert len(world.running()) == 2
 
     run_virtually(story())

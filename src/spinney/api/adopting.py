@@ -15,13 +15,13 @@ from spinney.api import access, views
 from spinney.api.values import Bool, Name, Object, Request, String, Word
 from spinney.api.wire import Call, Reply, json_reply
 from spinney.domain.container import HostFacts
-from spinney.domain.host import Host, HostState
+from spinney.domain.host import Host
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.profile import Profile
 from spinney.drivers.base import HostAddress
 from spinney.errors import BadRequest, HostError, HTTPBadRequest, ProfileOperationFailed, ResourceInUse
 from spinney.profiles import registry
-from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties, Machine
+from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties, Machine, host_of
 from spinney.store import hosts, nodes, profiles, tables
 
 
@@ -115,30 +115,6 @@ async def _find(call: Call, data: NodePreview) -> Found:
             f"The Docker engine at {machine.endpoint} cannot be adopted: {error.message}"
         ) from error
     return Found({**spec, "properties": validated.given()}, machine, facts)
-
-
-def host_of(node: Node, machine: Machine, facts: HostFacts, now: float) -> Host:
-    """The host row of a node whose Docker engine answered."""
-    capacity = machine.capacity
-    cpu = facts.cpu if capacity is None or capacity.cpu is None else capacity.cpu
-    memory = facts.memory if capacity is None or capacity.memory is None else capacity.memory
-    return Host(
-        node_id=node.id,
-        endpoint=machine.endpoint,
-        name=node.name,
-        cluster_id=node.cluster_id,
-        project=node.project,
-        credential=machine.credential,
-        state=HostState.READY,
-        state_reason="Adopted",
-        zone=machine.zone,
-        region=machine.region,
-        labels=dict(machine.labels),
-        facts=facts.as_dict(),
-        cpu=cpu,
-        memory=memory,
-        seen_at=now,
-    )
 
 
 def _insert(connection: Connection, call: Call, profile: Profile, node: Node, host: Host) -> Row[object]:

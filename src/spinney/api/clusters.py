@@ -20,10 +20,11 @@ from spinney.domain import sizing
 from spinney.domain.action import ActionKind
 from spinney.domain.cluster import TRANSIENT_STATUSES, Cluster, ClusterStatus
 from spinney.domain.cluster_config import config_fault
+from spinney.domain.fanout import machines_fault
 from spinney.domain.schema import at_most
 from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, HTTPBadRequest, OverQuota
 from spinney.profiles.hosts import check_not_pinned
-from spinney.store import action_requests, bindings, clusters, dependents, listing, profiles, tables
+from spinney.store import action_requests, bindings, clusters, dependents, hosts, listing, profiles, tables
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
 
@@ -89,6 +90,9 @@ async def create(call: Call) -> Reply:
 def _create(connection: Connection, call: Call, cluster: Cluster, data: ClusterCreate, action_id: str) -> Any:
     found = profiles.FINDER.refer(connection, data.profile_id, call.scope, "profile_id")
     require_operator(call, found.type)
+    machines = hosts.free_machines(connection, found.id)
+    if machines is not None and cluster.desired_capacity > machines:
+        raise BadRequest(f"desired_capacity: {machines_fault(cluster.desired_capacity, machines)}.")
     quota = call.deps.settings.max_clusters_per_project
     if clusters.count(connection, cluster.project) >= quota:
         raise OverQuota(f"The project has {quota} clusters, which is all it may have; delete one, or ask for more.")

@@ -14,7 +14,24 @@ from spinney.errors import ResourceNotFound
 from spinney.store import clusters, hosts, nodes, tables
 from spinney.store.listing import ListQuery, SortKey
 
-_ENGINE = ("version", "api_version", "os", "arch", "rootless", "live_restore", "cgroup")
+#: What is shown of the Docker engine's facts. Its id and its machine's name are nobody's business.
+_ENGINE = (
+    "version",
+    "api_version",
+    "os",
+    "arch",
+    "kernel",
+    "rootless",
+    "live_restore",
+    "storage_driver",
+    "cgroup",
+    "cgroup_driver",
+    "runtimes",
+    "network_plugins",
+    "volume_plugins",
+    "gpus",
+    "labels",
+)
 
 
 def _label(text: str) -> tuple[str, str | None]:
@@ -93,11 +110,11 @@ def _get(connection: Connection, call: Call) -> dict[str, Any]:
 
 def view(host: Host, *, operator: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "capacity": {"cpu": host.cpu, "memory": host.memory, "disk": None},
+        "capacity": {"cpu": host.cpu, "memory": host.memory, "disk": host.disk},
         "cluster_id": host.cluster_id,
         "containers": host.containers,
         "engine": {key: host.facts.get(key) for key in _ENGINE},
-        "helper": "none",
+        "helper": host.helper.value,
         "id": host.node_id,
         "labels": host.labels,
         "name": host.name,
@@ -106,7 +123,12 @@ def view(host: Host, *, operator: bool) -> dict[str, Any]:
         "seen_at": views.when(host.seen_at),
         "state": host.state.value,
         "state_reason": host.state_reason,
-        "used": {"cpu": None, "memory": None, "disk": None, "sampled_at": None},
+        "used": {
+            "cpu": host.used_cpu,
+            "memory": host.used_memory,
+            "disk": host.used_disk,
+            "sampled_at": views.when(host.sampled_at),
+        },
         "zone": host.zone,
     }
     if operator:

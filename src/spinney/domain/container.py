@@ -233,6 +233,7 @@ class HostFacts:
     hostname: str
     storage_driver: str = ""
     cgroup: str = ""
+    cgroup_driver: str = ""
     rootless: bool = False
     live_restore: bool = False
     runtimes: tuple[str, ...] = ()
@@ -248,7 +249,8 @@ class HostFacts:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> HostFacts:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+        known = {name: stored[name] for name in cls.__slots__ if name in stored}
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
         return cls(**values)
 
 

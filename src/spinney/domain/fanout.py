@@ -13,17 +13,35 @@ from typing import Any
 from spinney.domain import sizing
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.cluster import Cluster
+from spinney.domain.host import Duty
 from spinney.domain.node import NodeStatus
+
+_LEAVING = (ActionKind.NODE_DELETE, ActionKind.NODE_LEAVE)
+_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
+    """``containers``, ``pinned`` and ``duty`` are for hosts: what is placed there or on its way, whether profiles name it."""
+
     id: str
     name: str
     status: NodeStatus
     index: int
     tainted: bool = False
     made: bool = True  # has a physical object
+    containers: int = 0
+    pinned: bool = False
+    duty: Duty = Duty.OPEN
+
+    @property
+    def used(self) -> bool:
+        return self.containers > 0 or self.pinned
+
+    @property
+    def use(self) -> str:
+        count = f"{self.containers} container{'s' * (self.containers != 1)}"
+        return f"{self.name} ({count if self.containers else 'named by profiles'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +88,53 @@ class Verdict:
     reason: str
 
 
-def begin(cluster: Cluster, action: Action, members: Sequence[Member], *, limit: int) -> Begin | Refusal:
-    """``limit`` is the greatest number of nodes a cluster may have."""
-    return _BEGIN[action.action](cluster, action, members, limit)
+def begin(
+    cluster: Cluster, action: Action, members: Sequence[Member], *, limit: int, machines: int | None = None
+) -> Begin | Refusal:
+    """``limit`` is the greatest number of nodes a cluster may have; ``machines`` how many more hosts its profile has machines
+    for, None where nodes need none.
+
+    Guaranteed: a host that is used is in no child that deletes it or takes it out of its cluster, and no more hosts are made
+    than there are machines; what would need either is refused as a whole.
+    """
+    outcome = _BEGIN[action.action](cluster, action, members, limit)
+    if isinstance(outcome, Refusal):
+        return outcome
+    fault = _used_fault(outcome, members) or _machines_fault(outcome.create, machines)
+    return Refusal(fault) if fault else outcome
+
+
+def _used_fault(outcome: Begin, members: Sequence[Member]) -> str | None:
+    leaving = {child.node_id for child in outcome.children if child.action in _LEAVING}
+    used = [member for member in members if member.id in leaving and member.used]
+    if not used:
+        return None
+    told = ", ".join(member.use for member in used[:_TOLD]) + (f" and {len(used) - _TOLD} more" if used[_TOLD:] else "")
+    empty = sum(1 for member in members if not member.used)
+    return (
+        f"{len(leaving)} hosts would have to leave, and of {len(members)} only {empty} are empty; in use: {told}. Drain "
+        f"those first"
+    )
+
+
+def _machines_fault(wanted: int, machines: int | None) -> str | None:
+    return None if machines is None or wanted <= machines else machines_fault(wanted, machines)
+
+
+def machines_fault(wanted: int, machines: int) -> str:
+    hosts = f"{wanted} more host{'s are' if wanted != 1 else ' is'} wanted"
+    left = f"{machines} machine{'s' * (machines != 1)} of the profile {'are' if machines != 1 else 'is'} free"
+    remedy = f"ask for {machines} at most, or list" if machines else "list"
+    return f"{hosts} and {left}: {remedy} more machines in the inventory of the cluster's profile"
 
 
 def victims(members: Sequence[Member], count: int) -> list[Member]:
-    """Who goes when nobody was named: the broken, the tainted and the unmade first, then the youngest."""
+    """Who goes when nobody was named: hosts in use last, then the broken, the tainted and the unmade first, then hosts that
+    are drained or cordoned already, then the youngest."""
 
-    def order(member: Member) -> tuple[int, int]:
+    def order(member: Member) -> tuple[bool, int, bool, int]:
         worthless = member.status in (NodeStatus.ERROR, NodeStatus.WARNING) or not member.made
-        return (0 if worthless else 1 if member.tainted else 2, -member.index)
+        return (member.used, 0 if worthless else 1 if member.tainted else 2, member.duty is Duty.OPEN, -member.index)
 
     return sorted(members, key=order)[:count]
 

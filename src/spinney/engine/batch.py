@@ -184,7 +184,9 @@ class Batch:
         return isinstance(profile, ContainerProfile) and profile.properties.network == "bridge"
 
     def _host_action(self, action: Action, node: Node, profile: HostProfile) -> None:
-        outcome = joining.host_outcome(self._connection, action, node, self._ids, self._now)
+        new = self._profiles.get(str(action.inputs.get("new_profile_id")))
+        new_profile = new if isinstance(new, HostProfile) else None
+        outcome = joining.host_outcome(self._connection, action, node, new_profile, self._ids, self._now)
         if outcome is not None:
             self._ended.append(outcome)
             return

@@ -15,15 +15,19 @@ from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queue
 from spinney.domain.cluster import STATUS_WHILE, Cluster
 from spinney.domain.event import Event, Level
 from spinney.domain.fanout import Member, Refusal, Results, Verdict, begin, conclude
+from spinney.domain.host import Duty
 from spinney.domain.identity import Owner
 from spinney.domain.naming import node_name
 from spinney.domain.node import Node, NodeStatus
 from spinney.engine import policies
-from spinney.store import bindings, status, work
+from spinney.store import bindings, hosts, status, work
 from spinney.store.rows import ACTIONS, CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as table
+from spinney.store.tables import hold as hold_table
+from spinney.store.tables import host as host_table
 from spinney.store.tables import node as node_table
+from spinney.store.tables import pin as pin_table
 
 _BEGUN = {"begun": True}
 _REASONS_TOLD = 3
@@ -58,12 +62,13 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
     if action.action in policies.KINDS:
         _end(connection, action, policies.carry_out(connection, action, cluster, ids), cluster, ids, now)
         return
-    if action.action is ActionKind.CLUSTER_DELETE:
-        bindings.detach(connection, cluster.id)
-    outcome = begin(cluster, action, members(connection, cluster.id), limit=rules.max_nodes)
+    machines = hosts.free_machines(connection, cluster.profile_id)
+    outcome = begin(cluster, action, members(connection, cluster.id), limit=rules.max_nodes, machines=machines)
     if isinstance(outcome, Refusal):
         _end(connection, action, Verdict(ActionStatus.FAILED, outcome.reason), cluster, ids, now)
         return
+    if action.action is ActionKind.CLUSTER_DELETE:
+        bindings.detach(connection, cluster.id)
     showing = STATUS_WHILE.get(action.action, cluster.status)
     reason = cluster.status_reason if showing == cluster.status else f"{action.action.value} is at work."
     changed = replace(
@@ -101,15 +106,28 @@ def _make_nodes(
 
 def members(connection: Connection, cluster_id: str) -> list[Member]:
     """In the order of their indexes."""
-    c = node_table.c
+    c, h = node_table.c, host_table.c
+    coming = sa.select(sa.func.count()).where(hold_table.c.host_id == c.id).scalar_subquery()
+    pinned = sa.exists().where(pin_table.c.target_id == c.id)
     rows = connection.execute(
-        sa.select(c.id, c.name, c.status, c.index, c.tainted, c.physical_id)
+        sa.select(c.id, c.name, c.status, c.index, c.tainted, c.physical_id, h.containers + coming, pinned, h.duty)
+        .join_from(node_table, host_table, h.node_id == c.id, isouter=True)
         .where(c.cluster_id == cluster_id)
         .order_by(c.index)
     )
     return [
-        Member(node_id, name, NodeStatus(state), position, tainted, physical is not None)
-        for node_id, name, state, position, tainted, physical in rows
+        Member(
+            node_id,
+            name,
+            NodeStatus(state),
+            position,
+            tainted,
+            physical is not None,
+            used or 0,
+            pins,
+            Duty(duty or "open"),
+        )
+        for node_id, name, state, position, tainted, physical, used, pins, duty in rows
     ]
 
 

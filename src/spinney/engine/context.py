@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spinney.clock import Clock, Ids
-from spinney.config import EngineSettings, HealthSettings, NetworkSettings, RetentionSettings
+from spinney.config import (
+    EngineSettings,
+    HealthSettings,
+    HostSettings,
+    NetworkSettings,
+    RetentionSettings,
+    SchedulerSettings,
+)
 from spinney.drivers.base import HostConnector
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
@@ -26,5 +33,7 @@ class EngineContext:
     health: HealthSettings
     retention: RetentionSettings
     network: NetworkSettings
+    hosts: HostSettings = field(default_factory=HostSettings)
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     #: Where other processes reach this engine's host access; None when nobody needs to.
     address: str | None = None

@@ -21,6 +21,7 @@ from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, o
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node, NodeStatus
+from spinney.engine import learning
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.worker import Session
@@ -59,6 +60,8 @@ class Watch:
         self._labels = {LABEL_DEPLOYMENT: session.context.deployment}
         self._suspects: set[str] = set()  # nodes to look at
         self._some = asyncio.Event()
+        #: Whether the host's Docker engine has said since the connection was made that it is the one that is meant.
+        self._known = False
         #: When the host first failed since it last answered, and with what; monotonic.
         self._failed: tuple[float, str] | None = None
         self._strangers: dict[str, float] = {}  # container id -> first sighting, monotonic
@@ -73,11 +76,25 @@ class Watch:
             await self._context.clock.sleep(min(1.0, self._settings.suspect_after / 4))
 
     async def _watch(self) -> None:
+        self._known = False
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow())
             group.create_task(self._look_at_suspects())
             group.create_task(self._list_regularly())
             group.create_task(self._give_up_in_time())
+            group.create_task(self._learn_regularly())
+
+    async def _learn_regularly(self) -> None:
+        context = self._context
+        while True:
+            facts = await self._session.pool.get(self.host).docker.facts()
+            told = await context.store.transact(
+                learning.learn, context.rules.catalog, self.host.node_id, facts, context.ids, context.clock.now()
+            )
+            self._known = True
+            if told:
+                log.warning("host %s: %s", self.host.name, told)
+            await context.clock.sleep(context.hosts.facts_interval)
 
     async def _lost_touch(self, reason: str) -> None:
         if self._failed is None:
@@ -256,7 +273,7 @@ class Watch:
         self._strangers = {c.id: self._strangers.get(c.id, now) for c in unowned}
         docker = self._session.pool.get(self.host).docker
         for container in unowned:
-            if now - self._strangers[container.id] >= self._settings.reap_after:
+            if self._known and now - self._strangers[container.id] >= self._settings.reap_after:
                 self._session.lease.require()
                 log.warning("removing container %s on %s: no node owns it", container.name, self.host.name)
                 await docker.remove(container.id)

@@ -7,10 +7,12 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.domain.container import HostFacts
+from spinney.domain.host_facts import overfull
 from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings
 from spinney.engine.catalog import HostProfile
-from spinney.profiles.docker_host import Machine
+from spinney.profiles.docker_host import Machine, described
 from spinney.store import hosts
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
@@ -48,17 +50,50 @@ def _moved(action: Action, node: Node, cluster_id: str, index: int, now: float) 
     )
 
 
-def host_outcome(connection: Connection, action: Action, node: Node, ids: Ids, now: float) -> Outcome | None:
-    """The outcome of a host node's action that needs no look at the host; None when it does."""
+def host_outcome(
+    connection: Connection, action: Action, node: Node, new: HostProfile | None, ids: Ids, now: float
+) -> Outcome | None:
+    """The outcome of a host node's action that needs no look at the host; None when it does.
+
+    ``new``: the profile that an update gives it.
+    """
     kind = action.action
     if kind is ActionKind.NODE_DELETE:
         return _leave(connection, action, node, ids, now)
-    if kind is ActionKind.NODE_UPDATE and not action.inputs.get("new_profile_id"):
-        return endings.rows_changed(action, node, ids, now)
-    if kind in (ActionKind.NODE_UPDATE, ActionKind.NODE_OPERATION):
+    if kind is ActionKind.NODE_UPDATE:
+        if not action.inputs.get("new_profile_id"):
+            return endings.rows_changed(action, node, ids, now)
+        return _described_anew(connection, action, node, new, ids, now)
+    if kind is ActionKind.NODE_OPERATION:
         reason = f"{kind.value} is not something a host of type host.docker can do."
         return endings.failed(action, node, reason, ids, now, shows=node.status)
     return None
+
+
+def _described_anew(
+    connection: Connection, action: Action, node: Node, new: HostProfile | None, ids: Ids, now: float
+) -> Outcome:
+    """Everything of a host but its endpoint changes in place; what runs there runs on."""
+    found = hosts.find(connection, host_table.c.node_id == node.id)
+    if new is None:
+        reason = "the new profile no longer exists, or is not of hosts; give another"
+        return endings.failed(action, node, reason, ids, now, shows=node.status)
+    told = "Update succeeded."
+    if found:
+        machine = new.properties.machine(found[0].endpoint)
+        if machine is None:
+            reason = (
+                "the new profile has no machine with this host's endpoint, and a host keeps its endpoint: list that machine "
+                "in the profile, or register the other machine as a host of its own"
+            )
+            return endings.failed(action, node, reason, ids, now, shows=node.status)
+        after = described(found[0], machine, HostFacts.from_dict(found[0].facts))
+        hosts.describe(connection, after)
+        over = overfull(after)
+        told = f"Update succeeded; {over}." if over else told
+    ended = endings.rows_changed(action, node, ids, now)
+    changes = {**ended.changes, "profile_id": new.profile.id, "status": node.status, "status_reason": told}
+    return endings.ended(action, node, ActionStatus.SUCCEEDED, told, changes, ids, now)
 
 
 def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: float) -> Outcome:

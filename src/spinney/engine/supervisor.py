@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,17 @@ _TICK = 1.0
 #: Seconds between two sessions; doubles while sessions keep failing.
 _PAUSE = 1.0
 _PAUSE_CEILING = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    host: Host
+    task: asyncio.Task[None]
+
+    def useless_for(self, host: Host | None) -> bool:
+        """Whether it has ended, or the host is another engine's to watch by now, or is approached in another way."""
+        known = (self.host.endpoint, self.host.credential)
+        return host is None or self.task.done() or known != (host.endpoint, host.credential)
 
 
 class Engine:
@@ -60,7 +72,7 @@ class Engine:
         await self.context.store.transact_urgent(engines.take_over)
         await session.begin()
         self.session = session
-        watching: dict[str, asyncio.Task[None]] = {}
+        watching: dict[str, Watching] = {}
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(session.serve())
@@ -72,17 +84,17 @@ class Engine:
         finally:
             await _stop(watching)
 
-    async def _watch_hosts(self, session: Session, watching: dict[str, asyncio.Task[None]]) -> None:
+    async def _watch_hosts(self, session: Session, watching: dict[str, Watching]) -> None:
         while True:
             found, alive = await self.context.store.read(_hosts_and_engines)
             mine = {h.node_id: h for h in found if ownership.owner(h.node_id, alive) == session.id}
-            for host_id in [i for i in watching if i not in mine or watching[i].done()]:
+            for host_id in [i for i, one in watching.items() if one.useless_for(mine.get(i))]:
                 await _stop({host_id: watching.pop(host_id)})
-                if host_id not in mine:
-                    await session.pool.drop(host_id)
+                await session.pool.drop(host_id)
             for host_id, host in mine.items():
                 if host_id not in watching:
-                    watching[host_id] = asyncio.create_task(Watch(session, host).run(), name=f"watch {host.name}")
+                    task = asyncio.create_task(Watch(session, host).run(), name=f"watch {host.name}")
+                    watching[host_id] = Watching(host, task)
             await self.context.clock.sleep(_TICK)
 
     async def _prune(self) -> None:
@@ -97,8 +109,9 @@ def _hosts_and_engines(connection: Connection) -> tuple[list[Host], list[str]]:
     return hosts.find(connection), [row.id for row in engines.alive(connection)]
 
 
-async def _stop(tasks: dict[str, asyncio.Task[None]]) -> None:
-    for task in tasks.values():
+async def _stop(watching: dict[str, Watching]) -> None:
+    tasks = [one.task for one in watching.values()]
+    for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks.values(), return_exceptions=True)
-    tasks.clear()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    watching.clear()

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionStatus
 from spinney.domain.host import Host
 from spinney.domain.subnets import network_name
+from spinney.engine import learning
 from spinney.engine.context import EngineContext
 from spinney.engine.cycle import take
 from spinney.engine.finisher import Finisher
@@ -24,7 +25,7 @@ from spinney.engine.hosts import HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
-from spinney.engine.perform import Joined, Performer
+from spinney.engine.perform import Joined, Performer, StillGood
 from spinney.errors import LeaseLost, SpinneyError
 from spinney.store import engines, hosts, networks, work
 from spinney.store.placements import PlacementRace
@@ -221,7 +222,10 @@ class Session:
             async with asyncio.timeout(max(job.deadline - clock.now(), 0.001)):
                 result = await self._performer.perform(job)
                 if isinstance(result, Joined):
-                    await self._store.transact(_register, job.action, result.host)
+                    await self._store.transact(_register, job.action, result.host, result.facts.engine_id)
+                elif isinstance(result, StillGood):
+                    catalog, ids = self.context.rules.catalog, self.context.ids
+                    await self._store.transact(learning.learn, catalog, job.node.id, result.facts, ids, clock.now())
             return self._recorder.success(job, result, clock.now())
         except asyncio.CancelledError:
             if job.action.id not in self._cancelling:
@@ -287,8 +291,9 @@ def _renew_and_take_over(connection: Connection, engine_id: str, lease: float) -
     return engines.take_over(connection)
 
 
-def _register(connection: Connection, action: Action, host: Host) -> None:
+def _register(connection: Connection, action: Action, host: Host, engine_id: str) -> None:
     work.require_claim(connection, action)
+    learning.refuse_namesake(connection, host.node_id, engine_id)
     if not hosts.find(connection, host_table.c.node_id == host.node_id):
         hosts.register(connection, host)
 

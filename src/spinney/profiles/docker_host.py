@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, model_validator
 
+from spinney.domain.container import HostFacts
+from spinney.domain.host import Host, HostState
+from spinney.domain.node import Node
 from spinney.domain.schema import (
     Contradiction,
     Kind,
@@ -175,6 +179,10 @@ class DockerHostProperties(ProfileProperties):
                     raise Contradiction(f"{value} is inventory[{seen[key, value]}]'s already", at=f"{at}.{key}")
         return self
 
+    def machine(self, endpoint: str) -> Machine | None:
+        """The one that answers there, with all that holds for it."""
+        return next((machine for machine in self.machines() if machine.endpoint == endpoint), None)
+
     def machines(self) -> tuple[Machine, ...]:
         """Every machine with all that holds for it."""
         shared: dict[str, Any] = {key: getattr(self, key) for key in _OPTIONAL - {"endpoint", "inventory"}}
@@ -189,6 +197,43 @@ class DockerHostProperties(ProfileProperties):
             )
             for machine in self.inventory or ()
         )
+
+
+def host_of(node: Node, machine: Machine, facts: HostFacts, now: float) -> Host:
+    """The host row of a node whose Docker engine has answered."""
+    bare = Host(
+        node_id=node.id,
+        endpoint=machine.endpoint,
+        name=node.name,
+        cluster_id=node.cluster_id,
+        project=node.project,
+        state=HostState.READY,
+        seen_at=now,
+    )
+    return described(bare, machine, facts)
+
+
+def described(host: Host, machine: Machine, facts: HostFacts) -> Host:
+    """The host as its machine's profile and its Docker engine tell it now. Where both say something, the profile is right."""
+    capacity = {} if machine.capacity is None else machine.capacity.model_dump(exclude_none=True)
+    told = replace(
+        host,
+        credential=machine.credential,
+        zone=machine.zone,
+        region=machine.region,
+        labels={**facts.labels, **machine.labels},
+        given=capacity or None,
+        metrics_url=machine.metrics_url,
+    )
+    return measured(told, facts)
+
+
+def measured(host: Host, facts: HostFacts) -> Host:
+    """The host with new facts, and with the capacity they tell where none was given."""
+    given = host.given or {}
+    return replace(
+        host, facts=facts.as_dict(), cpu=given.get("cpu", facts.cpu), memory=given.get("memory", facts.memory)
+    )
 
 
 DOCKER_HOST = ProfileType(

@@ -10,14 +10,19 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
-from spinney.domain.container import HostFacts
+from spinney.domain.action import LIVE_STATUSES, ActionKind
 from spinney.domain.host import Duty, HelperMode, Host, HostState
 from spinney.errors import ResourceInUse
+from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
+from spinney.profiles.registry import validate_spec
+from spinney.store.rows import PROFILES
+from spinney.store.tables import action, node
 from spinney.store.tables import host as table
-from spinney.store.tables import node
+from spinney.store.tables import profile as profile_table
 
 _OF_NODE = ("name", "cluster_id", "project")
 _COLUMNS = [(node if f.name in _OF_NODE else table).c[f.name] for f in fields(Host)]
+_DESCRIPTION = ("credential", "zone", "region", "labels", "facts", "cpu", "memory", "given", "metrics_url")
 _ENUMS: Mapping[str, type] = {"state": HostState, "duty": Duty, "helper": HelperMode}
 
 
@@ -52,12 +57,36 @@ def register(connection: Connection, host: Host) -> None:
         ) from error
 
 
-def note_facts(connection: Connection, node_id: str, facts: HostFacts, capacity: tuple[float, int], now: float) -> None:
-    connection.execute(
-        table.update()
-        .where(table.c.node_id == node_id)
-        .values(facts=facts.as_dict(), cpu=capacity[0], memory=capacity[1], seen_at=now)
+def describe(connection: Connection, host: Host) -> None:
+    """Store what is known of the machine itself. Nothing that is counted or measured is touched."""
+    values = {name: getattr(host, name) for name in _DESCRIPTION}
+    connection.execute(table.update().where(table.c.node_id == host.node_id).values(values))
+
+
+def namesake(connection: Connection, node_id: str, engine_id: str) -> str | None:
+    """The name of another host whose Docker engine is the same; None: there is none."""
+    other = sa.select(node.c.name).join_from(table, node, table.c.node_id == node.c.id)
+    return connection.execute(other.where(node.c.physical_id == engine_id, node.c.id != node_id).limit(1)).scalar()
+
+
+def free_machines(connection: Connection, profile_id: str) -> int | None:
+    """How many machines of a profile new hosts could take now: those that are no hosts yet, less those that nodes being made
+    will take. None: what is made from the profile needs no machine."""
+    profile = PROFILES.one(connection, profile_table.c.id == profile_id)
+    if profile is None or profile.type != DOCKER_HOST.name_version:
+        return None
+    properties = validate_spec(profile.spec).properties
+    assert isinstance(properties, DockerHostProperties)
+    endpoints = {machine.endpoint for machine in properties.machines()}
+    taken = set(connection.execute(sa.select(table.c.endpoint)).scalars())
+    joined = sa.exists().where(table.c.node_id == node.c.id)
+    at_work = sa.exists().where(
+        action.c.target == node.c.id,
+        action.c.action.in_([ActionKind.NODE_CREATE.value, ActionKind.NODE_RECOVER.value]),
+        action.c.status.in_([status.value for status in LIVE_STATUSES]),
     )
+    coming = sa.select(sa.func.count()).select_from(node).where(node.c.profile_id == profile_id, ~joined, at_work)
+    return max(len(endpoints - taken) - connection.execute(coming).scalar_one(), 0)
 
 
 def set_state(connection: Connection, node_id: str, state: HostState, reason: str, now: float) -> bool:

@@ -252,6 +252,7 @@ def facts(body: bytes, api_version: str) -> HostFacts:
         hostname=text(info.get("Name"), "Name"),
         storage_driver=text(info.get("Driver"), "Driver"),
         cgroup=text(info.get("CgroupVersion"), "CgroupVersion"),
+        cgroup_driver=text(info.get("CgroupDriver"), "CgroupDriver"),
         rootless=any("name=rootless" in option.split(",") for option in options),
         live_restore=flag(info.get("LiveRestoreEnabled"), "LiveRestoreEnabled"),
         runtimes=tuple(sorted(mapping(info.get("Runtimes"), "Runtimes"))),
@@ -264,7 +265,8 @@ def facts(body: bytes, api_version: str) -> HostFacts:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    return tuple(text(name, "Plugins") for name in sequence(value, "Plugins"))
+    # In an order of ours: Docker engines tell them in any order, which is no change.
+    return tuple(sorted(text(name, "Plugins") for name in sequence(value, "Plugins")))
 
 
 def _gpus(info: Mapping[str, Any]) -> int:

@@ -76,6 +76,7 @@ def facts_of(settings: EngineSettings, engine_id: str) -> HostFacts:
         hostname=settings.name,
         storage_driver="overlay2",
         cgroup="2",
+        cgroup_driver="systemd",
         rootless=settings.rootless,
         live_restore=settings.live_restore,
         runtimes=runtimes(settings),
