@@ -140,7 +140,7 @@ async def empty_list(conversation: Conversation) -> None:
     await conversation.answer(200, [])
 
 
-@pytest.mark.parametrize(("offered", "spoken"), [("1.41", "1.41"), ("1.99", "1.47"), ("2.0", "1.47")])
+@pytest.mark.parametrize(("offered", "spoken"), [("1.41", "1.41"), ("1.99", "1.51"), ("2.0", "1.51")])
 def test_the_version_is_the_lower_of_both(tmp_path: Path, offered: str, spoken: str) -> None:
     async def body(host: DockerHost, engine: Engine) -> None:
         assert await host.containers({}) == []
@@ -177,6 +177,19 @@ def test_another_version_is_agreed_on_when_one_is_refused(tmp_path: Path) -> Non
         assert [asked.version for asked in engine.asked] == ["", "1.47", "1.47", "", "1.43"]
 
     on(script, body, tmp_path, "1.47")
+
+
+def test_a_docker_engine_that_speaks_nothing_we_know_any_more_is_told_so(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        said = "client version 1.51 is too old. Minimum supported API version is 1.60"
+        await conversation.answer(400, {"message": said})
+
+    async def body(host: DockerHost, engine: Engine) -> None:
+        with pytest.raises(HostRefused, match=r"1\.60.*upgrade Spinney"):
+            await host.containers({})
+        assert [asked.version for asked in engine.asked] == ["", "1.51", "", "1.51"]
+
+    on(script, body, tmp_path, "1.70")
 
 
 async def endless(conversation: Conversation) -> None:

@@ -2,8 +2,9 @@
 
 Guaranteed: every call ends within its limit; an answer larger than its limit is HostBroken, never held in memory; whatever
 goes wrong on the way is a HostError whose message holds no address; the response of a cancelled call is closed. The API
-version is the lower of the Docker engine's newest and the newest we know (20.10 and 29 have none in common, so it cannot be
-fixed), asked for again when the Docker engine refuses it, as after an upgrade.
+version is the lower of the Docker engine's newest and the newest that the contract was proven on (20.10 and 29 have none in
+common, so it cannot be fixed), asked for again when the Docker engine refuses it, as after an upgrade; one that speaks no
+version in our range is HostRefused.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from spinney.errors import HostBroken, HostError, HostRefused, HostUnreachable
 Method = Literal["GET", "POST", "DELETE"]
 Version = tuple[int, int]
 
-NEWEST_VERSION: Version = (1, 47)
+#: What the contract has passed on: see docs/how-to/docker-engines.md before changing one.
+NEWEST_VERSION: Version = (1, 51)
 OLDEST_VERSION: Version = (1, 41)
 LARGEST_ANSWER = 8 << 20
 LARGEST_LISTING = 64 << 20
@@ -160,13 +162,18 @@ class EngineClient:
         data = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
         target = f"{path}?{urlencode(query)}" if query else path
         response = await self._send(method, f"/v{await self._spoken()}{target}", headers, data)
-        if response.status != 400:
-            return response, None
-        refusal = await _whole(response, LARGEST_ANSWER)
-        if not _WRONG_VERSION.search(refusal.said):
+        refusal = await _refusal(response)
+        if refusal is None or not _WRONG_VERSION.search(refusal.said):
             return response, refusal
         self._version = None
-        return await self._send(method, f"/v{await self._spoken()}{target}", headers, data), None
+        response = await self._send(method, f"/v{await self._spoken()}{target}", headers, data)
+        refusal = await _refusal(response)
+        if refusal is not None and _WRONG_VERSION.search(refusal.said):
+            raise HostRefused(
+                f"the Docker engine refuses API {await self._spoken()}, the newest that this version of Spinney was proven "
+                f"with ({quoted(refusal.said)}); upgrade Spinney, or use an older Docker engine"
+            )
+        return response, refusal
 
     async def _spoken(self) -> str:
         if self._version is None:
@@ -203,6 +210,11 @@ class EngineClient:
         if self._closed:
             raise HostUnreachable("this service has closed its connection to the host; it no longer manages it")
         return await self._connections.way()
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> Answer | None:
+    """The whole answer if it is a 400."""
+    return await _whole(response, LARGEST_ANSWER) if response.status == 400 else None
 
 
 async def _whole(response: aiohttp.ClientResponse, largest: int) -> Answer:

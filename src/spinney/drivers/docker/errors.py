@@ -74,9 +74,18 @@ _REFUSED_AT_START = re.compile(
     r"|rlimit|minimum memory|not a directory|read-only file system|unknown or invalid runtime|invalid tmpfs option",
     re.IGNORECASE,
 )
-_NO_NETWORK = re.compile(r"network \S+ (?:not found|is ambiguous)|could not find a network", re.IGNORECASE)
+_NO_NETWORK = re.compile(
+    r"network \S+ (?:not found|is ambiguous)|could not find a network|unable to find network", re.IGNORECASE
+)
 
 _UNAUTHORIZED = ("unauthorized", "incorrect username or password", "no basic auth", "authentication required")
+
+_NAME_IN_USE = re.compile(r"container name \S+ is already in use")
+
+
+def name_in_use(status: int, text: str) -> bool:
+    """Does the answer to a creation say that a container of the name is there? Podman says it as a failure of its own."""
+    return status == 409 or (status == 500 and _NAME_IN_USE.search(text) is not None)
 
 
 def quoted(text: str) -> str:
@@ -148,7 +157,7 @@ def _on_create(operation: Operation, subject: str, status: int, text: str) -> Ho
 
 
 def _on_kill(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
-    if "is not running" in text:
+    if "is not running" in text or "can only kill running" in text:
         return ContainerRefused(f"could not {operation} {subject}: it is not running; start it first")
     if "invalid signal" in text.lower():
         return ContainerRefused(
@@ -164,7 +173,7 @@ def _on_pause(operation: Operation, subject: str, status: int, text: str) -> Hos
 
 
 def _on_logs(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
-    if "does not support reading" in text:
+    if "does not support reading" in text or "cannot read logs" in text:
         return ContainerRefused(
             f"could not {operation} {subject}: its log driver cannot be read from; "
             "use log driver json-file or local, or read the logs where the driver sends them"
@@ -198,7 +207,7 @@ def _on_image(operation: Operation, subject: str, status: int, text: str) -> Hos
 
 def _on_network(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
     lower = text.lower()
-    if "overlap" in lower or "already allocated" in lower:
+    if "overlap" in lower or "already allocated" in lower or "already used on the host" in lower:
         return AddressPoolOverlap(
             f"could not {operation} {subject}: another network of the host uses these addresses; give a free subnet"
         )

@@ -30,7 +30,7 @@ from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.docker import parse
 from spinney.drivers.docker.client import LARGEST_LISTING, Answer, EngineClient
 from spinney.drivers.docker.credentials import Credentials
-from spinney.drivers.docker.errors import Operation, docker_error
+from spinney.drivers.docker.errors import Operation, docker_error, name_in_use
 from spinney.drivers.docker.helper import Helper
 from spinney.drivers.docker.images import Images, check_reference
 from spinney.drivers.docker.networks import Networks
@@ -43,7 +43,8 @@ from spinney.errors import HostBroken, HostError, HostUnreachable, NameTaken
 POLL = 0.1
 
 _IDENTITY = (LABEL_DEPLOYMENT, LABEL_NODE, LABEL_GENERATION)
-_EVENTS = ["die", "oom", "destroy", "start", "pause", "unpause", "health_status"]
+#: The last two are Podman's names for ends and removals; Docker knows no such events.
+_EVENTS = ["die", "oom", "destroy", "start", "pause", "unpause", "health_status", "died", "remove"]
 
 
 class DockerHost:
@@ -83,7 +84,7 @@ class DockerHost:
             )
             if answer.status == 201:
                 return _created(request, answer)
-            if answer.status != 409:
+            if not name_in_use(answer.status, answer.said):
                 raise docker_error(Operation.CREATE, request.name, answer.status, answer.said)
             found = await self._make_way(request)
             if found is not None:

@@ -35,12 +35,15 @@ _EVENTS = {
     "die": ContainerEventKind.DIED,
     "oom": ContainerEventKind.OOM,
     "destroy": ContainerEventKind.DESTROYED,
+    "remove": ContainerEventKind.DESTROYED,  # Podman
     "start": ContainerEventKind.STARTED,
     "pause": ContainerEventKind.PAUSED,
     "unpause": ContainerEventKind.UNPAUSED,
     "health_status: healthy": ContainerEventKind.HEALTHY,
     "health_status: unhealthy": ContainerEventKind.UNHEALTHY,
 }
+#: What Podman calls states that Docker does not tell apart.
+_STATES_OF_PODMAN = {"configured": "created", "initialized": "created", "stopping": "running", "stopped": "exited"}
 
 
 def container_id(value: Any, what: str) -> str:
@@ -77,8 +80,9 @@ def container(body: bytes) -> Container:
 
 
 def _state(value: Any) -> ContainerState:
+    state = text(value, "State")
     try:
-        return ContainerState(text(value, "State"))
+        return ContainerState(_STATES_OF_PODMAN.get(state, state))
     except ValueError as error:
         raise HostBroken("the Docker engine's answer has in State no state of a container") from error
 
