@@ -167,7 +167,11 @@ async def delete(call: Call) -> Reply:
 
 
 def _delete(connection: Connection, call: Call, force: bool, action_id: str) -> None:
-    row = nodes.FINDER.get(connection, call.word, call.scope)
+    delete_row(connection, call, nodes.FINDER.get(connection, call.word, call.scope), force, action_id)
+
+
+def delete_row(connection: Connection, call: Call, row: Row[Any], force: bool, action_id: str) -> None:
+    """Queue the deletion of a node. Raises: ActionInProgress; ResourceInUse for a host in use."""
     if row.status in TRANSIENT_STATUSES and not force:
         raise ActionInProgress(
             f"The node '{row.name}' cannot be deleted while it is {row.status}; wait until that has ended, or delete with "

@@ -77,6 +77,7 @@ JsonNumber = Annotated[float, Kind("Number", to_json_number)]
 IdList = Annotated[tuple[str, ...], Kind("List", to_id_list)]
 Bool = Boolean
 Count = Annotated[int, Kind("Integer", to_int), between(0, LARGEST, "a whole number")]
+Positive = Annotated[int, Kind("Integer", to_int), between(1, LARGEST, "a whole number")]
 Limit = Annotated[int, Kind("Integer", to_int), between(-1, LARGEST, "a whole number")]
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Limit",
     "Name",
     "Object",
+    "Positive",
     "Request",
     "String",
     "Word",

@@ -63,6 +63,9 @@ class ActionKind(StrEnum):
     NODE_EVICT = "NODE_EVICT"
     #: Every container of a host to other hosts.
     HOST_DRAIN = "HOST_DRAIN"
+    #: Final as soon as they are asked for: nothing has to be done on any host.
+    HOST_CORDON = "HOST_CORDON"
+    HOST_UNCORDON = "HOST_UNCORDON"
 
     @property
     def on_cluster(self) -> bool:

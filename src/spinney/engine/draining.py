@@ -17,11 +17,12 @@ from spinney.domain.drain import Next, Progress, Resident, Situation
 from spinney.domain.event import Level
 from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node
-from spinney.domain.placement.model import Waiting
+from spinney.domain.placement.model import Placed, Waiting
 from spinney.domain.retry import backoff
 from spinney.engine.landing import load_fleet
 from spinney.engine.moving import PAUSE, Scene
 from spinney.store import duties, hosts, standing, status
+from spinney.store.standing import Failure
 from spinney.store.tables import host as host_table
 
 #: Why a host is not open while it is drained.
@@ -56,13 +57,30 @@ def advance(scene: Scene, action: Action) -> None:
 
 def look(scene: Scene, action: Action, host: Host, nodes: Sequence[Node]) -> Situation:
     """All but whether there is room elsewhere."""
+    deadline = action.inputs.get("deadline")
+    assert action.start_time is not None
+    residents = residents_of(scene, host, nodes, standing.failures(scene.connection, action.id))
+    return Situation(
+        residents=sorted(residents, key=lambda resident: not resident.moving),
+        standings=standing.standings(scene.connection, {node.cluster_id for node in nodes}),
+        max_in_flight=action.inputs.get("max_in_flight") or drain.MAX_IN_FLIGHT,
+        now=scene.now,
+        deadline=None if deadline is None else action.start_time + deadline,
+        stopping=action.cancel_requested,
+        arriving=standing.arriving_at(scene.connection, host.node_id),
+    )
+
+
+def residents_of(
+    scene: Scene, host: Host, nodes: Sequence[Node], failures: Mapping[str, Failure] | None = None
+) -> list[Resident]:
+    """``failures`` of moves so far, by node."""
     busy = standing.at_work(scene.connection, [node.id for node in nodes])
-    failures = standing.failures(scene.connection, action.id)
     silent = host.state in (HostState.SUSPECT, HostState.LOST)
     residents = []
     for node in nodes:
         kinds = busy.get(node.id, [])
-        failure = failures.get(node.id)
+        failure = (failures or {}).get(node.id)
         residents.append(
             Resident(
                 node.id,
@@ -75,57 +93,49 @@ def look(scene: Scene, action: Action, host: Host, nodes: Sequence[Node]) -> Sit
                 retry_at=0.0 if failure is None else failure.at + backoff(failure.times, _RETRY, _RETRY_CEILING),
             )
         )
-    deadline = action.inputs.get("deadline")
-    assert action.start_time is not None
-    return Situation(
-        residents=sorted(residents, key=lambda resident: not resident.moving),
-        standings=standing.standings(scene.connection, {node.cluster_id for node in nodes}),
-        max_in_flight=action.inputs.get("max_in_flight") or drain.MAX_IN_FLIGHT,
-        now=scene.now,
-        deadline=None if deadline is None else action.start_time + deadline,
-        stopping=action.cancel_requested,
-        arriving=standing.arriving_at(scene.connection, host.node_id),
-    )
+    return residents
 
 
 def choose(scene: Scene, host: Host, nodes: Sequence[Node], situation: Situation) -> tuple[Situation, Next]:
     """What begins next. The scheduler is asked for no more residents than it takes to fill the window."""
     free = situation.max_in_flight - sum(resident.moving for resident in situation.residents)
-    by_id = {node.id: node for node in nodes}
     asked: list[Resident] = []
     step = drain.decide(replace(situation, residents=()))
     for first in range(0, len(situation.residents), _ASKED):
         chunk = situation.residents[first : first + _ASKED]
-        asked += with_room(scene, host, chunk, by_id)
+        answers = elsewhere(scene, host, chunk, nodes)
+        asked += [with_room(host, resident, answers) for resident in chunk]
         step = drain.decide(replace(situation, residents=asked))
         if len(step.start) >= free and step.progress is Progress.MOVING:
             break
-    rest = situation.residents[len(asked) :]
-    return replace(situation, residents=[*asked, *rest]), step
+    return replace(situation, residents=[*asked, *situation.residents[len(asked) :]]), step
 
 
-def with_room(scene: Scene, host: Host, residents: Sequence[Resident], nodes: Mapping[str, Node]) -> list[Resident]:
-    """The residents, those which no other host would take now with the reason."""
-    free = [nodes[resident.node_id] for resident in residents if not resident.moving and resident.busy is None]
+#: None: the profile allows no other host.
+Elsewhere = Mapping[str, Placed | Waiting | None]
+
+
+def elsewhere(scene: Scene, host: Host, residents: Sequence[Resident], nodes: Sequence[Node]) -> Elsewhere:
+    """Where the scheduler would put the residents now, by node; those at work are not asked for."""
+    free = {resident.node_id for resident in residents if not resident.moving and resident.busy is None}
     requests = [
         replace(request, exclude=request.exclude | {host.node_id})
-        for request in scene.requests(free).values()
+        for request in scene.requests([node for node in nodes if node.id in free]).values()
         if request.host_node != host.node_id
     ]
     fleet = load_fleet(scene.connection, requests, scene.network_limit, scene.now)
-    answers = {answer.node_id: answer for answer in fleet.place(requests)}
-    wanted = {node.id for node in free}
-    said = []
-    for resident in residents:
-        answer = answers.get(resident.node_id)
-        if resident.node_id in wanted and answer is None:
-            why = f"its profile wants this very host (host_node: {host.name}); update it to a profile that does not"
-            said.append(replace(resident, no_room=why))
-        elif isinstance(answer, Waiting):
-            said.append(replace(resident, no_room=answer.summary))
-        else:
-            said.append(resident)
-    return said
+    return {**dict.fromkeys(free), **{answer.node_id: answer for answer in fleet.place(requests)}}
+
+
+def with_room(host: Host, resident: Resident, answers: Elsewhere) -> Resident:
+    """The resident, with the reason when no other host would take it."""
+    if resident.node_id not in answers:
+        return resident
+    answer = answers[resident.node_id]
+    if answer is None:
+        why = f"its profile wants this very host (host_node: {host.name}); update it to a profile that does not"
+        return replace(resident, no_room=why)
+    return replace(resident, no_room=answer.summary) if isinstance(answer, Waiting) else resident
 
 
 def _go_on(scene: Scene, action: Action, host: Host, nodes: Sequence[Node], situation: Situation, step: Next) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from spinney.clock import Ids
 from spinney.domain import ownership
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
 from spinney.domain.budget import Purse
@@ -25,7 +26,7 @@ from spinney.domain.event import Level
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
 from spinney.domain.rebalance import MAX_MOVES, Advice
-from spinney.engine.balance import advise, movable_nodes, names_of
+from spinney.engine.balance import advise, names_of
 from spinney.engine.moving import PAUSE, Scene
 from spinney.store import actions, engines, hosts, standing, windows
 from spinney.store.rows import CLUSTERS, NODES
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 #: Seconds between looks at windows and at clusters that are due.
 _TICK = 1.0
 _MAX_IN_FLIGHT = 4
+#: Moves that one rebalance nobody asked for makes at most; it is paced by moves per minute.
+_BY_ITSELF = 100
 
 
 # -- the action ----------------------------------------------------------------------------------------------------------
@@ -181,7 +184,8 @@ async def look_after(session: Session) -> None:
         if await store.read(windows.due, clock.now()) and await store.transact(windows.wake, clock.now()):
             session.wake_at(clock.now())
         mine = await store.read(_due, session.id, clock.now())
-        if mine and await store.transact(_order, session.context.ids, mine, clock.now()):
+        if mine:
+            await store.transact(_order, session.context.ids, mine, clock.now())
             session.wake_at(clock.now())
 
 
@@ -204,7 +208,7 @@ def _due_at(cluster: Cluster, now: float) -> bool:
     return due is not None and due <= now and rebalancing(cluster.config).mode is not RebalanceMode.OFF
 
 
-def _order(connection: Connection, ids: Any, cluster_ids: Sequence[str], now: float) -> int:
+def _order(connection: Connection, ids: Ids, cluster_ids: Sequence[str], now: float) -> None:
     """Queue a rebalance for each; one on which something works waits for the next look."""
     busy = actions.live_targets(connection, cluster_ids)
     found = [c for c in CLUSTERS.all(connection, table.c.id.in_(cluster_ids)) if c.id not in busy and _due_at(c, now)]
@@ -218,7 +222,6 @@ def _order(connection: Connection, ids: Any, cluster_ids: Sequence[str], now: fl
             table.update().where(table.c.id == cluster.id).values(data={**cluster.data, "rebalance": left})
         )
     actions.insert(connection, ordered)
-    return len(ordered)
 
 
 def _ordered(cluster: Cluster, wanted: Rebalancing, because: str, action_id: str, now: float) -> Action:
@@ -231,8 +234,5 @@ def _ordered(cluster: Cluster, wanted: Rebalancing, because: str, action_id: str
         now=now,
         reason=f"Rebalancing: {because}",
         cluster_id=cluster.id,
-        inputs={"dry_run": wanted.mode is RebalanceMode.ADVISE, "because": because},
+        inputs={"dry_run": wanted.mode is RebalanceMode.ADVISE, "because": because, "max_moves": _BY_ITSELF},
     )
-
-
-__all__ = ["advance", "look_after", "movable_nodes", "told", "view"]

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
 from spinney.errors import ActionConflict, ActionImmutable, ResourceIsLocked, ResourceNotFound
+from spinney.store import windows
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
 
@@ -65,13 +66,15 @@ def request_cancel(connection: Connection, *where: sa.ColumnElement[bool]) -> No
 
 
 def cancel(connection: Connection, action_id: str) -> None:
-    """Ask an action and its children to stop. Raises: ResourceNotFound, ActionImmutable."""
+    """Ask an action and what it has ordered to stop. Raises: ResourceNotFound, ActionImmutable."""
     found = ACTIONS.one(connection, table.c.id == action_id)
     if found is None:
         raise ResourceNotFound(f"The action '{action_id}' could not be found.")
     if found.final:
         raise ActionImmutable(f"The action '{action_id}' is already {found.status} and can no longer be cancelled.")
-    request_cancel(connection, sa.or_(table.c.id == action_id, table.c.parent_id == action_id))
+    # What a drain or a rebalance has begun comes to its end; only no more of it begins.
+    children = sa.false() if windows.in_window(found.action) else table.c.parent_id == action_id
+    request_cancel(connection, sa.or_(table.c.id == action_id, children))
 
 
 def get_many(connection: Connection, ids: Collection[str]) -> list[Action]:

@@ -1,0 +1,111 @@
+"""``POST /v1/clusters/{id}/plan``: what an action would do, without doing it.
+
+Guaranteed: nothing is changed, and what the action itself would refuse is refused in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Connection, Row
+
+from spinney.api import placement
+from spinney.api.cluster_actions import VERBS, Rebalance, the_one
+from spinney.api.clusters import new_profile
+from spinney.api.faults import malformed
+from spinney.api.values import Request, String
+from spinney.api.wire import Call, Reply, json_reply
+from spinney.domain.placement.decision import explain
+from spinney.domain.plan import Plan, Question, QuestionKind, Unplaceable
+from spinney.errors import BadRequest
+from spinney.store import clusters, nodes
+
+Ask = Callable[[Connection, Call], Question]
+
+
+class Update(Request):
+    profile_id: String
+
+
+class OnHost(Request):
+    host: String
+
+
+async def plan(call: Call) -> Reply:
+    name, given = the_one(call, list(QuestionKind))
+    kind = QuestionKind(name)
+    read = _READ.get(kind, _of_action)
+    model = _MODELS.get(kind) or VERBS[name].model
+    assert model is not None
+    try:
+        data: Any = model.model_validate(given)
+    except ValidationError as error:
+        raise malformed(error, model, name) from error
+
+    def ask(connection: Connection, call: Call) -> Question:
+        return read(connection, call, kind, clusters.FINDER.get(connection, call.word, call.scope), data)
+
+    return await answer(call, ask)
+
+
+async def answer(call: Call, ask: Ask) -> Reply:
+    return json_reply({"plan": view(await call.deps.store.read(_answer, call, ask))})
+
+
+def _answer(connection: Connection, call: Call, ask: Ask) -> Plan:
+    return call.deps.planner(connection, ask(connection, call), call.now)
+
+
+def _of_action(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any], data: Any) -> Question:
+    """With the inputs that the action would be queued with."""
+    verb = VERBS[kind.value]
+    if verb.shape is not None:
+        data = verb.shape(data)
+    return Question(kind, row.id, inputs=verb.inputs(connection, call, row, data))
+
+
+def _update(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any], data: Update) -> Question:
+    inputs = new_profile(connection, call, row, data.profile_id)
+    if not inputs:
+        raise BadRequest("profile_id: the cluster has this profile already; give another one.")
+    return Question(kind, row.id, inputs=inputs)
+
+
+def _on_host(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any], data: OnHost) -> Question:
+    """Of a host of the cluster everything on it is told; of any other host this cluster's members there."""
+    host = nodes.FINDER.find(connection, data.host, call.scope)
+    if host is None or host.as_host is None:
+        raise BadRequest(f"host: The specified host '{data.host[:255]}' could not be found.")
+    return Question(kind, host.id, cluster_id=None if host.cluster_id == row.id else row.id)
+
+
+_MODELS: Mapping[QuestionKind, type[Request]] = {
+    QuestionKind.UPDATE: Update,
+    QuestionKind.DRAIN: OnHost,
+    QuestionKind.LOSE: OnHost,
+    QuestionKind.REBALANCE: Rebalance,
+}
+_READ: Mapping[QuestionKind, Callable[[Connection, Call, QuestionKind, Row[Any], Any], Question]] = {
+    QuestionKind.UPDATE: _update,
+    QuestionKind.DRAIN: _on_host,
+    QuestionKind.LOSE: _on_host,
+}
+
+
+def view(found: Plan) -> dict[str, Any]:
+    return {
+        "summary": found.summary,
+        "steps": [
+            {"step": s.step.value, "node": s.node, "from": s.source, "to": s.target, "reason": s.reason}
+            for s in found.steps
+        ],
+        "unplaceable": [_unplaceable(one) for one in found.unplaceable],
+    }
+
+
+def _unplaceable(one: Unplaceable) -> dict[str, Any]:
+    """As a node's placement is shown."""
+    explained = placement.of(explain(one.answer.decision.body(), one.answer.step))
+    return {"node": one.node, "state": "waiting", "host": None, **explained, "summary": one.answer.summary}

@@ -1,0 +1,83 @@
+"""Plans: what an action would do, as values. Nothing here decides; the same functions decide for a plan and for the deed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from spinney.domain.placement.model import Waiting
+
+
+class QuestionKind(StrEnum):
+    SCALE_OUT = "scale_out"
+    SCALE_IN = "scale_in"
+    RESIZE = "resize"
+    UPDATE = "update"
+    DRAIN = "drain"
+    LOSE = "lose"
+    REBALANCE = "rebalance"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``target``: the id of the host that is drained or lost, and of the cluster otherwise; ``cluster_id``: only members of
+    this cluster are told of. ``inputs`` are those that the action would have."""
+
+    kind: QuestionKind
+    target: str
+    cluster_id: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+class StepKind(StrEnum):
+    CREATE = "create"
+    DELETE = "delete"
+    MOVE = "move"
+    #: The container is made anew, there or elsewhere; the old one goes first or is gone already.
+    REPLACE = "replace"
+    #: It stays where it is, though it ought not to.
+    STAY = "stay"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Names of a node and of the hosts that it comes from and goes to."""
+
+    step: StepKind
+    node: str
+    source: str | None
+    target: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unplaceable:
+    node: str
+    answer: Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    summary: str
+    steps: tuple[Step, ...] = ()
+    unplaceable: tuple[Unplaceable, ...] = ()
+
+
+_DONE = {
+    StepKind.CREATE: "created",
+    StepKind.DELETE: "deleted",
+    StepKind.MOVE: "moved",
+    StepKind.REPLACE: "replaced",
+    StepKind.STAY: "left where it is",
+}
+
+
+def summary(steps: Sequence[Step], unplaceable: Sequence[Unplaceable]) -> str:
+    """``3 created, 1 without room.``"""
+    counts = {kind: sum(step.step is kind for step in steps) for kind in StepKind}
+    parts = [f"{count} {_DONE[kind]}" for kind, count in counts.items() if count]
+    if unplaceable:
+        parts.append(f"{len(unplaceable)} without room")
+    return ", ".join(parts) + "." if parts else "Nothing would change."

@@ -1,0 +1,247 @@
+"""What an action would do: read in one transaction, decided by the functions that decide when it is done, and not stored.
+
+A plan agrees with the deed that follows as far as nothing else happens in between. Not guaranteed: what containers do when
+they are started, and how long anything takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from spinney.clock import Ids
+from spinney.domain import plan
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
+from spinney.domain.cluster import Cluster
+from spinney.domain.cluster_config import rebalancing
+from spinney.domain.drain import Situation, decide
+from spinney.domain.fanout import Refusal, begin
+from spinney.domain.host import Host
+from spinney.domain.node import Node
+from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.scheduler import Fleet
+from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
+from spinney.domain.rebalance import MAX_MOVES
+from spinney.engine import clusters, draining
+from spinney.engine.balance import advise, host_names, names_of, occupant_of
+from spinney.engine.catalog import Catalog, ContainerProfile
+from spinney.engine.clusters import ClusterRules
+from spinney.engine.landing import load_fleet, requests_for
+from spinney.engine.moving import Scene
+from spinney.engine.rebalancing import told
+from spinney.errors import BadRequest
+from spinney.profiles.container_request import ContainerDefaults
+from spinney.store import hosts, standing
+from spinney.store.rows import CLUSTERS, NODES
+from spinney.store.tables import cluster as cluster_table
+from spinney.store.tables import host as host_table
+from spinney.store.tables import node as table
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Each question is read with a catalogue of its own, because readers run beside each other."""
+
+    defaults: ContainerDefaults
+    cluster: ClusterRules
+    network_limit: int
+    ids: Ids
+
+    def __call__(self, connection: Connection, question: Question, now: float) -> Plan:
+        """Raises: BadRequest, when the action would be refused."""
+        scene = Scene(connection, Catalog(self.defaults), self.network_limit, self.ids, now)
+        return _ANSWERS[question.kind](self, scene, question)
+
+    def sizes(self, scene: Scene, question: Question) -> Plan:
+        cluster = _cluster(scene, question.target)
+        outcome = begin(
+            cluster, _as_action(question), clusters.members(scene.connection, cluster.id), limit=self.cluster.max_nodes
+        )
+        if isinstance(outcome, Refusal):
+            raise BadRequest(f"{outcome.reason}.")
+        leaving = {child.node_id for child in outcome.children}
+        gone = [node for node in _members(scene, cluster) if node.id in leaving]
+        homes = _names(scene, gone)
+        steps = [Step(StepKind.DELETE, n.name, homes.get(n.host_id or ""), None, _why_gone(n)) for n in gone]
+        made, unplaceable = self._grow(scene, outcome.cluster, cluster.next_index, outcome.create)
+        return _plan([*steps, *made], unplaceable)
+
+    def _grow(self, scene: Scene, cluster: Cluster, first: int, count: int) -> tuple[list[Step], list[Unplaceable]]:
+        """The names of new nodes hold letters drawn when they are made; here their indexes stand instead."""
+        profile = scene.catalog.load(scene.connection, {cluster.profile_id}).get(cluster.profile_id)
+        new = [
+            Node(
+                id=f"new-{index}",
+                name=f"{cluster.name} #{index}",
+                profile_id=cluster.profile_id,
+                cluster_id=cluster.id,
+                index=index,
+                project=cluster.project,
+            )
+            for index in range(first, first + count)
+        ]
+        if not isinstance(profile, ContainerProfile):
+            return [Step(StepKind.CREATE, node.name, None, None, "a further host") for node in new], []
+        requests = requests_for(scene.connection, [(node, profile) for node in new])
+        fleet = load_fleet(scene.connection, requests, scene.network_limit, scene.now)
+        return _placed(scene, StepKind.CREATE, new, fleet.place(requests), {})
+
+    def update(self, scene: Scene, question: Question) -> Plan:
+        """Member by member: each gives up its room before it is placed with the new profile."""
+        cluster = _cluster(scene, question.target)
+        profile_id = str(question.inputs["new_profile_id"])
+        profile = scene.catalog.load(scene.connection, {profile_id}).get(profile_id)
+        nodes = _members(scene, cluster)
+        if not isinstance(profile, ContainerProfile):
+            raise BadRequest(f"profile_id: an update to {profile_id} changes no containers; give a container profile.")
+        before = scene.requests(nodes)
+        after = requests_for(scene.connection, [(replace(node, profile_id=profile_id), profile) for node in nodes])
+        fleet = load_fleet(scene.connection, [*after, *before.values()], scene.network_limit, scene.now)
+        answers = [
+            _again(fleet, node, before.get(node.id), request) for node, request in zip(nodes, after, strict=True)
+        ]
+        steps, unplaceable = _placed(scene, StepKind.REPLACE, nodes, answers, _names(scene, nodes))
+        return _plan(steps, unplaceable)
+
+    def drain(self, scene: Scene, question: Question) -> Plan:
+        """All at once: what only has to wait for its turn moves, what would never have its turn stays."""
+        host, nodes = _host(scene, question.target), standing.placed_on(scene.connection, question.target)
+        residents = [replace(r, busy=None, moving=False) for r in draining.residents_of(scene, host, nodes)]
+        answers = draining.elsewhere(scene, host, residents, nodes)
+        strict = standing.standings(scene.connection, {node.cluster_id for node in nodes})
+        situation = Situation(
+            [draining.with_room(host, resident, answers) for resident in residents],
+            [replace(one, out=0, budget=one.members if one.budget else 0) for one in strict],
+            max_in_flight=len(residents) or 1,
+        )
+        stays = {held.node_id: held.why for held in decide(situation).held}
+        return self._away(scene, question, nodes, StepKind.MOVE, answers, stays)
+
+    def lose(self, scene: Scene, question: Question) -> Plan:
+        nodes = standing.placed_on(scene.connection, question.target)
+        requests = scene.requests(nodes)
+        asked = [replace(one, exclude=one.exclude | {question.target}) for one in requests.values()]
+        fleet = load_fleet(scene.connection, asked, scene.network_limit, scene.now)
+        answers = {answer.node_id: answer for answer in fleet.place(asked)}
+        return self._away(scene, question, nodes, StepKind.REPLACE, answers, {})
+
+    def _away(
+        self,
+        scene: Scene,
+        question: Question,
+        nodes: Sequence[Node],
+        kind: StepKind,
+        answers: Mapping[str, Placed | Waiting | None],
+        stays: Mapping[str, str],
+    ) -> Plan:
+        """What becomes of those on a host; told are the members of one cluster, or all of them."""
+        told = [node for node in nodes if question.cluster_id in (None, node.cluster_id)]
+        homes = _names(scene, nodes)
+        going = [(n, answer) for n in told if (answer := answers.get(n.id)) is not None]
+        going = [(n, answer) for n, answer in going if isinstance(answer, Waiting) or n.id not in stays]
+        steps, unplaceable = _placed(scene, kind, [n for n, _ in going], [a for _, a in going], homes)
+        moved = {node.id for node, _ in going}
+        left = [node for node in told if node.id in stays and node.id not in moved]
+        steps += [Step(StepKind.STAY, n.name, homes.get(n.host_id or ""), None, stays[n.id]) for n in left]
+        return _plan(steps, unplaceable)
+
+    def rebalance(self, scene: Scene, question: Question) -> Plan:
+        cluster = _cluster(scene, question.target)
+        most = int(question.inputs.get("max_moves") or MAX_MOVES)
+        advice = advise(scene, cluster, rebalancing(cluster.config), most)
+        names = names_of(scene.connection, advice)
+        steps = tuple(
+            Step(StepKind.MOVE, m.name, names[m.source], names[m.target], f"imbalance less by {m.gain:.1%}")
+            for m in advice.moves
+        )
+        return Plan(told(advice), steps)
+
+
+_ANSWERS: Mapping[QuestionKind, Callable[[Planner, Scene, Question], Plan]] = {
+    QuestionKind.SCALE_OUT: Planner.sizes,
+    QuestionKind.SCALE_IN: Planner.sizes,
+    QuestionKind.RESIZE: Planner.sizes,
+    QuestionKind.UPDATE: Planner.update,
+    QuestionKind.DRAIN: Planner.drain,
+    QuestionKind.LOSE: Planner.lose,
+    QuestionKind.REBALANCE: Planner.rebalance,
+}
+
+_KINDS = {
+    QuestionKind.SCALE_OUT: ActionKind.CLUSTER_SCALE_OUT,
+    QuestionKind.SCALE_IN: ActionKind.CLUSTER_SCALE_IN,
+    QuestionKind.RESIZE: ActionKind.CLUSTER_RESIZE,
+}
+
+
+def _as_action(question: Question) -> Action:
+    return Action(
+        id="",
+        name="",
+        target=question.target,
+        action=_KINDS[question.kind],
+        cause=Cause.REQUEST,
+        status=ActionStatus.READY,
+        status_reason="",
+        inputs=question.inputs,
+    )
+
+
+def _cluster(scene: Scene, cluster_id: str) -> Cluster:
+    found = CLUSTERS.one(scene.connection, cluster_table.c.id == cluster_id)
+    assert found is not None
+    return found
+
+
+def _host(scene: Scene, host_id: str) -> Host:
+    (found,) = hosts.find(scene.connection, host_table.c.node_id == host_id)
+    return found
+
+
+def _members(scene: Scene, cluster: Cluster) -> list[Node]:
+    found = NODES.all(scene.connection, table.c.cluster_id == cluster.id)
+    return sorted(found, key=lambda node: (node.index, node.id))
+
+
+def _names(scene: Scene, nodes: Sequence[Node]) -> dict[str, str]:
+    return host_names(scene.connection, sorted({node.host_id for node in nodes if node.host_id is not None}))
+
+
+def _again(fleet: Fleet, node: Node, before: PlacementRequest | None, request: PlacementRequest) -> Placed | Waiting:
+    """Give up the room and ask for new; without any the old is kept."""
+    held = occupant_of(node, before) if before is not None and node.host_id is not None else None
+    if held is not None:
+        fleet.leave(held)
+    (answer,) = fleet.place([request])
+    if held is not None and isinstance(answer, Waiting):
+        fleet.enter(held)
+    return answer
+
+
+def _placed(
+    scene: Scene,
+    kind: StepKind,
+    nodes: Sequence[Node],
+    answers: Sequence[Placed | Waiting],
+    homes: Mapping[str, str],
+) -> tuple[list[Step], list[Unplaceable]]:
+    targets = host_names(scene.connection, sorted({a.host_id for a in answers if isinstance(a, Placed)}))
+    steps: list[Step] = []
+    unplaceable: list[Unplaceable] = []
+    for node, answer in zip(nodes, answers, strict=True):
+        if isinstance(answer, Placed):
+            home = homes.get(node.host_id or "")
+            steps.append(Step(kind, node.name, home, targets[answer.host_id], answer.summary))
+        else:
+            unplaceable.append(Unplaceable(node.name, answer))
+    return steps, unplaceable
+
+
+def _why_gone(node: Node) -> str:
+    return "tainted" if node.tainted else "the youngest" if standing.serves(node) else f"it is {node.status.value}"
+
+
+def _plan(steps: Sequence[Step], unplaceable: Sequence[Unplaceable]) -> Plan:
+    return Plan(plan.summary(steps, unplaceable), tuple(steps), tuple(unplaceable))
