@@ -15,7 +15,7 @@ from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.retry import TryAgain, after_failure
 from spinney.engine import endings
 from spinney.engine.jobs import Job, Task
-from spinney.engine.perform import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood
+from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood
 from spinney.errors import ContainerGone, HostUnreachable
 from spinney.store.work import Outcome
 

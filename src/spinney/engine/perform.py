@@ -8,103 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from spinney.clock import Clock
 from spinney.config import NetworkSettings
 from spinney.domain.action import Cause
-from spinney.domain.container import (
-    LABEL_DEPLOYMENT,
-    Container,
-    ContainerState,
-    HostFacts,
-    LogQuery,
-    PullPolicy,
-)
+from spinney.domain.container import LABEL_DEPLOYMENT
 from spinney.domain.health import Ailment, diagnose
-from spinney.domain.host import Host, HostState
+from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
-from spinney.engine.cancelling import whole
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
+from spinney.engine.making import Maker, MoveSubnet, wanted_power
+from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood
 from spinney.engine.templates import Templates
-from spinney.errors import (
-    AddressPoolOverlap,
-    ContainerGone,
-    ContainerRefused,
-    HostError,
-    HostUnreachable,
-    ImageNotFound,
-    LeaseLost,
-    NetworkMissing,
-)
+from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.profiles.docker_host import host_of
-
-_TRIES = 4
-#: Seconds.
-_MOMENT = 0.2
-#: Seconds that a call which makes something gets to end when its job is cancelled: what it makes must be there to be removed.
-_GRACE = 3.0
-_LOG_LINES = 3
-#: Seconds between looks at a health check that has not made up its mind.
-_READY_PAUSE = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A container is there and was looked at; None: it is gone again."""
-
-    container: Container | None
-    #: The end of its output, when it ended at once.
-    last_words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """The container on the new host, which is ready; the one before it is gone or out of reach."""
-
-    container: Container
-
-
-@dataclass(frozen=True, slots=True)
-class CalledOff:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    #: The host could not be asked: the reaper removes the container when the host is back.
-    forgotten: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    container: Container | None
-
-
-@dataclass(frozen=True, slots=True)
-class Operated:
-    container: Container | None
-    power: PowerState | None
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    host: Host
-    facts: HostFacts
-
-
-@dataclass(frozen=True, slots=True)
-class StillGood:
-    facts: HostFacts
-
-
-Result = Made | Moved | CalledOff | Removed | Seen | Operated | Joined | StillGood
-#: Stores another subnet for a job's project on its host and returns its index.
-MoveSubnet = Callable[[Job, int], Awaitable[int]]
 
 _POWER = {
     "start": PowerState.RUNNING,
@@ -129,8 +50,8 @@ class Performer:
         self._pool = pool
         self._clock = clock
         self._deployment = deployment
-        self._move_subnet = move_subnet
         self._templates = Templates(deployment, defaults, network)
+        self._maker = Maker(clock, self._templates, move_subnet)
         self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
             Task.CREATE: self._create,
             Task.RECREATE: self._recreate,
@@ -165,63 +86,7 @@ class Performer:
     # -- making ------------------------------------------------------------------------------------------------------
 
     async def _create(self, job: Job) -> Made:
-        return await self._make(self._host(job), job)
-
-    async def _make(self, host: Connected, job: Job) -> Made:
-        index = job.subnet_index
-        pulled = False
-        wanted = _wanted_power(job)
-        request = self._templates.request(job, index)
-        if request.image.policy is PullPolicy.ALWAYS:
-            await host.pull_for(request.image, job.action.parent_id or job.action.id)
-            pulled = True
-        for _ in range(_TRIES):
-            try:
-                async with host.slot() as docker:
-                    if request.network is not None and not host.has_network(request.network):
-                        await whole(host.have_network(request.network), _GRACE)
-                    made = await whole(docker.create(request), _GRACE)
-                    if wanted is not PowerState.STOPPED and made.state is not ContainerState.PAUSED:
-                        await docker.start(made.id)
-                    if wanted is PowerState.PAUSED:
-                        await docker.pause(made.id)
-                    container = await docker.inspect(made.id)
-                if wanted is PowerState.RUNNING and not host.has_proven(job.node.profile_id):
-                    container = await self._second_look(host, job, made.id)
-                return Made(container, await self._last_words(docker, container))
-            except ImageNotFound:
-                if pulled or request.image.policy is PullPolicy.NEVER:
-                    raise
-                await host.docker.ensure_image(request.image)
-                pulled = True
-            except NetworkMissing:
-                assert request.network is not None
-                host.forget_network(request.network.name)
-            except AddressPoolOverlap:
-                if index is None:
-                    raise
-                index = await self._move_subnet(job, index)
-                request = self._templates.request(job, index)
-        raise NetworkMissing(f"the project's network on the host vanished {_TRIES} times while its container was made")
-
-    async def _second_look(self, host: Connected, job: Job, container_id: str) -> Container | None:
-        """A wrong command ends a moment after its start, behind the init process. Until one container of the profile has
-        been seen to live on this host, each is looked at again before it is called made."""
-        await self._clock.sleep(_MOMENT)
-        container = await host.docker.inspect(container_id)
-        if container is not None and container.state is ContainerState.RUNNING:
-            host.prove(job.node.profile_id)
-        return container
-
-    async def _last_words(self, docker: ContainerHost, container: Container | None) -> str:
-        if container is None or container.state is not ContainerState.EXITED:
-            return ""
-        said = b""
-        with suppress(HostError):
-            async for chunk in docker.logs(container.id, LogQuery(tail=_LOG_LINES)):
-                said += chunk.data
-        # PostgreSQL stores no NUL, and what a container says must not keep its outcome from being recorded.
-        return said.decode(errors="replace").replace("\0", "").strip()[-500:]
+        return await self._maker.make(self._host(job), job)
 
     async def _recreate(self, job: Job) -> Made:
         host = self._host(job)
@@ -238,7 +103,7 @@ class Performer:
                 if before is host:
                     raise
                 # It is replaced because its host is lost; when that host returns, the reaper removes it there.
-        return await self._make(host, job)
+        return await self._maker.make(host, job)
 
     async def _reboot(self, job: Job) -> Made:
         """Start what has ended, restart what runs, and let go on or freeze again what others paused or let go on; what is
@@ -251,7 +116,7 @@ class Performer:
             sick = diagnose(job.node, container)
             if sick is not None and sick.ailment is Ailment.GONE:
                 raise ContainerGone("the container is gone, so it cannot be restarted; recover with operation RECREATE")
-            wanted = _wanted_power(job)
+            wanted = wanted_power(job)
             paused = wanted is PowerState.PAUSED
             if sick is not None and sick.ailment is Ailment.ENDED:
                 await docker.start(container_id)
@@ -265,7 +130,7 @@ class Performer:
             elif sick is not None or not job.action.inputs.get("check"):
                 await docker.restart(container_id, job.container_profile.stop_timeout)
             container = await docker.inspect(container_id)
-        return Made(container, await self._last_words(host.docker, container))
+        return Made(container, await self._maker.last_words(host.docker, container))
 
     # -- moving ------------------------------------------------------------------------------------------------------
 
@@ -274,24 +139,10 @@ class Performer:
         if job.at_most_one:
             await self._leave_old(job, stop_only=True)
         host = self._host(job)
-        made = await self._make(host, job)
-        container = await self._ready(host, job, made)
+        made = await self._maker.make(host, job)
+        container = await self._maker.ready(host, job, made)
         await self._leave_old(job)
         return Moved(container)
-
-    async def _ready(self, host: Connected, job: Job, made: Made) -> Container:
-        """Wait until it runs and its health check, if it has one, is content. Raises: ContainerRefused."""
-        container = made.container
-        while True:
-            sick = diagnose(job.node, container)
-            if container is None or sick is not None:
-                said = f"; it said: {made.last_words}" if made.last_words else ""
-                reason = sick.text if sick is not None else "it vanished"
-                raise ContainerRefused(f"the new container on {host.name} is not fit to take over: {reason}{said}")
-            if container.health != "starting" or job.node.power is not PowerState.RUNNING:
-                return container
-            await self._clock.sleep(_READY_PAUSE)
-            container = await host.docker.inspect(container.id)
 
     async def _leave_old(self, job: Job, *, stop_only: bool = False) -> None:
         old, container_id = job.previous_host, job.node.physical_id
@@ -394,12 +245,6 @@ class Performer:
 
     async def _host_check(self, job: Job) -> StillGood:
         return StillGood(await self._host(job).docker.facts())
-
-
-def _wanted_power(job: Job) -> PowerState:
-    """Healing and moving keep a member as its user wants it; whoever asks for a container asks for one that runs."""
-    kept = job.task is Task.MOVE or job.action.cause is Cause.HEALING
-    return job.node.power if kept else PowerState.RUNNING
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:

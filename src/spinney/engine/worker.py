@@ -25,7 +25,8 @@ from spinney.engine.hosts import HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
-from spinney.engine.perform import Joined, Performer, StillGood
+from spinney.engine.perform import Performer
+from spinney.engine.results import Joined, StillGood
 from spinney.errors import LeaseLost, SpinneyError
 from spinney.store import engines, hosts, networks, work
 from spinney.store.placements import PlacementRace

@@ -1,0 +1,118 @@
+"""Making one container on one host, and finding out whether it lives.
+
+Safe to repeat after having been stopped anywhere: everything is found or created, by names that hold the node and its
+generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from spinney.clock import Clock
+from spinney.domain.action import Cause
+from spinney.domain.container import Container, ContainerState, LogQuery, PullPolicy
+from spinney.domain.health import diagnose
+from spinney.domain.node import PowerState
+from spinney.drivers.base import ContainerHost
+from spinney.engine.cancelling import whole
+from spinney.engine.hosts import Connected
+from spinney.engine.jobs import Job, Task
+from spinney.engine.results import Made
+from spinney.engine.templates import Templates
+from spinney.errors import AddressPoolOverlap, ContainerRefused, HostError, ImageNotFound, NetworkMissing
+
+_TRIES = 4
+#: Seconds.
+_MOMENT = 0.2
+#: Seconds that a call which makes something gets to end when its job is cancelled: what it makes must be there to be removed.
+_GRACE = 3.0
+_LOG_LINES = 3
+#: Seconds between looks at a health check that has not made up its mind.
+_READY_PAUSE = 0.5
+
+#: Stores another subnet for a job's project on its host and returns its index.
+MoveSubnet = Callable[[Job, int], Awaitable[int]]
+
+
+class Maker:
+    def __init__(self, clock: Clock, templates: Templates, move_subnet: MoveSubnet) -> None:
+        self._clock = clock
+        self._templates = templates
+        self._move_subnet = move_subnet
+
+    async def make(self, host: Connected, job: Job) -> Made:
+        index = job.subnet_index
+        pulled = False
+        wanted = wanted_power(job)
+        request = self._templates.request(job, index)
+        if request.image.policy is PullPolicy.ALWAYS:
+            await host.pull_for(request.image, job.action.parent_id or job.action.id)
+            pulled = True
+        for _ in range(_TRIES):
+            try:
+                async with host.slot() as docker:
+                    if request.network is not None and not host.has_network(request.network):
+                        await whole(host.have_network(request.network), _GRACE)
+                    made = await whole(docker.create(request), _GRACE)
+                    if wanted is not PowerState.STOPPED and made.state is not ContainerState.PAUSED:
+                        await docker.start(made.id)
+                    if wanted is PowerState.PAUSED:
+                        await docker.pause(made.id)
+                    container = await docker.inspect(made.id)
+                if wanted is PowerState.RUNNING and not host.has_proven(job.node.profile_id):
+                    container = await self._second_look(host, job, made.id)
+                return Made(container, await self.last_words(docker, container))
+            except ImageNotFound:
+                if pulled or request.image.policy is PullPolicy.NEVER:
+                    raise
+                await host.docker.ensure_image(request.image)
+                pulled = True
+            except NetworkMissing:
+                assert request.network is not None
+                host.forget_network(request.network.name)
+            except AddressPoolOverlap:
+                if index is None:
+                    raise
+                index = await self._move_subnet(job, index)
+                request = self._templates.request(job, index)
+        raise NetworkMissing(f"the project's network on the host vanished {_TRIES} times while its container was made")
+
+    async def _second_look(self, host: Connected, job: Job, container_id: str) -> Container | None:
+        """A wrong command ends a moment after its start, behind the init process. Until one container of the profile has
+        been seen to live on this host, each is looked at again before it is called made."""
+        await self._clock.sleep(_MOMENT)
+        container = await host.docker.inspect(container_id)
+        if container is not None and container.state is ContainerState.RUNNING:
+            host.prove(job.node.profile_id)
+        return container
+
+    async def last_words(self, docker: ContainerHost, container: Container | None) -> str:
+        if container is None or container.state is not ContainerState.EXITED:
+            return ""
+        said = b""
+        with suppress(HostError):
+            async for chunk in docker.logs(container.id, LogQuery(tail=_LOG_LINES)):
+                said += chunk.data
+        # PostgreSQL stores no NUL, and what a container says must not keep its outcome from being recorded.
+        return said.decode(errors="replace").replace("\0", "").strip()[-500:]
+
+    async def ready(self, host: Connected, job: Job, made: Made) -> Container:
+        """Wait until it runs and its health check, if it has one, is content. Raises: ContainerRefused."""
+        container = made.container
+        while True:
+            sick = diagnose(job.node, container)
+            if container is None or sick is not None:
+                said = f"; it said: {made.last_words}" if made.last_words else ""
+                reason = sick.text if sick is not None else "it vanished"
+                raise ContainerRefused(f"the new container on {host.name} is not fit to take over: {reason}{said}")
+            if container.health != "starting" or job.node.power is not PowerState.RUNNING:
+                return container
+            await self._clock.sleep(_READY_PAUSE)
+            container = await host.docker.inspect(container.id)
+
+
+def wanted_power(job: Job) -> PowerState:
+    """Healing and moving keep a member as its user wants it; whoever asks for a container asks for one that runs."""
+    kept = job.task is Task.MOVE or job.action.cause is Cause.HEALING
+    return job.node.power if kept else PowerState.RUNNING

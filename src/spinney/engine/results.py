@@ -1,0 +1,61 @@
+"""What may come of a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spinney.domain.container import Container, HostFacts
+from spinney.domain.host import Host
+from spinney.domain.node import PowerState
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A container is there and was looked at; None: it is gone again."""
+
+    container: Container | None
+    #: The end of its output, when it ended at once.
+    last_words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The container on the new host, which is ready; the one before it is gone or out of reach."""
+
+    container: Container
+
+
+@dataclass(frozen=True, slots=True)
+class CalledOff:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    #: The host could not be asked: the reaper removes the container when the host is back.
+    forgotten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    container: Container | None
+
+
+@dataclass(frozen=True, slots=True)
+class Operated:
+    container: Container | None
+    power: PowerState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    host: Host
+    facts: HostFacts
+
+
+@dataclass(frozen=True, slots=True)
+class StillGood:
+    facts: HostFacts
+
+
+Result = Made | Moved | CalledOff | Removed | Seen | Operated | Joined | StillGood
