@@ -89,7 +89,7 @@ def main() -> None:
     chosen = settings(given.state_dir, given.max_nodes)
     with wiring.open_store(chosen, SystemClock()) as store:
         add_hosts(store, Ids(), given.hosts, store.clock.now())
-    with patch.object(wiring, "make_connector", lambda _, clock: connector(clock)):
+    with patch.object(wiring, "make_connector", lambda _settings, _store, clock: connector(clock)):
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(wiring.run_standalone(chosen, None, lambda line: print(line, flush=True)))
 

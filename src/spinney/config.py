@@ -90,8 +90,14 @@ class DriverSettings:
         ("/var/run/docker.sock", "/run/docker.sock"), "Patterns of the paths that a unix:// endpoint may have."
     )
     credentials_dir: Path = _option(
-        Path("/etc/spinney/credentials"), "Folder with one folder per named credential (TLS, SSH, registry)."
+        Path("/etc/spinney/credentials"),
+        "Folder with one folder per named credential (TLS, SSH, registry), for those that are kept as files.",
     )
+    key_file: str = _option(
+        "", "File with the key that credentials are sealed for; without one, secret.key in the state directory."
+    )
+    default_tls_credential: str = _option("", "Credential of tcp:// endpoints that name none.")
+    default_ssh_credential: str = _option("", "Credential of ssh:// endpoints that name none.")
     call_timeout: float = _option(60.0, "Seconds an ordinary call to a Docker engine may take.")
     pull_silence: float = _option(300.0, "Seconds without progress after which a pull has failed.")
 

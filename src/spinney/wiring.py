@@ -20,19 +20,23 @@ from spinney.api.wire import Deps
 from spinney.clock import Clock, Ids, SystemClock
 from spinney.config import Settings
 from spinney.domain import subnets
+from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAccess, HostConnector
 from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
+from spinney.drivers.docker.credentials import Credentials, FolderCredentials
 from spinney.engine.access import LocalAccess
 from spinney.engine.catalog import Catalog
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.context import EngineContext
+from spinney.engine.credentials import StoreCredentials
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
 from spinney.engine.link import EngineService, RemoteAccess
 from spinney.engine.supervisor import Engine
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.store import engines, migrate
+from spinney.sealing import open_key
+from spinney.store import credentials, engines, migrate
 from spinney.store.database import Store
 
 #: Seconds that open requests (log followers, mostly) get to end when the process is asked to stop.
@@ -53,7 +57,24 @@ def open_store(settings: Settings, clock: Clock) -> Store:
     return store
 
 
-def make_connector(settings: Settings, clock: Clock) -> HostConnector:
+def default_credentials(settings: Settings) -> dict[CredentialType, str]:
+    """By type, the credential of endpoints that name none."""
+    given = {
+        CredentialType.DOCKER_TLS: settings.driver.default_tls_credential,
+        CredentialType.DOCKER_SSH: settings.driver.default_ssh_credential,
+    }
+    return {kind: name for kind, name in given.items() if name}
+
+
+def open_credentials(settings: Settings, store: Store, clock: Clock) -> Credentials:
+    """Those in the database, then those in files. For engines alone: it opens the key. Raises: WrongKey."""
+    given = settings.driver.key_file
+    key = open_key(Path(given) if given else settings.state_dir / "secret.key")
+    store.run(credentials.register_key, key.public, key.origin)
+    return StoreCredentials(store, key, clock, FolderCredentials(settings.driver.credentials_dir))
+
+
+def make_connector(settings: Settings, store: Store, clock: Clock) -> HostConnector:
     patience = settings.health.suspect_after
     limits = TimeLimits(
         change=settings.driver.call_timeout,
@@ -64,7 +85,8 @@ def make_connector(settings: Settings, clock: Clock) -> HostConnector:
     )
     return DockerConnector(
         allowed_unix_sockets=settings.driver.unix_sockets,
-        credentials_dir=settings.driver.credentials_dir,
+        credentials=open_credentials(settings, store, clock),
+        defaults=default_credentials(settings),
         limits=limits,
         clock=clock,
     )
@@ -105,6 +127,7 @@ def api_deps(
         settings=settings.api,
         authenticator=HttpBasic(standalone.USER, standalone.password(settings.state_dir), standalone_caller()),
         access=access,
+        default_credentials=default_credentials(settings),
         ring=ring,
     )
 
@@ -120,7 +143,7 @@ async def run_standalone(settings: Settings, local_engine: Path | None, say: Cal
         try:
             # Whoever held a claim on this state directory is dead: nobody else can have the lock.
             store.run(engines.take_over, everything=True)
-            connector, bell = make_connector(settings, clock), LocalDoorbell()
+            connector, bell = make_connector(settings, store, clock), LocalDoorbell()
             context = engine_context(settings, store, connector, bell, clock, ids)
             if local_engine is not None:
                 store.run(standalone.register_local_host, local_engine, ids, clock.now())
@@ -151,7 +174,7 @@ async def run_engine(settings: Settings, say: Callable[[str], None]) -> None:
         clock, ids = SystemClock(), Ids()
         store = open_store(settings, clock)
         try:
-            connector = make_connector(settings, clock)
+            connector = make_connector(settings, store, clock)
             bell = _doorbell(settings, store, clock)
             context = engine_context(settings, store, connector, bell, clock, ids)
             socket_path = settings.state_dir / f"engine-{ids.new()[:8]}.sock"

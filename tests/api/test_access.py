@@ -67,9 +67,14 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("GET", "clusters/{cluster}/stats"): (READER, None),
     ("GET", "nodes/{node}/placement"): (READER, None),
     ("GET", "openapi.json"): (READER, None),
+    ("GET", "credentials"): (ADMIN, None),
+    ("POST", "credentials"): (ADMIN, {}),
+    ("GET", "credentials/{credential}"): (ADMIN, None),
+    ("PATCH", "credentials/{credential}"): (ADMIN, {"credential": {"data": {}}}),
+    ("DELETE", "credentials/{credential}"): (ADMIN, None),
 }
 #: Routes whose last word is not one of a project's objects, or names things that do not exist yet.
-SHARED = {"type", "receiver"}
+SHARED = {"type", "receiver", "credential"}
 
 
 def key(route: Route) -> tuple[str, str]:

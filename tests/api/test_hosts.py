@@ -60,6 +60,7 @@ def test_all_of_the_machine_unless_it_is_said_otherwise(world: World) -> None:
         ({"type": "nope-1.0"}, 400, "BadRequest", "'nope-1.0' could not be found"),
         ({"type": CONTAINER_TYPE}, 400, "BadRequest", "can be adopted"),
         ({"identity": "tcp://1.2.3.4:2375"}, 400, "InvalidSpec", "credential"),
+        ({"identity": "ssh://me@1.2.3.4"}, 400, "InvalidSpec", "name one of type docker-ssh"),
         ({"identity": "http://x"}, 400, "InvalidSpec", "properties.endpoint"),
         ({"identity": None}, 400, "HTTPBadRequest", "identity"),
         ({"overrides": {"endpoint": "unix:///x"}}, 400, "HTTPBadRequest", "overrides.endpoint"),
@@ -89,7 +90,7 @@ def test_one_engine_is_one_host(world: World) -> None:
     adopt(world, name="metal")
     same_endpoint = adopt(world, name="again")
     assert same_endpoint.error[:2] == (409, "ResourceInUse")
-    same_engine = adopt(world, name="again", identity="ssh://me@metal")
+    same_engine = adopt(world, name="again", identity="ssh://me@metal", overrides={"credential": "ops"})
     assert same_engine.error[:2] == (409, "ResourceInUse")
     assert SOCKET in same_engine.error[2]
     assert len(run(lambda: world.client.get("/v1/nodes")).json["nodes"]) == 1
@@ -102,10 +103,10 @@ def test_only_operators_adopt(world: World) -> None:
 
 
 def test_a_preview_stores_nothing(world: World) -> None:
-    answer = adopt(world, "adopt-preview", identity="ssh://me@metal", overrides={"zone": "z1"})
+    answer = adopt(world, "adopt-preview", identity="ssh://me@metal", overrides={"zone": "z1", "credential": "ops"})
     preview = answer.json["node_profile"]["node_preview"]
     assert (preview["type"], preview["version"]) == ("host.docker", "1.0")
-    assert preview["properties"] == {"endpoint": "ssh://me@metal:22", "zone": "z1"}
+    assert preview["properties"] == {"endpoint": "ssh://me@metal:22", "zone": "z1", "credential": "ops"}
     assert run(lambda: world.client.get("/v1/nodes")).json == {"nodes": []}
 
 

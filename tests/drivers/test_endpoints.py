@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker.connector import DockerConnector
-from spinney.drivers.docker.credentials import Credentials, registry_of
+from spinney.drivers.docker.credentials import FolderCredentials, registry_of
 from spinney.drivers.docker.endpoints import SshEndpoint, TlsEndpoint, UnixEndpoint, endpoint
 from spinney.errors import HostRefused
 
@@ -56,6 +58,13 @@ def test_refused_addresses(written: str, credential: str | None, says: str) -> N
         DockerConnector(allowed_unix_sockets=ALLOWED).connect(HostAddress(written, credential))
 
 
+def test_the_default_credential_of_a_type_serves_endpoints_that_name_none() -> None:
+    defaults = {CredentialType.DOCKER_TLS: "lab", CredentialType.DOCKER_SSH: "ops"}
+    assert endpoint(HostAddress("tcp://h.example"), (), defaults) == TlsEndpoint("h.example", 2376, "lab")
+    assert endpoint(HostAddress("tcp://h.example", "own"), (), defaults) == TlsEndpoint("h.example", 2376, "own")
+    assert endpoint(HostAddress("ssh://me@h.example"), (), defaults) == SshEndpoint("me", "h.example", 22, "ops")
+
+
 def test_no_unix_socket_is_permitted_by_default() -> None:
     with pytest.raises(HostRefused, match="not permitted"):
         DockerConnector().connect(HostAddress("unix:///var/run/docker.sock"))
@@ -70,17 +79,17 @@ def test_a_password_in_an_address_is_not_repeated() -> None:
 @pytest.mark.parametrize("name", ["../other", "/etc", "a/b", "", ".", "..", ".hidden", "a\nb", "x" * 200])
 def test_a_name_of_a_credential_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(HostRefused, match="not the name"):
-        Credentials(tmp_path / "in").tls(name)
+        asyncio.run(FolderCredentials(tmp_path / "in").tls(name))
 
 
 def test_a_missing_file_is_named_and_its_path_is_not(tmp_path: Path) -> None:
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "ca.pem").touch()
     with pytest.raises(HostRefused, match=r"cert\.pem") as raised:
-        Credentials(tmp_path).tls("c")
+        asyncio.run(FolderCredentials(tmp_path).tls("c"))
     assert str(tmp_path) not in raised.value.message
     with pytest.raises(HostRefused, match="holds none"):
-        Credentials(None).tls("c")
+        asyncio.run(FolderCredentials(None).tls("c"))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,7 @@ def test_a_broken_registry_credential_is_told_without_its_secret(tmp_path: Path,
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "registry.json").write_text(content)
     with pytest.raises(HostRefused, match=r"registry\.json") as raised:
-        Credentials(tmp_path).registry("r", "p")
+        asyncio.run(FolderCredentials(tmp_path).registry("r", "p"))
     assert "s3cret" not in raised.value.message
 
 
@@ -99,18 +108,18 @@ def test_projects_that_may_name_a_registry_credential(tmp_path: Path, projects: 
     (tmp_path / "r").mkdir()
     text = f'{{"username": "u", "password": "s3cret", "projects": {projects}}}'
     (tmp_path / "r" / "registry.json").write_text(text)
-    credential = Credentials(tmp_path).registry("r", "p")
-    assert credential.username == "u" and "s3cret" not in repr(credential)
+    credential = asyncio.run(FolderCredentials(tmp_path).registry("r", "p"))
+    assert credential.material.username == "u" and "s3cret" not in repr(credential)
 
 
 def test_a_credential_of_other_projects_answers_like_an_absent_one(tmp_path: Path) -> None:
     (tmp_path / "r").mkdir()
     (tmp_path / "r" / "registry.json").write_text('{"username": "u", "password": "s3cret", "projects": ["q"]}')
     with pytest.raises(HostRefused) as foreign:
-        Credentials(tmp_path).registry("r", "p")
+        asyncio.run(FolderCredentials(tmp_path).registry("r", "p"))
     (tmp_path / "r" / "registry.json").unlink()
     with pytest.raises(HostRefused) as absent:
-        Credentials(tmp_path).registry("r", "p")
+        asyncio.run(FolderCredentials(tmp_path).registry("r", "p"))
     assert foreign.value.message == absent.value.message
 
 

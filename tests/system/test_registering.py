@@ -13,7 +13,7 @@ from system.running import Service, fresh, spinney
         ("unix://{folder}/nobody.sock", ("nobody.sock", "cannot be adopted")),
         ("unix:///etc/passwd", ("/etc/passwd is not permitted", "the operator lists permitted ones")),
         ("unix://{folder}/../../etc/x.sock", ("endpoint", "an absolute path without '..'")),
-        ("tcp://127.0.0.1:2375", ("a tcp endpoint needs a credential with TLS material", "name one")),
+        ("tcp://127.0.0.1:2375", ("a tcp endpoint needs a credential", "name one of type docker-tls")),
         ("ssh://root@127.0.0.1", ("needs a credential", "name one of type docker-ssh")),
         ("http://127.0.0.1:2375", ("http://127.0.0.1:2375", "unix://")),
     ],

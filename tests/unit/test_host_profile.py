@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spinney.domain.credential import CredentialType
 from spinney.errors import InvalidSpec, ResourceInUse
 from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
 from spinney.profiles.hosts import (
@@ -86,11 +87,27 @@ def test_no_message_repeats_a_password(endpoint: str) -> None:
     assert "hunter2" not in refusal(endpoint=endpoint)
 
 
+def uncredited(*defaults: CredentialType, **given: Any) -> str:
+    with pytest.raises(InvalidSpec) as caught:
+        properties(**given).check_credentials(defaults)
+    return caught.value.message
+
+
 def test_plain_tcp_is_refused() -> None:
-    assert "properties.credential: a tcp endpoint needs a credential" in refusal(endpoint="tcp://h:2375")
-    assert "properties.inventory[1].credential" in refusal(
-        inventory=[{"endpoint": "ssh://u@h"}, {"endpoint": "tcp://h:2376"}]
-    )
+    assert "properties.credential: a tcp endpoint needs a credential" in uncredited(endpoint="tcp://h:2375")
+    machines = [
+        {"endpoint": "unix:///s"},
+        {"endpoint": "tcp://h:2376", "credential": "c"},
+        {"endpoint": "tcp://i:2376"},
+    ]
+    assert "properties.inventory[2].credential" in uncredited(inventory=machines)
+    assert "name one of type docker-ssh" in uncredited(CredentialType.DOCKER_TLS, endpoint="ssh://u@h")
+
+
+def test_a_default_credential_is_one() -> None:
+    properties(endpoint="tcp://h:2376").check_credentials({CredentialType.DOCKER_TLS})
+    properties(endpoint="ssh://u@h").check_credentials({CredentialType.DOCKER_SSH})
+    properties(endpoint="unix:///s").check_credentials(())
 
 
 def test_exactly_one_of_endpoint_and_inventory() -> None:

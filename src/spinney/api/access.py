@@ -24,16 +24,19 @@ def _rules() -> Mapping[str, frozenset[str]]:
             "policy_types:get profiles:index profiles:get policies:index policies:get clusters:index clusters:get "
             "clusters:collect cluster_policies:index cluster_policies:get nodes:index nodes:get receivers:index "
             "receivers:get actions:index actions:get events:index events:get api:openapi hosts:index hosts:get "
-            "nodes:placement nodes:stats clusters:stats"
+            "nodes:placement nodes:stats clusters:stats clusters:shared shares:index shares:get"
         ),
         MEMBER: (
             "profiles:create profiles:update profiles:delete profiles:validate policies:create policies:validate "
             "policies:update policies:delete "
             "clusters:create clusters:update clusters:delete clusters:action clusters:operation nodes:create "
             "nodes:adopt nodes:adopt_preview nodes:update nodes:delete nodes:action nodes:operation actions:update "
-            "nodes:logs clusters:logs"
+            "nodes:logs clusters:logs clusters:plan shares:create shares:delete"
         ),
-        ADMIN: "services:index hosts:register",
+        ADMIN: (
+            "services:index hosts:register hosts:action credentials:index credentials:get credentials:create "
+            "credentials:update credentials:delete"
+        ),
         NOBODY: "actions:create",
     }
     return {rule: roles for roles, rules in by_roles.items() for rule in rules.split()}

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
 from spinney.api import access, views
+from spinney.api.profiles import check_credentials
 from spinney.api.values import Bool, Name, Object, Request, String, Word
 from spinney.api.wire import Call, Reply, json_reply
 from spinney.domain.container import HostFacts
@@ -105,7 +106,9 @@ async def _find(call: Call, data: NodePreview) -> Found:
             raise HTTPBadRequest(f"overrides.{key}: identity is the endpoint; leave this out.")
     properties = {key: value for key, value in overrides.items() if value is not None} | {"endpoint": data.identity}
     spec = {"type": DOCKER_HOST.name, "version": DOCKER_HOST.version, "properties": properties}
-    validated = registry.validate_spec(spec).properties
+    profile = registry.validate_spec(spec)
+    check_credentials(call, profile)
+    validated = profile.properties
     assert isinstance(validated, DockerHostProperties)
     machine = validated.machines()[0]
     try:

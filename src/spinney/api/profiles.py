@@ -17,7 +17,7 @@ from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.profile import Profile
 from spinney.errors import BadRequest, MultipleChoices
 from spinney.profiles import hosts, registry
-from spinney.profiles.docker_host import DOCKER_HOST
+from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
 from spinney.profiles.hosts import ClusterFacts, NodeFacts
 from spinney.profiles.registry import ValidatedProfile
 from spinney.store import clusters, listing, nodes, profiles, tables
@@ -47,6 +47,7 @@ async def create(call: Call) -> Reply:
     data = call.data(ProfileCreate)
     validated = registry.validate_spec(data.spec)
     require_operator(call, validated.name_version)
+    check_credentials(call, validated)
     profile = Profile(
         id=call.deps.ids.new(),
         name=data.name,
@@ -70,6 +71,7 @@ async def validate(call: Call) -> Reply:
     data = call.data(ProfileValidate)
     validated = registry.validate_spec(data.spec)
     require_operator(call, validated.name_version)
+    check_credentials(call, validated)
     await call.deps.store.read(resolve_hosts, call.own_scope, validated)
     profile = {
         "created_at": None,
@@ -151,6 +153,12 @@ def _find(finder: Finder, connection: Connection, word: str, scope: Scope, key: 
         return finder.find(connection, word, scope)
     except MultipleChoices as error:
         raise MultipleChoices(f"properties.{key}: {error.message}") from error
+
+
+def check_credentials(call: Call, validated: ValidatedProfile) -> None:
+    """Endpoints that need a credential name one, or the deployment has one for them. Raises: InvalidSpec."""
+    if isinstance(validated.properties, DockerHostProperties):
+        validated.properties.check_credentials(call.deps.default_credentials)
 
 
 def require_operator(call: Call, profile_type: str) -> None:

@@ -15,6 +15,7 @@ from spinney.api.auth import Authenticator
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
 from spinney.config import ApiSettings
+from spinney.domain.credential import CredentialType
 from spinney.domain.identity import Caller, Owner
 from spinney.domain.schema import SpecModel
 from spinney.drivers.base import HostAccess
@@ -38,6 +39,8 @@ class Deps:
     settings: ApiSettings
     authenticator: Authenticator
     access: HostAccess
+    #: By type, the credential of endpoints that name none.
+    default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
     ring: Callable[[], None] = _no_bell
     revision: str = "1.0"
 

@@ -3,15 +3,15 @@
 A profile either names one machine (``endpoint``) or lists several (``inventory``), from which a host cluster takes the next
 free one; what is said beside the inventory holds for every machine of it that does not say otherwise.
 
-Guaranteed: endpoints are in one canonical spelling and carry no password; a plain TCP endpoint without a credential is
-refused. Not guaranteed: that the endpoint is permitted here (unix socket paths and addresses are the operator's to list), or
-that anything answers.
+Guaranteed: endpoints are in one canonical spelling and carry no password. Not guaranteed: that the endpoint is permitted here
+(unix socket paths and addresses are the operator's to list), or that anything answers. Whether an endpoint has a credential is
+checked by ``check_credentials`` alone, because a deployment may have default ones.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, model_validator
 
 from spinney.domain.container import HostFacts
+from spinney.domain.credential import CredentialType
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node
 from spinney.domain.schema import (
@@ -33,6 +34,7 @@ from spinney.domain.schema import (
     matching,
     to_map,
 )
+from spinney.errors import InvalidSpec
 from spinney.profiles.base import ProfileProperties, ProfileType, Support
 from spinney.profiles.container_values import Cores, Memory, check_absolute
 
@@ -43,6 +45,8 @@ _HOST = re.compile(
 )
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", re.ASCII)
 SSH_PORT = 22
+#: What endpoints are approached with, by how they begin.
+_NEEDED = {"tcp": CredentialType.DOCKER_TLS, "ssh": CredentialType.DOCKER_SSH}
 
 
 def check_endpoint(value: str) -> str:
@@ -150,7 +154,7 @@ class DockerHostProperties(ProfileProperties):
     zone: Line | None = Field(None, description="Availability zone.")
     region: Line | None = Field(None, description="Region.")
     credential: Line | None = Field(
-        None, description="Name or id of the credential to approach the Docker engine with; tcp needs one."
+        None, description="Name or id of the credential to approach the Docker engine with; tcp and ssh need one."
     )
     capacity: Capacity | None = Field(None, description="What it gives to containers; default: all it has.")
     metrics_url: MetricsUrl | None = Field(None, description="Where it tells its own load.")
@@ -164,15 +168,22 @@ class DockerHostProperties(ProfileProperties):
             raise Contradiction("an empty list has no machine to take: name at least one", at=".inventory")
         return self
 
+    def check_credentials(self, defaults: Collection[CredentialType]) -> None:
+        """``defaults``: the types for which the deployment has a default credential. Raises InvalidSpec."""
+        for index, machine in enumerate(self.machines()):
+            needed = _NEEDED.get(machine.endpoint.partition(":")[0])
+            if needed is not None and machine.credential is None and needed not in defaults:
+                at = "" if self.inventory is None else f".inventory[{index}]"
+                kind = "a tcp" if needed is CredentialType.DOCKER_TLS else "an ssh"
+                raise InvalidSpec(
+                    f"properties{at}.credential: {kind} endpoint needs a credential: name one of type {needed}"
+                )
+
     @model_validator(mode="after")
     def _machines_fit(self) -> DockerHostProperties:
         seen: dict[tuple[str, str], int] = {}
         for index, machine in enumerate(self.machines()):
             at = "" if self.inventory is None else f".inventory[{index}]"
-            if machine.endpoint.startswith("tcp://") and machine.credential is None:
-                raise Contradiction(
-                    "a tcp endpoint needs a credential with TLS material: name one", at=f"{at}.credential"
-                )
             for key in ("endpoint", "name"):
                 value = getattr(machine, key)
                 if value is not None and seen.setdefault((key, value), index) != index:

@@ -13,7 +13,7 @@ about 0.5 ms for create, start and inspect together, nearly all of it in aiohttp
 
 from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
-from spinney.drivers.docker.credentials import Credentials, RegistryCredential
+from spinney.drivers.docker.credentials import Credentials, FolderCredentials, RegistryCredential
 from spinney.drivers.docker.host import DockerHost
 
-__all__ = ["Credentials", "DockerConnector", "DockerHost", "RegistryCredential", "TimeLimits"]
+__all__ = ["Credentials", "DockerConnector", "DockerHost", "FolderCredentials", "RegistryCredential", "TimeLimits"]

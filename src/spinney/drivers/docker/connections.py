@@ -1,22 +1,34 @@
 """Ways to a Docker engine: a unix socket, TCP with mutual TLS, or SSH.
 
 Each way is an aiohttp session without a limit on connections (streams hold theirs, and must not make calls wait), without
-proxies, cookies or redirects. Making one does no I/O. Guaranteed: TLS names and SSH host keys are always checked, and
-credential files are read again when they changed, so that connections made from then on use the new ones.
+proxies, cookies or redirects. Making one does no I/O. Guaranteed: TLS names and SSH host keys are always checked; a request
+goes over a connection made with what the credential holds by then, and connections made with what it held before are closed
+within ``GRACE`` seconds; no private key is written to a disk. While files of a credential are being replaced, one after the
+other, they may not fit together: for that long what was read before stays in use.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
 import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import aiohttp
 
-from spinney.drivers.docker.credentials import Credentials, TlsFiles
+from spinney.domain.credential import TlsMaterial
+from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.endpoints import Endpoint, SshEndpoint, TlsEndpoint, UnixEndpoint
 from spinney.errors import HostRefused
+
+#: Seconds that replacing the files of a credential may take.
+REPLACEMENT = 10.0
+#: Seconds that requests and streams get to end after the credential they began with was replaced.
+GRACE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,54 +87,118 @@ class UnixConnections:
 
 
 class TlsConnections:
-    """Mutual TLS. Files that changed make a new context, and pooled connections of the old one are used no more."""
+    """Mutual TLS. Other material than before makes a new session; what still runs over the old one gets a while to end."""
 
     def __init__(self, endpoint: TlsEndpoint, credentials: Credentials) -> None:
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         self._base = f"https://{host}:{endpoint.port}"
         self._credentials = credentials
         self._credential = endpoint.credential
-        self._session: aiohttp.ClientSession | None = None
-        self._context: ssl.SSLContext | None = None
-        self._read: tuple[tuple[int, int, int], ...] = ()
+        self._way: Way | None = None
+        self._material: TlsMaterial | None = None
+        self._retired = Retired()
+        self._halfway = Halfway()
 
     async def way(self) -> Way:
-        if self._session is None:
-            self._session = new_session(aiohttp.TCPConnector(limit=0))
-        return Way(self._session, self._base, self._tls())
+        try:
+            material = await self._credentials.tls(self._credential)
+            if self._way is None or material != self._material:
+                self._replace(tls_context(material, self._credential), material)
+        except HostRefused:
+            if self._way is None or not self._halfway.tolerable():
+                raise
+        else:
+            self._halfway.end()
+        assert self._way is not None
+        return self._way
 
-    def _tls(self) -> ssl.SSLContext:
-        files = self._credentials.tls(self._credential)
-        state = tuple(_identity(path) for path in (files.ca, files.certificate, files.key))
-        if self._context is None or state != self._read:
-            self._context, self._read = tls_context(files, self._credential), state
-        return self._context
+    def _replace(self, context: ssl.SSLContext, material: TlsMaterial) -> None:
+        if self._way is not None:
+            self._retired.add(self._way.session.close)
+        self._way = Way(new_session(aiohttp.TCPConnector(limit=0)), self._base, context)
+        self._material = material
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._retired.close()
+        if self._way is not None:
+            await self._way.session.close()
+            self._way = None
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+class Halfway:
+    """For how long what a credential holds has been no use, as while its files are being replaced."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def tolerable(self) -> bool:
+        """Told that it is no use: whether that may pass by itself."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+        return now - self._since < REPLACEMENT
+
+    def end(self) -> None:
+        self._since = None
 
 
-def tls_context(files: TlsFiles, credential: str) -> ssl.SSLContext:
+class Retired:
+    """Ways replaced by others: closed when what was under way has had ``GRACE`` seconds to end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, close: Callable[[], Awaitable[None]]) -> None:
+        async def later() -> None:
+            try:
+                await asyncio.sleep(GRACE)
+            finally:
+                await close()
+
+        task = asyncio.create_task(later(), name="retired connection")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Close them now."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def tls_context(material: TlsMaterial, credential: str) -> ssl.SSLContext:
     """Trusts the credential's own authority alone and shows its certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=files.ca)
-        context.load_cert_chain(files.certificate, files.key)
-    except (OSError, ssl.SSLError) as error:
+        context.load_verify_locations(cadata=material.ca.decode("ascii", "replace"))
+        with _in_memory(material.certificate + b"\n" + material.key) as path:
+            context.load_cert_chain(path, password=_no_passphrase)
+    except (OSError, ValueError) as error:
         raise HostRefused(
-            f"credential {credential}: its files ca.pem, cert.pem and key.pem cannot be used together ({_reason(error)}); "
+            f"credential {credential}: its ca.pem, cert.pem and key.pem cannot be used together ({_reason(error)}); "
             "ask the operator to replace them"
         ) from error
     return context
 
 
-def _reason(error: OSError) -> str:
-    return getattr(error, "reason", None) or error.strerror or type(error).__name__
+def _no_passphrase() -> str:
+    """OpenSSL would ask at the terminal."""
+    raise ValueError("the key has a passphrase")
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """A path at which OpenSSL, which takes certificates and keys from files alone, finds the content; no disk sees it."""
+    descriptor = os.memfd_create("spinney-credential", os.MFD_CLOEXEC)
+    try:
+        with os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error) or type(error).__name__

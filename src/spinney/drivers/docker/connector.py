@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spinney.clock import Clock, SystemClock
+from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker.client import EngineClient, TimeLimits
 from spinney.drivers.docker.connections import connections
-from spinney.drivers.docker.credentials import Credentials
+from spinney.drivers.docker.credentials import Credentials, FolderCredentials
 from spinney.drivers.docker.endpoints import endpoint
 from spinney.drivers.docker.host import DockerHost
 
@@ -21,18 +22,25 @@ class DockerConnector:
         self,
         *,
         allowed_unix_sockets: Sequence[str] = (),
+        credentials: Credentials | None = None,
         credentials_dir: Path | None = None,
+        defaults: Mapping[CredentialType, str] | None = None,
         limits: TimeLimits | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """``allowed_unix_sockets``: paths, or patterns of them as a shell has them; none is permitted by default."""
+        """``allowed_unix_sockets``: paths, or patterns of them as a shell has them; none is permitted by default.
+
+        ``credentials_dir``: where they are files, unless ``credentials`` are given. ``defaults``: by type, the credential
+        for addresses that name none.
+        """
         self._allowed_unix_sockets = tuple(allowed_unix_sockets)
-        self._credentials = Credentials(credentials_dir)
+        self._credentials = credentials or FolderCredentials(credentials_dir)
+        self._defaults = defaults or {}
         self._limits = limits or TimeLimits()
         self._clock = clock or SystemClock()
 
     def connect(self, address: HostAddress) -> DockerHost:
         """Raises HostRefused for an endpoint that is not permitted here or names no credential. Does no I/O."""
-        where = endpoint(address, self._allowed_unix_sockets)
+        where = endpoint(address, self._allowed_unix_sockets, self._defaults)
         client = EngineClient(connections(where, self._credentials), self._limits)
         return DockerHost(client, self._credentials, self._clock)

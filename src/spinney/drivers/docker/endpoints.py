@@ -1,18 +1,19 @@
 """What ``HostAddress`` says and whether it is permitted. Pure.
 
 Permitted are ``unix:///path`` (paths the operator listed), ``tcp://host:port`` with a TLS credential, and
-``ssh://user@host[:port]`` with an SSH credential. Plain TCP is never spoken: whoever can talk to a Docker engine is root
-on its host.
+``ssh://user@host[:port]`` with an SSH credential, each named or the deployment's default of that type. Plain TCP is never
+spoken: whoever can talk to a Docker engine is root on its host.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
+from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAddress
 from spinney.errors import HostRefused
 
@@ -43,8 +44,13 @@ class SshEndpoint:
 Endpoint = UnixEndpoint | TlsEndpoint | SshEndpoint
 
 
-def endpoint(address: HostAddress, allowed_unix_sockets: Sequence[str]) -> Endpoint:
-    """Raises HostRefused with what to change."""
+_NO_DEFAULTS: Mapping[CredentialType, str] = {}
+
+
+def endpoint(
+    address: HostAddress, allowed_unix_sockets: Sequence[str], defaults: Mapping[CredentialType, str] = _NO_DEFAULTS
+) -> Endpoint:
+    """``defaults``: by type, the credential for addresses that name none. Raises HostRefused with what to change."""
     try:
         parts = urlsplit(address.endpoint)
         port = parts.port
@@ -56,14 +62,16 @@ def endpoint(address: HostAddress, allowed_unix_sockets: Sequence[str]) -> Endpo
         return _unix(parts, allowed_unix_sockets)
     if parts.scheme not in ("tcp", "ssh") or not parts.hostname or parts.path not in ("", "/"):
         raise HostRefused(f"endpoint {address.endpoint!r} is not understood; {_FORMS}")
-    if address.credential is None:
-        need = "docker-tls: plain TCP is never spoken" if parts.scheme == "tcp" else "docker-ssh"
-        raise HostRefused(f"endpoint {address.endpoint!r} needs a credential: name one of type {need}")
+    kind = CredentialType.DOCKER_TLS if parts.scheme == "tcp" else CredentialType.DOCKER_SSH
+    credential = address.credential or defaults.get(kind)
+    if credential is None:
+        why = ": plain TCP is never spoken" if parts.scheme == "tcp" else ""
+        raise HostRefused(f"endpoint {address.endpoint!r} needs a credential: name one of type {kind}{why}")
     if parts.scheme == "tcp":
-        return TlsEndpoint(parts.hostname, port or TLS_PORT, address.credential)
+        return TlsEndpoint(parts.hostname, port or TLS_PORT, credential)
     if not parts.username:
         raise HostRefused(f"endpoint {address.endpoint!r} names no user; write ssh://user@host[:port]")
-    return SshEndpoint(parts.username, parts.hostname, port or SSH_PORT, address.credential)
+    return SshEndpoint(parts.username, parts.hostname, port or SSH_PORT, credential)
 
 
 _FORMS = "write unix:///path, tcp://host:port or ssh://user@host[:port]"

@@ -61,7 +61,7 @@ class Images:
             query["platform"] = image.platform
         headers = {}
         if image.credential:
-            credential = self._credentials.registry(image.credential, image.project)
+            credential = await self._credentials.registry(image.credential, image.project)
             headers["X-Registry-Auth"] = credential.header(image.reference)
 
         def refused(status: int, said: str) -> HostError:

@@ -2,7 +2,8 @@
 
 One connection per host, over which asyncssh forwards a socket in a private folder to the remote Docker socket: 14 ms for the
 first request and nothing for further ones, where ``docker system dial-stdio`` starts a program on the host for each
-connection. It is made again after it was lost. A module of its own, because whoever has no such host need not load asyncssh.
+connection. It is made again after it was lost, or when the credential holds something else than before. A module of its own,
+because whoever has no such host need not load asyncssh.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import tempfile
 import aiohttp
 import asyncssh
 
-from spinney.drivers.docker.connections import Way, new_session
-from spinney.drivers.docker.credentials import Credentials, SshFiles
+from spinney.domain.credential import SshMaterial
+from spinney.drivers.docker.connections import Halfway, Retired, Way, new_session
+from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.endpoints import SshEndpoint
 from spinney.errors import HostRefused, HostUnreachable
 
@@ -39,20 +41,46 @@ class SshConnections:
         self._connect_limit = connect_limit
         self._connecting = asyncio.Lock()
         self._tunnel: _Tunnel | None = None
+        self._material: SshMaterial | None = None
+        self._retired = Retired()
+        self._halfway = Halfway()
 
     async def way(self) -> Way:
-        tunnel = self._tunnel
-        if tunnel is not None and not tunnel.lost:
-            return tunnel.way
-        async with self._connecting:
-            if self._tunnel is None or self._tunnel.lost:
-                await self._drop()
-                self._tunnel = await self._dig()
-            return self._tunnel.way
+        material = await self._current()
+        tunnel = self._usable(material)
+        if tunnel is None:
+            async with self._connecting:
+                tunnel = self._usable(material)
+                if tunnel is None:
+                    fresh = await self._dig(material)
+                    self._replace(fresh, material)
+                    tunnel = fresh
+        return tunnel.way
 
-    async def _dig(self) -> _Tunnel:
+    async def _current(self) -> SshMaterial:
+        """What the credential holds, or what the tunnel was made with while that is being replaced."""
+        try:
+            material = await self._credentials.ssh(self._endpoint.credential)
+            if material != self._material:
+                ssh_keys(material, self._endpoint.credential)
+        except HostRefused:
+            if self._material is None or not self._halfway.tolerable():
+                raise
+            return self._material
+        self._halfway.end()
+        return material
+
+    def _usable(self, material: SshMaterial) -> _Tunnel | None:
+        return None if self._tunnel is None or self._tunnel.lost or material != self._material else self._tunnel
+
+    def _replace(self, fresh: _Tunnel, material: SshMaterial) -> None:
+        before, self._tunnel, self._material = self._tunnel, fresh, material
+        if before is not None:
+            self._retired.add(before.close)
+
+    async def _dig(self, material: SshMaterial) -> _Tunnel:
         where = self._endpoint
-        key, known_hosts = ssh_keys(self._credentials.ssh(where.credential), where.credential)
+        key, known_hosts = ssh_keys(material, where.credential)
         try:
             async with asyncio.timeout(self._connect_limit):
                 connection = await asyncssh.connect(
@@ -84,22 +112,20 @@ class SshConnections:
                 f"the host does not answer by SSH ({type(error).__name__}); check that it is up and that its SSH server runs"
             ) from error
 
-    async def _drop(self) -> None:
-        tunnel, self._tunnel = self._tunnel, None
-        if tunnel is not None:
-            await tunnel.close()
-
     async def close(self) -> None:
         async with self._connecting:
-            await self._drop()
+            await self._retired.close()
+            tunnel, self._tunnel = self._tunnel, None
+            if tunnel is not None:
+                await tunnel.close()
 
 
-def ssh_keys(files: SshFiles, credential: str) -> tuple[asyncssh.SSHKey, asyncssh.SSHKnownHosts]:
+def ssh_keys(material: SshMaterial, credential: str) -> tuple[asyncssh.SSHKey, asyncssh.SSHKnownHosts]:
     try:
-        return asyncssh.read_private_key(files.key), asyncssh.read_known_hosts(str(files.known_hosts))
-    except (OSError, ValueError, asyncssh.Error) as error:
+        return asyncssh.import_private_key(material.key), asyncssh.import_known_hosts(material.known_hosts.decode())
+    except (ValueError, asyncssh.Error) as error:
         raise HostRefused(
-            f"credential {credential}: its file id is no private key without a passphrase, or known_hosts is malformed; "
+            f"credential {credential}: its key is no private key without a passphrase, or its known_hosts is malformed; "
             "ask the operator to replace them"
         ) from error
 

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from ipaddress import ip_address
+from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from spinney.certificates import Pair, new_authority, new_client, new_server
 
-_LIFETIME = timedelta(days=30)
-_CLOCK_SKEW = timedelta(hours=1)
+_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,77 +35,19 @@ class Pki:
 def make_pki(folder: Path, now: datetime) -> Pki:
     """Write all of it, replacing what was there."""
     pki = Pki(folder / "ca", folder / "server", folder / "client")
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = _authority(authority_key, now)
-    _write(pki.ca, authority, authority_key)
-    for target, name, usage in (
-        (pki.server, "simulated-host", ExtendedKeyUsageOID.SERVER_AUTH),
-        (pki.client, "spinney", ExtendedKeyUsageOID.CLIENT_AUTH),
-    ):
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
-            _builder(name, authority.subject, key, now)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(_addresses(), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
-            )
-            .sign(authority_key, hashes.SHA256())
-        )
-        _write(target, certificate, key)
-        (target / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    authority = new_authority("Simulated hosts: authority", now, _DAYS)
+    _write(pki.ca, authority)
+    _write(pki.server, new_server(authority, "simulated-host", ("localhost", "127.0.0.1"), now, _DAYS))
+    _write(pki.client, new_client(authority, "spinney", now, _DAYS))
+    for folder in (pki.server, pki.client):
+        (folder / "ca.pem").write_bytes(authority.certificate_pem)
     return pki
 
 
-def _addresses() -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-
-
-def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    name = "Simulated hosts: authority"
-    usage = x509.KeyUsage(
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=True,
-        crl_sign=True,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    return (
-        _builder(name, _subject(name), key, now)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _subject(name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-
-
-def _builder(name: str, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(_subject(name))
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + _LIFETIME)
-    )
-
-
-def _write(folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def _write(folder: Path, made: Pair) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "cert.pem").write_bytes(made.certificate_pem)
     path = folder / "key.pem"
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    path.write_bytes(made.key_pem)
