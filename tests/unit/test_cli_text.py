@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spinney.cli import cluster_members, host, logs, node, output, profile, spec, text
+from spinney.cli import cluster_members, host_view, logs, node, output, profile, spec, text
 from spinney.cli.command import list_query, pairs, scalars
 from spinney.cli.faults import CliError
 from spinney.cli.lazy import Entry, load
@@ -62,7 +62,7 @@ def test_bars_show_the_least_and_are_full_only_when_full(part: float | None, who
 
 
 def test_unknown_is_never_zero() -> None:
-    assert host.measured({"capacity": {"cpu": 4}, "reserved": {"cpu": None}}, "cpu") == "-/4 -"
+    assert host_view.reserved({"capacity": {"cpu": 4}, "reserved": {"cpu": None}}, "cpu") == "-/4 -"
 
 
 def test_plain_tables_line_up() -> None:

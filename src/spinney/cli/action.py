@@ -11,7 +11,7 @@ from spinney.cli import listing, looking, output, waiting
 from spinney.cli.command import AllProjects, Filter, Limit, Marker, Sort, Use, command, list_query
 from spinney.cli.output import Column, Format
 from spinney.cli.progress import finish
-from spinney.cli.text import duration, one_line
+from spinney.cli.text import duration
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Work under way and work done.")
 
@@ -35,7 +35,7 @@ COLUMNS = (
     Column("STARTED", "start_time", is_time=True),
     Column("TOOK", took, right=True),
     Column("CAUSE", "cause"),
-    Column("REASON", lambda row: "" if row.get("status") == "SUCCEEDED" else one_line(row.get("status_reason"))),
+    output.reason_of("status", "SUCCEEDED"),
 )
 
 

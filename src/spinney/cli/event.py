@@ -28,7 +28,7 @@ COLUMNS = (
     ),
     Column("ACTION", "action"),
     Column("STATUS", "status"),
-    Column("REASON", reason, style=lambda cell: "dim" if cell.startswith("action ") else ""),
+    Column("REASON", reason, style=lambda cell: "dim" if cell.startswith("action ") else "", cut=True),
     Column("ID", lambda row: str(row.get("id", ""))[:8]),
 )
 

@@ -72,7 +72,7 @@ COLUMNS = (
     Column("PORTS", ports, optional=True),
     Column("PROFILE", "profile_name"),
     Column("CREATED", "created_at", is_time=True),
-    Column("REASON", lambda row: "" if row.get("status") == "ACTIVE" else one_line(row.get("status_reason"))),
+    output.reason_of("status", "ACTIVE"),
 )
 
 
@@ -113,10 +113,10 @@ def list_(
     filters: Filter = None,
     all_projects: AllProjects = False,
 ) -> None:
-    """List nodes. Filters: name, status."""
+    """List nodes, those of one cluster by their index in it. Filters: name, status."""
     query = list_query(limit, marker, sort, filters, all_projects)
     if cluster is not None:
-        query["cluster_id"] = cluster
+        query = {"sort": "index", **query, "cluster_id": cluster}
     listing.show(use, "nodes", query, COLUMNS, "no nodes")
 
 

@@ -1,8 +1,9 @@
 """Showing results: tables for people, JSON, YAML or names for programs.
 
-On a terminal tables are drawn by rich and fit its width. Anywhere else they are plain columns, never cut, and nothing of
-rich is loaded. Programs get the objects of the API as they came, without their envelope; a list is an array. What is said
-beside the result goes to standard error.
+On a terminal tables are drawn by rich and fit its width: the columns that can best be spared go first, long reasons end in
+an ellipsis, and only then are cells folded. Anywhere else they are plain columns, never cut, and nothing of rich is loaded.
+Programs get the objects of the API as they came, without their envelope; a list is an array. What is said beside the result
+goes to standard error.
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ class Column:
     optional: bool = False
     #: How a cell looks on a terminal, a style of rich.
     style: Callable[[str], str] | None = None
+    #: Drawn on a terminal alone.
+    picture: bool = False
+    #: Long words, cut to what the others leave of a terminal's width; to be shown whole by another command.
+    cut: bool = False
+    #: Left out of a table too wide for the terminal, the highest first; 0: never.
+    spare: int = 0
 
     def cell(self, row: Row, now: datetime) -> str:
         if callable(self.source):
@@ -51,6 +58,15 @@ class Column:
         if self.style is not None:
             return self.style(cell)
         return text.STATUS_STYLES.get(cell.partition(" ")[0].upper(), "") if self.is_status else ""
+
+
+def reason_of(status: str, well: str) -> Column:
+    """Why something has its status, unless all is well."""
+
+    def reason(row: Row) -> str:
+        return "" if row.get(status) == well else text.one_line(row.get(f"{status}_reason"))
+
+    return Column("REASON", reason, cut=True)
 
 
 def emit(line: str) -> None:
@@ -98,7 +114,9 @@ def show_list(rows: Sequence[Row], columns: Sequence[Column], form: Format, empt
         note(empty)
     else:
         now = datetime.now(UTC)
-        drawn = [(column, [column.cell(row, now) for row in rows]) for column in columns]
+        on_terminal = sys.stdout.isatty()
+        wanted = [column for column in columns if on_terminal or not column.picture]
+        drawn = [(column, [column.cell(row, now) for row in rows]) for column in wanted]
         shown = [(column, cells) for column, cells in drawn if any(cells) or not column.optional]
         draw([column for column, _ in shown], list(zip(*(cells for _, cells in shown), strict=True)))
 
@@ -108,18 +126,50 @@ def draw(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
         for drawn in plain_table([column.title for column in columns], cells):
             emit(drawn)
         return
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+    console = Console(highlight=False)
+    widths = [
+        max(map(cell_len, (column.title, *(line[index] for line in cells)))) for index, column in enumerate(columns)
+    ]
+    kept, room = fitting(columns, widths, console.width)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, GAP, 0, 0))
+    for index in kept:
+        table.add_column(columns[index].title, justify="right" if columns[index].right else "left", overflow="fold")
     for line in cells:
-        table.add_row(
-            *(Text(cell, style=column.style_of(cell)) for column, cell in zip(columns, line, strict=True)),
-        )
-    Console(highlight=False).print(table)
+        shown = [Text(line[index], style=columns[index].style_of(line[index])) for index in kept]
+        for index, cell in zip(kept, shown, strict=True):
+            if columns[index].cut:
+                cell.truncate(room, overflow="ellipsis")
+        table.add_row(*shown)
+    console.print(table)
+
+
+#: Between two columns.
+GAP = 2
+#: A reason cut shorter than this says nothing.
+_LEAST_ROOM = 20
+
+
+def fitting(columns: Sequence[Column], widths: Sequence[int], width: int) -> tuple[list[int], int]:
+    """Which columns to keep, and how wide those that are cut may be."""
+    kept = list(range(len(columns)))
+
+    def needed(index: int) -> int:
+        return min(widths[index], _LEAST_ROOM) if columns[index].cut else widths[index]
+
+    while sum(needed(index) + GAP for index in kept) - GAP > width:
+        most = max(columns[index].spare for index in kept)
+        if most == 0:
+            break
+        kept = [index for index in kept if columns[index].spare < most]
+    taken = sum(widths[index] + GAP for index in kept if not columns[index].cut)
+    cuts = sum(columns[index].cut for index in kept)
+    room = (width - taken) // cuts - GAP * (cuts - 1) if cuts else width
+    return kept, max(room, _LEAST_ROOM)
 
 
 def plain_table(titles: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:

@@ -112,11 +112,23 @@ def bar(part: float | None, whole: float | None, width: int = 10) -> str:
     """How much of something is taken. Anything taken shows, and only all of it fills the bar."""
     if part is None or not whole or whole <= 0:
         return "·" * width
-    share = min(max(part / whole, 0.0), 1.0)
-    filled = int(share * width)
-    if share > 0:
-        filled = max(filled, 1)
+    filled = _filled(part, whole, width)
     return "█" * filled + "░" * (width - filled)
+
+
+def twin_bar(above: float | None, below: float | None, whole: float | None, width: int = 10) -> str:
+    """Two bars in one line: the upper halves of its blocks, and the lower ones. The rest is dotted where one is unknown."""
+    if not whole or whole <= 0 or (above is None and below is None):
+        return "·" * width
+    upper, lower = (0 if part is None else _filled(part, whole, width) for part in (above, below))
+    both, longer = sorted((upper, lower))
+    rest = "·" if above is None or below is None else "░"
+    return "█" * both + ("▀" if upper > lower else "▄") * (longer - both) + rest * (width - longer)
+
+
+def _filled(part: float, whole: float, width: int) -> int:
+    share = min(max(part / whole, 0.0), 1.0)
+    return max(int(share * width), 1) if share > 0 else 0
 
 
 def share_of(part: float | None, whole: float | None) -> str:

@@ -1,0 +1,198 @@
+"""``spinney why``: why a node is where it is, or why it is nowhere yet.
+
+What is shown was written down when the node was placed; nothing is decided again for it. One sentence first, then what there
+was to choose from: the chosen host, those that would have fitted, the best first, and those that would not, each with the
+rules it fails.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from spinney.cli import looking, output
+from spinney.cli.command import Use, standing_alone
+from spinney.cli.output import Column, Format, Row
+from spinney.cli.text import ago, bar, one_line
+
+#: Hosts shown unless all are asked for.
+SHORT = 12
+_FIGURE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?)(?:i?B)?(?:\s*cores?)?", re.ASCII)
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_VERDICTS = {"chosen": "green", "fits": "cyan", "no": "red"}
+
+
+def _plain(key: str) -> Callable[[Row], str]:
+    """What has no value is left blank: here that is no unknown."""
+    return lambda row: one_line(row[key]) if row.get(key) else ""
+
+
+COLUMNS = (
+    Column("HOST", _plain("host")),
+    Column("FITS", _plain("verdict"), style=lambda cell: _VERDICTS.get(cell, "")),
+    Column("SCORE", _plain("score"), right=True, optional=True),
+    Column("", _plain("share"), picture=True, optional=True, style=lambda _: "cyan", spare=2),
+    Column("FAILS", _plain("rule"), optional=True),
+    Column("NEEDED", _plain("needed"), optional=True),
+    Column("", _plain("picture"), picture=True, optional=True, style=lambda _: "red", spare=1),
+    Column("THERE IS", _plain("available"), optional=True),
+    Column("IN WORDS", _plain("text"), optional=True, cut=True, spare=3),
+)
+SCORES = (
+    Column("SCORE", "score"),
+    Column("CHOSEN", "chosen", right=True),
+    Column("NEXT BEST", _plain("next"), right=True, optional=True),
+    Column("", _plain("decided"), optional=True),
+)
+FAILED = (
+    Column("FIRST RULE FAILED", "rule"),
+    Column("", "picture", picture=True, style=lambda _: "red"),
+    Column("HOSTS", "hosts", right=True),
+)
+
+
+@standing_alone
+def why(
+    use: Use,
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Name, id or beginning of the id.")],
+    all_: Annotated[bool, typer.Option("--all", help="Every host that was looked at closely.")] = False,
+) -> None:
+    """Tell why a node is where it is, or why it waits: host by host, with what would have to change."""
+    placement = looking.unwrapped(use.service.get("nodes", node, "placement"))
+    if use.form is Format.NAME:
+        if placement.get("host"):
+            output.emit(output.name_of({"name": placement["host"]}))
+    elif use.form is not Format.TABLE:
+        output.dump(placement, use.form)
+    else:
+        name = output.name_of(looking.unwrapped(use.service.get("nodes", node)))
+        _tell(name, placement, None if all_ else SHORT)
+
+
+def _tell(name: str, placement: Row, most: int | None) -> None:
+    output.emit(sentence(name, placement, datetime.now(UTC)))
+    hosts = in_order(placement)
+    if hosts:
+        _under(None, [row for host in hosts[:most] for row in rows(host, placement)], COLUMNS)
+    if left := unseen(placement, len(hosts[:most]), len(hosts)):
+        output.emit(left)
+    if chosen := scores(hosts, placement):
+        _under("What decided: of the scores, in this order, the first that differs; smaller is better.", chosen, SCORES)
+    if refusals := failures(placement):
+        _under(None, refusals, FAILED)
+    if miss := placement.get("nearest_miss"):
+        output.emit(f"\nNearest miss: {one_line(miss.get('host'))}: {one_line(miss.get('text'))}")
+
+
+def _under(heading: str | None, lines: Sequence[Row], columns: Sequence[Column]) -> None:
+    output.emit("")
+    if heading is not None:
+        output.emit(heading)
+    output.show_list(lines, columns, Format.TABLE, "")
+
+
+def sentence(name: str, placement: Row, now: datetime) -> str:
+    summary = one_line(placement.get("summary") or "nothing was written down about it")
+    if placement.get("state") != "placed":
+        return f"{name} waits for a host: {summary}"
+    when = f", placed {ago(placement['decided_at'], now)}" if placement.get("decided_at") else ""
+    return f"{name} is on {one_line(placement.get('host'))}{when}: {summary}"
+
+
+def in_order(placement: Row) -> list[Row]:
+    """The chosen one, those that fit by their scores, the nearest miss, and the rest as they came."""
+    nearest = (placement.get("nearest_miss") or {}).get("host_id")
+
+    def key(host: Row) -> tuple[Any, ...]:
+        if _is_chosen(host, placement):
+            return (0,)
+        if host.get("fits"):
+            return (1, [_comparable(score) for score in (host.get("scores") or {}).values()], host.get("score") or 0.0)
+        return (2, host.get("host_id") != nearest)
+
+    return sorted(placement.get("hosts") or (), key=key)
+
+
+def _comparable(score: Any) -> tuple[bool, float]:
+    """An unknown score comes last."""
+    return (score is None, 0.0 if score is None else float(score))
+
+
+def _is_chosen(host: Row, placement: Row) -> bool:
+    return placement.get("state") == "placed" and host.get("host_id") == placement.get("host_id")
+
+
+def rows(host: Row, placement: Row) -> Iterator[Row]:
+    """One line for a host that fits, else one for each rule that it fails."""
+    verdict = "chosen" if _is_chosen(host, placement) else "fits" if host.get("fits") else "no"
+    score = host.get("score")
+    share = bar(score, 1.0) if score is not None and 0 <= score <= 1 else ""
+    first = {"host": host.get("host"), "verdict": verdict, "score": figure(score), "share": share}
+    if verdict != "no" or not host.get("reasons"):
+        yield first
+        return
+    for index, reason in enumerate(host["reasons"]):
+        lead = first if index == 0 else {}
+        yield lead | reason | {"rule": word(reason.get("rule")), "picture": picture(reason)}
+
+
+def picture(reason: Row) -> str:
+    """How much of what is needed there is, where both are amounts of the same thing."""
+    needed, available = amount(reason.get("needed")), amount(reason.get("available"))
+    return "" if not needed or available is None or available > needed else bar(available, needed)
+
+
+def amount(words: Any) -> float | None:
+    found = _FIGURE.fullmatch(str(words).strip())
+    return None if found is None else float(found[1]) * 1024 ** _POWERS[found[2]]
+
+
+def word(rule: Any) -> str:
+    return one_line(rule).replace("_", " ")
+
+
+def figure(score: Any) -> str:
+    return "" if score is None else f"{float(score):.4g}"
+
+
+def unseen(placement: Row, shown: int, told: int) -> str:
+    """How many hosts are not in the table."""
+    total = max(int(placement.get("hosts_total") or 0), told)
+    if shown >= total:
+        return ""
+    hint = "; --all shows more" if shown < told else ""
+    return f"… and {total - shown} more of {total} hosts{hint}"
+
+
+def scores(hosts: Sequence[Row], placement: Row) -> list[Row]:
+    """The scores of the chosen host beside those of the best of the others."""
+    chosen = next((host for host in hosts if _is_chosen(host, placement)), None)
+    following = next((host for host in hosts if host.get("fits") and host is not chosen), None)
+    own = (chosen or {}).get("scores") or {}
+    other = (following or {}).get("scores") or {}
+    deciding = next((name for name in own if following is not None and own[name] != other.get(name)), None)
+    return [
+        {
+            "score": word(name),
+            "chosen": figure(value) or "-",
+            "next": (figure(other.get(name)) or "-") if following is not None else "",
+            "decided": "← this one" if name == deciding else "",
+        }
+        for name, value in own.items()
+    ]
+
+
+def failures(placement: Row) -> list[Row]:
+    """How many hosts fail which rule first: worth a picture when there are many."""
+    failed = placement.get("failed") or {}
+    total = max(int(placement.get("hosts_total") or 0), 1)
+    if len(placement.get("hosts") or ()) <= SHORT:
+        return []
+    return [
+        {"rule": word(rule), "picture": bar(count, total, 20), "hosts": f"{count}/{total}"}
+        for rule, count in sorted(failed.items(), key=lambda item: (-item[1], item[0]))
+    ]

@@ -1,0 +1,109 @@
+"""``spinney why``: one sentence, the hosts in the order people look for them, and what would have to change."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.stub import Stub, fault, node
+from spinney.cli import why
+
+
+def host(name: str, fits: bool = False, reasons: Any = (), **scores: float | None) -> dict[str, Any]:
+    return {
+        "host": name, "host_id": f"id-{name}", "fits": fits, "score": next(iter(scores.values()), None),
+        "scores": scores, "reasons": [dict(zip(("rule", "needed", "available", "text"), r, strict=True)) for r in reasons],
+    }  # fmt: skip
+
+
+SHORT = ("memory", "2 GiB", "1.5 GiB", "1.5 GiB of 16 GiB memory is free")
+ZONE = ("zone", "a", "b", "it is in zone b")
+PLACED = {
+    "state": "placed", "host": "h3", "host_id": "id-h3", "generation": 2, "decided_at": "2026-01-01T00:00:00Z",
+    "strategy": "spread", "summary": "the smallest reserved share of 2 hosts", "hosts_total": 4, "failed": {"memory": 2},
+    "hosts": [
+        host("h1", False, [SHORT, ZONE]), host("h2", True, reserved_share=0.3, containers=4.0),
+        host("h3", True, reserved_share=0.3, containers=3.0), host("h4", False, [SHORT]),
+    ],
+    "nearest_miss": None,
+}  # fmt: skip
+WAITING = {
+    **PLACED, "state": "waiting", "host": None, "host_id": None, "decided_at": None,
+    "summary": "0 of 40 hosts fit: memory short on 30", "hosts_total": 40, "failed": {"zone": 10, "memory": 30},
+    "hosts": [host(f"h{n}", False, [SHORT]) for n in range(20)],
+    "nearest_miss": {"host": "h15", "host_id": "id-h15", "change": {"memory": 1}, "text": "512 MiB more memory"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(spinney: Any, stub: Stub) -> Any:
+    def ask(placement: Any, *words: str) -> str:
+        stub.on("GET /v1/nodes/web-1", {"node": node("web-1")})
+        stub.on("GET /v1/nodes/web-1/placement", {"placement": placement})
+        result = spinney("why", "web-1", *words)
+        assert result.exit_code == 0, result.output
+        return str(result.stdout)
+
+    return ask
+
+
+def test_of_a_placed_node_the_chosen_host_comes_first_and_those_that_do_not_fit_last(asked: Any) -> None:
+    shown = asked(PLACED)
+    lines = shown.splitlines()
+    assert lines[0].startswith("web-1 is on h3, placed ") and lines[0].endswith(
+        "the smallest reserved share of 2 hosts"
+    )
+    assert [line.split()[:2] for line in lines[3:7]] == [["h3", "chosen"], ["h2", "fits"], ["h1", "no"], ["zone", "a"]]
+    assert "2 GiB" in lines[5] and "1.5 GiB" in lines[5]
+    assert "\x1b" not in shown and "█" not in shown
+
+
+def test_the_score_that_decided_is_pointed_at(asked: Any) -> None:
+    lines = asked(PLACED).splitlines()
+    found = {line.split("  ")[0]: line for line in lines}
+    assert "this one" in found["containers"] and "this one" not in found["reserved share"]
+
+
+def test_of_a_waiting_node_the_nearest_miss_is_first_and_said_in_words(asked: Any) -> None:
+    lines = asked(WAITING).splitlines()
+    assert lines[0] == "web-1 waits for a host: 0 of 40 hosts fit: memory short on 30"
+    assert lines[3].split()[0] == "h15"
+    assert lines[-1] == "Nearest miss: h15: 512 MiB more memory"
+    counts = [line.split() for line in lines if line.endswith("/40")]
+    assert counts == [["memory", "30/40"], ["zone", "10/40"]]
+
+
+def test_many_hosts_are_shown_only_when_asked_for(asked: Any) -> None:
+    assert "… and 28 more of 40 hosts; --all shows more" in asked(WAITING)
+    everything = asked(WAITING, "--all")
+    assert "… and 20 more of 40 hosts\n" in everything and "h19" in everything
+
+
+def test_a_node_about_which_nothing_was_decided_still_gets_its_sentence(asked: Any) -> None:
+    nothing = {**WAITING, "summary": "Initializing", "hosts": [], "hosts_total": 0, "failed": {}, "nearest_miss": None}
+    assert asked(nothing) == "web-1 waits for a host: Initializing\n"
+
+
+def test_programs_get_the_placement_as_it_came(asked: Any) -> None:
+    assert json.loads(asked(PLACED, "-o", "json")) == PLACED
+    assert asked(PLACED, "-o", "name") == "h3\n"
+    assert asked(WAITING, "-o", "name") == ""
+
+
+def test_a_host_is_refused_in_the_words_of_the_service(spinney: Any, stub: Stub) -> None:
+    stub.on("GET /v1/nodes/h/placement", fault(400, "The node 'h' is a host.", "BadRequest"))
+    result = spinney("why", "h")
+    assert (result.exit_code, result.stderr) == (1, "spinney: The node 'h' is a host.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "amount"),
+    [("2 GiB", 2 * 1024**3), ("512 MiB", 512 * 1024**2), ("0.5 cores", 0.5), ("1.5", 1.5), ("ready", None),
+     ("at most 2", None), ("8080/tcp", None), (None, None)],
+)  # fmt: skip
+def test_only_amounts_are_drawn(words: Any, amount: float | None) -> None:
+    assert why.amount(words) == amount
+    drawn = why.picture({"needed": words, "available": "0"})
+    assert bool(drawn) is bool(amount)
