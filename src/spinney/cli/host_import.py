@@ -7,12 +7,11 @@ is and only joined when it belongs to no cluster. One machine that is refused do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import looking, output, waiting
+from spinney.cli import looking, output, waiting, yaml_file
 from spinney.cli.command import Use
 from spinney.cli.faults import EXIT_REFUSED, CliError, Refused
 from spinney.cli.host_joining import HOST_TYPE, join
@@ -106,14 +105,7 @@ def all_ready(scene: waiting.Scene) -> waiting.Verdict:
 
 def read_inventory(path: str) -> list[dict[str, Any]]:
     """Raises CliError with the entry, the key and what is wrong with it."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CliError(f"the inventory {path!r} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CliError(f"the inventory {path!r} is not valid YAML: {' '.join(str(error).split())}") from error
+    found = yaml_file.read(path, f"the inventory {path!r}")
     if not isinstance(found, list) or not found:
         raise CliError(f"the inventory {path!r} holds no list of hosts: write '- name: …' and '  endpoint: …' for each")
     names: set[str] = set()

@@ -5,13 +5,13 @@ Pure but for ``read``. What is built is not checked here: the service knows its 
 
 from __future__ import annotations
 
+import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from spinney.cli import yaml_file
 from spinney.cli.faults import CliError
 
 CONTAINER_TYPE = "container.dockerinc.docker"
@@ -72,22 +72,15 @@ def from_options(quick: QuickContainer) -> dict[str, Any]:
         raise CliError(
             "a container needs hosts: add --host-cluster NAME (or --host-node NAME), see `spinney host list`"
         )
+    if quick.cpu is not None and not math.isfinite(quick.cpu):
+        raise CliError(f"--cpu {quick.cpu} is no number of cores: write a finite one, such as --cpu 0.5")
     return {"type": CONTAINER_TYPE, "version": CONTAINER_VERSION, "properties": quick.properties()}
 
 
 def read(path: str) -> dict[str, Any]:
     """A specification as YAML or JSON; ``-`` is standard input."""
-    import yaml
-
-    try:
-        content = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-        found = yaml.safe_load(content)
-    except OSError as error:
-        raise CliError(f"--spec-file {path!r} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"--spec-file {path!r} is no text in UTF-8: save it as YAML in UTF-8") from error
-    except yaml.YAMLError as error:
-        raise CliError(f"--spec-file {path!r} is not valid YAML: {' '.join(str(error).split())}") from error
+    what = f"--spec-file {path!r}"
+    found = yaml_file.read(path, what)
     if not isinstance(found, dict):
-        raise CliError(f"--spec-file {path!r} holds no map: write the keys type, version and properties")
+        raise CliError(f"{what} holds no map: write the keys type, version and properties")
     return found
