@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import batch, cluster_members, looking, output, waiting
+from spinney.cli import batch, cluster_members, cluster_policies, looking, output, waiting
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -29,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Sets of containers or hosts, kept at the size you want."
 )
 cluster_members.register(app)
+cluster_policies.register(app)
 
 TIMES = ("init_at", "created_at", "updated_at")
 Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beginning of the id.")]
@@ -79,6 +80,9 @@ def create(
     action_timeout: ActionTimeout = None,
     metadata: Metadata = None,
     config: Config = None,
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", metavar="POLICY", help="Policy to begin with; may be repeated.")
+    ] = None,
 ) -> None:
     """Create a cluster."""
     asked: dict[str, Any] = {"name": name, "profile_id": profile}
@@ -88,6 +92,8 @@ def create(
         asked["metadata"] = pairs(metadata, "--metadata")
     if config:
         asked["config"] = scalars(config, "--config")
+    if policy:
+        asked["policies"] = [{"policy_id": word} for word in policy]
     reply, action = use.service.post("clusters", body={"cluster": asked})
     made = looking.unwrapped(reply)
     if not use.wait:

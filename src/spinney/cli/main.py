@@ -20,6 +20,7 @@ class SpinneyGroup(LazyGroup):
         "cluster": Entry(_CLI + "cluster", "app", "Sets of containers or hosts, kept at the size you want.", _OBJECTS),
         "node": Entry(_CLI + "node", "app", "Single members: one container or one host each.", _OBJECTS),
         "profile": Entry(_CLI + "profile", "app", "What nodes are made from.", _OBJECTS),
+        "policy": Entry(_CLI + "policy", "app", "Rules to attach to clusters.", _OBJECTS),
         "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
         "action": Entry(_CLI + "action", "app", "Work under way and work done.", _LOOK),
         "event": Entry(_CLI + "event", "app", "What happened.", _LOOK),

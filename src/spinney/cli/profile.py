@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import listing, looking, output, spec
+from spinney.cli import listing, looking, output, spec, types
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -29,7 +29,6 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="What nodes a
 TIMES = ("created_at", "updated_at")
 QUICK = "Quick form, for containers"
 Profile = Annotated[str, typer.Argument(metavar="PROFILE", help="Name, id or beginning of the id.")]
-Type = Annotated[str, typer.Argument(metavar="TYPE-VERSION", help="As `spinney profile types` lists it.")]
 SpecFile = Annotated[str, typer.Option("--spec-file", metavar="FILE", help="YAML or JSON; - is standard input.")]
 
 COLUMNS = (
@@ -160,63 +159,23 @@ def validate(use: Use, spec_file: SpecFile) -> None:
         output.show_object(looking.unwrapped(reply), use.form, TIMES)
 
 
-def _support(row: output.Row) -> str:
-    entries = (row.get("support_status") or {}).get(str(row.get("version"))) or []
-    return one_line([f"{entry.get('status')} since {entry.get('since')}" for entry in entries])
-
-
 @command(app, "types")
-def types(use: Use) -> None:
+def list_types(use: Use) -> None:
     """List the types of profiles that there are."""
-    columns = (Column("TYPE", _full_type), Column("SUPPORT", _support))
-    rows = use.service.get("profile-types")["profile_types"]
-    if use.form is Format.NAME:
-        rows = [{"name": _full_type(row)} for row in rows]
-    output.show_list(rows, columns, use.form, "no profile types")
-
-
-def _full_type(row: output.Row) -> str:
-    return one_line(f"{row.get('name')}-{row['version']}" if row.get("version") else row.get("name"))
+    types.show_list(use, use.service.get("profile-types")["profile_types"], "no profile types")
 
 
 @command(app, "type-show")
 def type_show(
     use: Use,
-    type_: Type,
+    type_: types.Type,
     ops: Annotated[bool, typer.Option("--ops", help="Its operations instead of its properties.")] = False,
 ) -> None:
     """Show the properties a type takes, or the operations it offers."""
     if ops:
         found = use.service.get("profile-types", type_, "ops")["operations"]
-        schema, title = (
-            {name: {**o, "type": "", "schema": o.get("parameters")} for name, o in found.items()},
-            "OPERATION",
-        )
+        schema = {name: {**one, "type": "", "schema": one.get("parameters")} for name, one in found.items()}
+        types.show_schema(use, found, schema, "OPERATION")
     else:
         found = looking.unwrapped(use.service.get("profile-types", type_))
-        schema, title = found["schema"], "PROPERTY"
-    if use.form is not Format.TABLE:
-        output.show_object(found, use.form)
-        return
-    columns = (
-        Column(title, "path"),
-        Column("TYPE", "type"),
-        Column("NEEDED", "needed"),
-        Column("DEFAULT", "default"),
-        Column("WHAT IT IS", "description"),
-    )
-    output.show_list(list(flattened(schema)), columns, use.form, "nothing")
-
-
-def flattened(schema: Mapping[str, Any], prefix: str = "") -> Iterator[dict[str, Any]]:
-    """A schema as rows, what is inside a map or list named by its path."""
-    for name, part in schema.items():
-        path = f"{prefix}[]" if name == "*" else f"{prefix}.{name}" if prefix else name
-        yield {
-            "path": path,
-            "type": part.get("type"),
-            "needed": "yes" if part.get("required") else "",
-            "default": one_line(part["default"]) if "default" in part else "",
-            "description": part.get("description") or "",
-        }
-        yield from flattened(part.get("schema") or {}, path)
+        types.show_schema(use, found, found["schema"], "PROPERTY")

@@ -20,6 +20,9 @@ from spinney.cli.main import SpinneyGroup
 from spinney.config import options
 from spinney.domain.dialect import inner, render, rules
 from spinney.domain.schema import SpecModel
+from spinney.domain.support import Support
+from spinney.policies.base import Members, PolicyType
+from spinney.policies.registry import POLICY_TYPES
 from spinney.profiles.base import ProfileType
 from spinney.profiles.container_refusals import CONTAINER_REFUSALS
 from spinney.profiles.registry import PROFILE_TYPES
@@ -35,6 +38,25 @@ refused, and so is `null` where this page does not allow it.
 
 The column *change* says what updating a cluster to a profile with another value takes: *in place* leaves the object
 running, *anew* makes it again, *no* is refused.
+"""
+
+_POLICIES_HEAD = """\
+# Policy types
+
+*This page is generated: `python -m spinney.cli.reference policies`.*
+
+A policy's `spec` has `type`, `version`, `properties` and, if you like, a `description`. Values are read as
+[those of profiles](profiles.md) are. A specification never changes: make another policy, attach that, and detach the first.
+
+A policy counts where it is attached and enabled. Attaching, changing and detaching one moves nothing that is placed; it
+holds for what is placed from then on, and that includes nodes which wait for room.
+
+Of the policies of one cluster those with the lower priority come first. Restrictions add up: a host has to satisfy every
+policy, the smallest `max_per_host` and the largest `headroom` count. Of strategies, and of keys to spread over, the first
+counts. A policy that would leave no host possible beside the others (two lists of zones that have none in common) is
+refused when it is attached or enabled.
+
+How to use them: [Placement policies](../how-to/placement-policies.md).
 """
 
 _CONFIGURATION_HEAD = """\
@@ -72,7 +94,8 @@ whose user has stopped or paused it says so in `data.power`. `GET /` and `GET /v
 The column *answers* has the success first, then the refusals that belong to the call; besides them any call can answer
 with {always}. Refusals are JSON: `{{"code", "title", "explanation", "error": {{"code", "message", "type"}}}}`, and
 `error.message` says what was wrong and what to do. *Who* is the least role: `reader`, `member`, `admin`; the standalone user
-is all three. 202 means queued: `Location` names the action. A machine-readable description of the same, with every
+is all three. A cluster can be created with `policies: [{{"policy_id", "enabled"}}]`; they count before its first node is
+placed. 202 means queued: `Location` names the action. A machine-readable description of the same, with every
 request's schema, is at `GET /v1/openapi.json`.
 """
 
@@ -110,11 +133,36 @@ def profiles_page() -> str:
     return "\n".join(parts)
 
 
-def _type_section(kind: ProfileType) -> Iterator[str]:
-    support = ", ".join(f"{item.status} since {item.since}" for item in kind.support_status)
-    yield f"## {kind.name_version}\n\n{kind.summary} Support status: {support}.\n"
+_OURS = "Left out of type lists unless the request names Spinney's own API version.\n"
+_FOR = {Members.CONTAINERS: "clusters of containers", Members.HOSTS: "host clusters", None: "any cluster"}
+
+
+def policies_page() -> str:
+    parts = [_POLICIES_HEAD]
+    for _, kind in sorted(POLICY_TYPES.items()):
+        parts += _policy_section(kind)
+    return "\n".join(parts)
+
+
+def _policy_section(kind: PolicyType) -> Iterator[str]:
+    yield f"## {kind.name_version}\n\n{kind.summary} Support status: {_support(kind.support_status)}.\n"
+    count = "at most one of them" if kind.singleton else "any number of them"
+    yield f"For {_FOR[kind.members]}, {count} on each. Priority {kind.priority}.\n"
     if kind.ours:
-        yield "Left out of type lists unless the request names Spinney's own API version.\n"
+        yield _OURS
+    rows = (row for name in kind.properties.model_fields for row in _rows(kind.properties, name, "", ""))
+    without_change = ((*row[:3], *row[4:]) for row in rows)
+    yield _table(("property", "type", "default", "meaning", "values"), without_change) + "\n"
+
+
+def _support(found: Sequence[Support]) -> str:
+    return ", ".join(f"{item.status} since {item.since}" for item in found)
+
+
+def _type_section(kind: ProfileType) -> Iterator[str]:
+    yield f"## {kind.name_version}\n\n{kind.summary} Support status: {_support(kind.support_status)}.\n"
+    if kind.ours:
+        yield _OURS
     yield "### Properties\n"
     yield _table(("property", "type", "default", "change", "meaning", "values"), _property_rows(kind)) + "\n"
     if kind.operations:
@@ -253,6 +301,7 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "profiles": profiles_page,
+    "policies": policies_page,
     "configuration": configuration_page,
     "api": api_page,
     "cli": cli_page,

@@ -149,7 +149,10 @@ class PlacementProperties(SpecModel):
             "the thresholds or else the least used (least_utilized), CPU and memory most alike (balanced), or by lot (random)."
         ),
     )
-    thresholds: ThresholdShares | None = Field(None, description="For least_utilized: which hosts are preferred.")
+    thresholds: ThresholdShares | None = Field(
+        None,
+        description="For least_utilized: which hosts are preferred; default: those with less than 0.8 of their CPU used.",
+    )
     weights: Weights | None = Field(None, description="For spread and balanced: what counts how much.")
     seed: Annotated[Integer, between(0, _LARGEST, "a whole number")] | None = Field(
         None, description="For random: equal seeds draw equal lots; default: 0."
@@ -158,19 +161,21 @@ class PlacementProperties(SpecModel):
     zones: Words = Field((), description="The only zones to use.")
     regions: Words = Field((), description="The only regions to use.")
     require: Annotated[tuple[Label, ...], at_most(50, "entries")] = Field(
-        (), description="Labels that a host must satisfy."
+        (),
+        description="Labels that a host must satisfy, each a map or one of the texts disk, !disk, disk=ssd, disk!=ssd.",
     )
     prefer: Annotated[tuple[PreferredLabel, ...], at_most(50, "entries")] = Field(
-        (), description="Labels that make a host better."
+        (), description="Labels that make a host better, in the same forms."
     )
     spread_over: Key | None = Field(
         None, description="Members are spread evenly over the groups of this key before the strategy decides."
     )
     affinity: Neighbours = Field(
-        (), description="To be together with the members of other clusters, or with each other."
+        (),
+        description="To be together with members of other clusters, or of this one; each a map, or a cluster's name.",
     )
     anti_affinity: Neighbours = Field(
-        (), description="To be apart from the members of other clusters, or from each other."
+        (), description="To be apart from members of other clusters, or of this one; each a map, or a cluster's name."
     )
     max_per_host: Annotated[Integer, between(1, 1_000_000, "a whole number")] | None = Field(
         None, description="At most so many members of the cluster on one host."
