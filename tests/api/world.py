@@ -26,6 +26,8 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
 from spinney.drivers.base import HostAddress
+from spinney.engine.clusters import ClusterRules
+from spinney.engine.planning import Planner
 from spinney.errors import HostError, HostUnreachable, Unauthorized
 from spinney.policies.attaching import Attached
 from spinney.policies.registry import validate_spec
@@ -144,6 +146,7 @@ class World:
             settings=settings or ApiSettings(),
             authenticator=Personas(),
             access=self.access,
+            planner=Planner(ContainerDefaults(), ClusterRules(1000), 256, self.ids),
             ring=self._ring,
         )
         self.client = Client(build_app(deps))

@@ -6,7 +6,7 @@ that queues the action; so sizes are compared with what the cluster has at that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from spinney.api.bindings import PolicyAttach, PolicyDetach, attach_inputs, deta
 from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
 from spinney.api.recovering import ClusterRecover, recover_inputs
-from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, Request, String
+from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, Positive, Request, String
 from spinney.api.wire import Call, Reply, queued
 from spinney.domain import sizing
 from spinney.domain.action import ActionKind, ActionStatus
@@ -56,6 +56,11 @@ class Resize(Request):
     strict: Bool | None = None
 
 
+class Rebalance(Request):
+    max_moves: Positive | None = None
+    dry_run: Bool | None = None
+
+
 class CompleteLifecycle(Request):
     lifecycle_action_token: String
 
@@ -77,6 +82,8 @@ class Verb:
     since: int = 0
     #: Checks that need no cluster.
     shape: Callable[[Any], Any] | None = None
+    #: There only for callers who negotiate Spinney's own version.
+    ours: bool = False
 
 
 async def act(call: Call) -> Reply:
@@ -91,21 +98,13 @@ async def act(call: Call) -> Reply:
 
 def read_verb(call: Call, verbs: Mapping[str, Verb]) -> tuple[Verb, Any]:
     """The one action of the body, and its parameters. Raises: HTTPBadRequest, MethodVersionNotFound."""
-    body: dict[str, Any] = call.body
-    if len(body) != 1:
-        found = f"there are {len(body)} ({', '.join(sorted(body))[:200]})" if body else "there is none"
-        raise HTTPBadRequest(f"The body needs exactly one action, and {found}; there could be {', '.join(verbs)}.")
-    ((name, given),) = body.items()
-    verb = verbs.get(name)
-    if verb is None:
-        raise HTTPBadRequest(f"'{name[:80]}' is no action here; there are {', '.join(verbs)}.")
+    name, given = the_one(call, [name for name, verb in verbs.items() if call.ours or not verb.ours])
+    verb = verbs[name]
     if verb.since > call.versions.minor:
         raise MethodVersionNotFound(
             f"The action {name} does not exist at version 1.{call.versions.minor}; ask for 'clustering 1.{verb.since}' or "
             f"later in OpenStack-API-Version."
         )
-    if not isinstance(given, dict):
-        raise HTTPBadRequest(f"{name}: a map of its parameters is needed; {{}} where it takes none.")
     data: Any = given
     if verb.model is not None:
         try:
@@ -113,6 +112,20 @@ def read_verb(call: Call, verbs: Mapping[str, Verb]) -> tuple[Verb, Any]:
         except ValidationError as error:
             raise malformed(error, verb.model, name) from error
     return verb, data if verb.shape is None else verb.shape(data)
+
+
+def the_one(call: Call, names: Collection[str]) -> tuple[str, dict[str, Any]]:
+    """Which of the names the body holds, and the parameters there. Raises: HTTPBadRequest."""
+    body: dict[str, Any] = call.body
+    if len(body) != 1:
+        found = f"there are {len(body)} ({', '.join(sorted(body))[:200]})" if body else "there is none"
+        raise HTTPBadRequest(f"The body needs exactly one action, and {found}; there could be {', '.join(names)}.")
+    ((name, given),) = body.items()
+    if name not in names:
+        raise HTTPBadRequest(f"'{name[:80]}' is no action here; there are {', '.join(names)}.")
+    if not isinstance(given, dict):
+        raise HTTPBadRequest(f"{name}: a map of its parameters is needed; {{}} where it takes none.")
+    return name, given
 
 
 def _act(connection: Connection, call: Call, kind: ActionKind, verb: Verb, data: Any, action_id: str) -> None:
@@ -222,6 +235,10 @@ def _as_given(connection: Connection, call: Call, row: Row[Any], inputs: dict[st
     return inputs
 
 
+def _rebalance(connection: Connection, call: Call, row: Row[Any], data: Rebalance) -> dict[str, Any]:
+    return data.given()
+
+
 async def _complete_lifecycle(call: Call, data: CompleteLifecycle) -> Reply:
     token = as_uuid(data.lifecycle_action_token)
     action_id = await call.deps.store.transact(_release, call.scope, data.lifecycle_action_token, token)
@@ -253,6 +270,7 @@ VERBS: Mapping[str, Verb] = {
     "policy_attach": Verb(ActionKind.CLUSTER_ATTACH_POLICY, PolicyAttach, attach_inputs),
     "policy_detach": Verb(ActionKind.CLUSTER_DETACH_POLICY, PolicyDetach, detach_inputs),
     "policy_update": Verb(ActionKind.CLUSTER_UPDATE_POLICY, PolicyAttach, update_inputs),
+    "rebalance": Verb(ActionKind.CLUSTER_REBALANCE, Rebalance, _rebalance, ours=True),
     "complete_lifecycle": Verb(None, CompleteLifecycle, _as_given, since=9),
 }
 

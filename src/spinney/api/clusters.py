@@ -172,7 +172,7 @@ def _update(connection: Connection, call: Call, given: Mapping[str, Any], action
         timeout = given["timeout"] or call.deps.settings.default_action_timeout
         changes |= {"timeout": timeout} if timeout != row.timeout else {}
     if "profile_id" in given:
-        changes |= _new_profile(connection, call, row, given["profile_id"])
+        changes |= new_profile(connection, call, row, given["profile_id"])
     if not changes:
         raise BadRequest("Nothing would change: give at least one value that differs from what the cluster has.")
     if given.get("profile_only") is not None:
@@ -181,7 +181,7 @@ def _update(connection: Connection, call: Call, given: Mapping[str, Any], action
     return show(connection, call, row)
 
 
-def _new_profile(connection: Connection, call: Call, row: Row[Any], word: str) -> dict[str, Any]:
+def new_profile(connection: Connection, call: Call, row: Row[Any], word: str) -> dict[str, Any]:
     profile = profiles.FINDER.refer(connection, word, call.scope, "profile_id")
     if profile.type != row.profile_type:
         raise BadRequest(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import orjson
+from sqlalchemy import Connection
 
 from spinney.api.auth import Authenticator
 from spinney.api.versions import Versions
@@ -17,6 +18,7 @@ from spinney.clock import Clock, Ids
 from spinney.config import ApiSettings
 from spinney.domain.credential import CredentialType
 from spinney.domain.identity import Caller, Owner
+from spinney.domain.plan import Plan, Question
 from spinney.domain.schema import SpecModel
 from spinney.drivers.base import HostAccess
 from spinney.store.database import Store
@@ -29,6 +31,10 @@ def _no_bell() -> None:
     """Nobody has to be woken."""
 
 
+#: What an action would do, at that moment; it reads and changes nothing. Raises: BadRequest.
+Planner = Callable[[Connection, Question, float], Plan]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deps:
     """What the API works with. ``ring`` is called after each commit that queued work."""
@@ -39,6 +45,7 @@ class Deps:
     settings: ApiSettings
     authenticator: Authenticator
     access: HostAccess
+    planner: Planner
     #: By type, the credential of endpoints that name none.
     default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
     ring: Callable[[], None] = _no_bell

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import batch, cluster_members, cluster_policies, looking, output, waiting
+from spinney.cli import batch, cluster_members, cluster_policies, cluster_rebalance, looking, output, waiting
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -29,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Sets of containers or hosts, kept at the size you want."
 )
 cluster_members.register(app)
+cluster_rebalance.register(app)
 cluster_policies.register(app)
 
 TIMES = ("init_at", "created_at", "updated_at")
@@ -61,7 +62,7 @@ COLUMNS = (
     Column("LIMITS", _sizes, right=True),
     Column("PROFILE", "profile_name"),
     Column("CREATED", "created_at", is_time=True),
-    Column("REASON", lambda row: "" if row.get("status") == "ACTIVE" else one_line(row.get("status_reason"))),
+    output.reason_of("status", "ACTIVE"),
 )
 
 

@@ -24,6 +24,8 @@ class SpinneyGroup(LazyGroup):
         "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
         "action": Entry(_CLI + "action", "app", "Work under way and work done.", _LOOK),
         "event": Entry(_CLI + "event", "app", "What happened.", _LOOK),
+        "plan": Entry(_CLI + "plan", "app", "What an action would do, without doing it.", _LOOK),
+        "why": Entry(_CLI + "why", "why", "Why a node is where it is, or why it waits.", _LOOK),
         "logs": Entry(_CLI + "logs", "logs", "What a node, or every node of a cluster, prints.", _LOOK),
         "stats": Entry(_CLI + "stats", "stats", "CPU, memory and traffic of a node or a cluster.", _LOOK),
         "wait": Entry(_CLI + "wait", "wait", "Wait until a cluster has a status.", _LOOK),

@@ -15,14 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.clock import Ids
-from spinney.domain.action import Action, ActionStatus
+from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
-from spinney.engine import clusters
+from spinney.engine import clusters, draining, rebalancing
 from spinney.engine.batch import Batch
 from spinney.engine.catalog import Catalog
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.jobs import Job
-from spinney.store import database, work
+from spinney.engine.moving import Scene
+from spinney.store import database, windows, work
 from spinney.store.placements import PlacementRace
 from spinney.store.rows import NODES
 from spinney.store.tables import node as table
@@ -57,12 +58,13 @@ def take(connection: Connection, engine_id: str, limit: int, after: str, rules: 
     """Raises: LeaseLost, PlacementRace (nothing was written: take again)."""
     actions = work.claim(connection, engine_id, limit, after)
     now = database.now(connection)
+    node_actions = []
     for action in actions:
-        if action.action.on_cluster:
-            _guarded(
-                connection, action, partial(clusters.advance, connection, action, rules.cluster, ids, now), ids, now
-            )
-    node_actions = [action for action in actions if not action.action.on_cluster]
+        step = _step(connection, action, rules, ids, now)
+        if step is None:
+            node_actions.append(action)
+        else:
+            _guarded(connection, action, step, ids, now)
     new_batch = partial(Batch, connection, engine_id, rules.catalog, rules.subnet_count, ids, now)
     batches = [new_batch()]
     try:
@@ -82,6 +84,17 @@ def take(connection: Connection, engine_id: str, limit: int, after: str, rules: 
     return Taken(jobs, more, served, tuple(pair for batch in batches for pair in batch.freed))
 
 
+def _step(connection: Connection, action: Action, rules: Rules, ids: Ids, now: float) -> Callable[[], None] | None:
+    """What to do about an action that only orders others; None: it is about one node."""
+    if windows.in_window(action.action):
+        scene = Scene(connection, rules.catalog, rules.subnet_count, ids, now)
+        advance = draining.advance if action.action is ActionKind.HOST_DRAIN else rebalancing.advance
+        return partial(advance, scene, action)
+    if action.action.on_cluster:
+        return partial(clusters.advance, connection, action, rules.cluster, ids, now)
+    return None
+
+
 def _guarded(connection: Connection, action: Action, run: Callable[[], None], ids: Ids, now: float) -> None:
     """An action that makes our own code fail is ended with that; it must not hold up the others for ever."""
     try:
@@ -92,6 +105,9 @@ def _guarded(connection: Connection, action: Action, run: Callable[[], None], id
     except Exception as error:
         log.exception("%s %s could not be decided", action.action, action.id)
         reason = f"{action.action.value} failed inside Spinney: {type(error).__name__}: {error}"
+        if windows.in_window(action.action):
+            windows.end(connection, action, ActionStatus.FAILED, action.outputs, reason, now)
+            return
         if action.action.on_cluster:
             clusters.fail(connection, action, reason, ids, now)
             return

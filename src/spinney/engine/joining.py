@@ -13,7 +13,7 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings
 from spinney.engine.catalog import HostProfile
 from spinney.profiles.docker_host import Machine, described
-from spinney.store import hosts
+from spinney.store import duties, hosts
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
@@ -36,6 +36,7 @@ def settle(connection: Connection, action: Action, node: Node, now: float) -> Ou
     if node.cluster_id == cluster_id:
         return Outcome(action=action, status=ActionStatus.SUCCEEDED, reason="The node is a member already.")
     connection.execute(cluster_table.update().where(cluster_table.c.id == cluster_id).values(next_index=index + 1))
+    duties.room_appeared(connection, node.id, "joined", now, into=cluster_id)
     return _moved(action, node, cluster_id, index, now)
 
 

@@ -28,7 +28,7 @@ from spinney.engine.outcomes import Recorder
 from spinney.engine.perform import Performer
 from spinney.engine.results import Joined, StillGood
 from spinney.errors import LeaseLost, SpinneyError
-from spinney.store import engines, hosts, networks, work
+from spinney.store import database, duties, engines, hosts, networks, work
 from spinney.store.placements import PlacementRace
 from spinney.store.tables import host as host_table
 from spinney.store.work import Finished, Outcome
@@ -297,6 +297,7 @@ def _register(connection: Connection, action: Action, host: Host, engine_id: str
     learning.refuse_namesake(connection, host.node_id, engine_id)
     if not hosts.find(connection, host_table.c.node_id == host.node_id):
         hosts.register(connection, host)
+        duties.room_appeared(connection, host.node_id, "joined", database.now(connection))
 
 
 def _move_subnet(connection: Connection, job: Job, refused: int, pool_size: int) -> int:

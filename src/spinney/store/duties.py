@@ -61,11 +61,11 @@ def _show(connection: Connection, host_id: str, *where: sa.ColumnElement[bool]) 
     return shown.rowcount > 0
 
 
-def room_appeared(connection: Connection, host_id: str, because: str, now: float) -> None:
-    """Have the host's cluster rebalanced once things have settled, if it wants that."""
+def room_appeared(connection: Connection, host_id: str, because: str, now: float, into: str | None = None) -> None:
+    """Have the host's cluster (``into``: the one it is about to join) rebalanced once things have settled, if it wants that."""
     found = connection.execute(
         sa.select(cluster.c.id, cluster.c.config, cluster.c.data, node.c.name)
-        .join_from(node, cluster, cluster.c.id == node.c.cluster_id)
+        .join_from(node, cluster, cluster.c.id == (node.c.cluster_id if into is None else into))
         .join(table, table.c.node_id == node.c.id)
         .where(node.c.id == host_id, table.c.state == HostState.READY.value)
     ).first()
