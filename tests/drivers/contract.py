@@ -137,6 +137,19 @@ class CreationPromises:
             await world.host.ensure_image(ImageRequest(world.absent_image, PullPolicy.MISSING))
 
     @scenario
+    async def test_a_present_image_is_told_and_was_not_pulled(self, world: World) -> None:
+        assert await world.host.ensure_image(ImageRequest(world.image, PullPolicy.MISSING)) is False
+        (image,) = [one for one in await world.host.images() if world.image in one.references]
+        assert image.id.startswith("sha256:") and image.size > 0
+
+    @scenario
+    async def test_an_image_in_use_stays_and_an_absent_one_is_as_good_as_removed(self, world: World) -> None:
+        await world.host.create(world.request())
+        assert await world.host.remove_image(world.image) is False
+        assert await world.host.remove_image(world.absent_image) is True
+        assert any(world.image in one.references for one in await world.host.images())
+
+    @scenario
     async def test_a_missing_program_is_reported_at_start(self, world: World) -> None:
         made = await world.host.create(world.request(("/no/such/program",), init=False))
         with pytest.raises(CommandNotFound, match="/no/such/program"):
@@ -342,6 +355,10 @@ class ObservationPromises:
         assert facts.cpu > 0
         assert facts.memory > 0
         assert "json-file" in facts.log_drivers
+        assert "bridge" in facts.network_plugins and "local" in facts.volume_plugins
+        assert facts.kernel and facts.storage_driver and facts.runtimes
+        assert facts.cgroup in ("1", "2") and facts.cgroup_driver
+        assert await world.host.facts() == facts, "told in the same order each time"
 
     @scenario
     async def test_listing_is_by_all_labels(self, world: World) -> None:

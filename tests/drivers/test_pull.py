@@ -123,8 +123,8 @@ def test_many_who_want_an_image_pull_it_once(docker_socket: str, tmp_path: Path)
         registry = Registry()
         async with pulling(docker_socket, registry, tmp_path) as host:
             image = ImageRequest(f"{registry.address}/web:1")
-            await asyncio.gather(*(host.ensure_image(image) for _ in range(5)))
-            await host.ensure_image(image)
+            assert all(await asyncio.gather(*(host.ensure_image(image) for _ in range(5))))
+            assert not await host.ensure_image(image)
             await host.ensure_image(ImageRequest(image.reference, PullPolicy.NEVER))
             await host.ensure_image(ImageRequest(image.reference, PullPolicy.ALWAYS))
             assert registry.fetched == 1

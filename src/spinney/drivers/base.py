@@ -34,17 +34,22 @@ from spinney.domain.container import (
     NetworkRequest,
 )
 from spinney.domain.host import HelperMode
+from spinney.domain.images import HostImage
 from spinney.domain.utilization import ContainersReading, HostCounters
 
 
 class ContainerOperator(Protocol):
     """What carrying out actions needs."""
 
-    async def ensure_image(self, image: ImageRequest) -> None:
+    async def ensure_image(self, image: ImageRequest) -> bool:
         """Have the image on the host, pulling as its policy says. One pull per image however many callers wait for it.
 
+        True: it was not there before, and was pulled.
         Raises: ImageNotFound, ImagePullFailed, DiskFull, HostRefused (registry credential refused).
         """
+
+    async def remove_image(self, reference: str) -> bool:
+        """Take the reference away, and with the last one the image. Absent is success. False: a container uses it."""
 
     async def ensure_network(self, network: NetworkRequest) -> None:
         """Find or create the bridge. Serialised per host: Docker itself would make two of one name.
@@ -94,6 +99,9 @@ class ContainerObserver(Protocol):
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
         """All containers, stopped ones too, that bear all these labels (health may be unknown)."""
+
+    async def images(self) -> list[HostImage]:
+        """All images that have a tag or a digest."""
 
     def events(self, labels: Mapping[str, str]) -> AsyncIterator[ContainerEvent]:
         """Endless: what happens to containers with these labels, from now on.

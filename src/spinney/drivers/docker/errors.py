@@ -46,6 +46,8 @@ class Operation(StrEnum):
     LOGS = "read the logs of container"
     STATS = "read the statistics of container"
     LIST = "list containers"
+    IMAGES = "list images"
+    REMOVE_IMAGE = "remove image"
     EVENTS = "watch events"
     FACTS = "describe the host"
     NETWORK = "set up network"
@@ -54,7 +56,7 @@ class Operation(StrEnum):
 
 
 _STARTING = (Operation.START, Operation.RESTART)
-_ABOUT_THE_HOST = (Operation.LIST, Operation.EVENTS, Operation.FACTS)
+_ABOUT_THE_HOST = (Operation.LIST, Operation.IMAGES, Operation.EVENTS, Operation.FACTS)
 
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?\b|\[[0-9a-fA-F:]*:[0-9a-fA-F:]*(?:%\w+)?\](?::\d{1,5})?")

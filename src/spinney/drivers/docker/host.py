@@ -26,6 +26,7 @@ from spinney.domain.container import (
     NetworkRequest,
 )
 from spinney.domain.host import HelperMode
+from spinney.domain.images import HostImage
 from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.docker import parse
 from spinney.drivers.docker.client import LARGEST_LISTING, Answer, EngineClient
@@ -63,8 +64,11 @@ class DockerHost:
 
     # ContainerOperator
 
-    async def ensure_image(self, image: ImageRequest) -> None:
-        await self._images.ensure(image)
+    async def ensure_image(self, image: ImageRequest) -> bool:
+        return await self._images.ensure(image)
+
+    async def remove_image(self, reference: str) -> bool:
+        return await self._images.remove(reference)
 
     async def ensure_network(self, network: NetworkRequest) -> None:
         await self._networks.ensure(network)
@@ -179,6 +183,10 @@ class DockerHost:
         query = {"all": "1", "filters": _filters(label=_label_filters(labels))}
         answer = await self._client.call("GET", "/containers/json", query, largest=LARGEST_LISTING)
         return parse.listing(_success(Operation.LIST, "", answer).body)
+
+    async def images(self) -> list[HostImage]:
+        answer = await self._client.call("GET", "/images/json", largest=LARGEST_LISTING)
+        return parse.images(_success(Operation.IMAGES, "", answer).body)
 
     async def events(self, labels: Mapping[str, str]) -> AsyncIterator[ContainerEvent]:
         query = {"filters": _filters(type=["container"], event=_EVENTS, label=_label_filters(labels))}

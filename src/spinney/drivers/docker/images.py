@@ -33,10 +33,12 @@ class Images:
         self._credentials = credentials
         self._pulls = Flights()
 
-    async def ensure(self, image: ImageRequest) -> None:
+    async def ensure(self, image: ImageRequest) -> bool:
+        """True: it was not there before."""
         check_reference(image.reference)
-        if image.policy is not PullPolicy.ALWAYS and await self._present(image):
-            return
+        present = await self._present(image)
+        if present and image.policy is not PullPolicy.ALWAYS:
+            return False
         if image.policy is PullPolicy.NEVER:
             raise ImageNotFound(
                 f"the host has no image {image.reference}{f' for {image.platform}' if image.platform else ''}, "
@@ -45,6 +47,16 @@ class Images:
             )
         key = (image.reference, image.platform, image.credential, image.project)
         await self._pulls.join(key, lambda: self._pull(image))
+        return not present
+
+    async def remove(self, reference: str) -> bool:
+        """False: a container uses it."""
+        check_reference(reference)
+        path = f"/images/{quote(reference, safe='/:@')}"
+        answer = await self._client.call("DELETE", path, limit=self._client.limits.change)
+        if answer.status not in (200, 404, 409):
+            raise docker_error(Operation.REMOVE_IMAGE, reference, answer.status, answer.said)
+        return answer.status != 409
 
     async def _present(self, image: ImageRequest) -> bool:
         answer = await self._client.call("GET", f"/images/{quote(image.reference, safe='/:@')}/json")

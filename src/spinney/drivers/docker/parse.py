@@ -21,6 +21,7 @@ from spinney.domain.container import (
     HostFacts,
     PublishedPort,
 )
+from spinney.domain.images import HostImage
 from spinney.drivers.docker.shapes import decode, flag, integer, mapping, moment, required, sequence, text, texts
 from spinney.errors import HostBroken
 
@@ -236,6 +237,23 @@ def _total(holders: Any, counter: Callable[[Any], int | None]) -> int | None:
     """The sum of what is known; None when nothing is."""
     counts = [count for holder in holders if (count := counter(holder)) is not None]
     return sum(counts) if counts else None
+
+
+def images(body: bytes) -> list[HostImage]:
+    """From ``GET /images/json``. Untagged ones, which old Docker engines list under ``<none>``, are left out."""
+    found = []
+    for one in sequence(decode(body, "list of images"), "images"):
+        image = mapping(one, "image")
+        tags = _references(image.get("RepoTags"), "RepoTags")
+        digests = _references(image.get("RepoDigests"), "RepoDigests")
+        if tags or digests:
+            size = integer(image.get("Size"), "Size") or 0
+            found.append(HostImage(required(text(image.get("Id"), "Id"), "Id"), tags, digests, size))
+    return found
+
+
+def _references(value: Any, what: str) -> tuple[str, ...]:
+    return tuple(one for one in (text(one, what) for one in sequence(value, what)) if "<none>" not in one)
 
 
 def facts(body: bytes, api_version: str) -> HostFacts:

@@ -25,7 +25,7 @@ from spinney.drivers.simulated.logs import read_lines, rendered
 from spinney.drivers.simulated.networks import Network
 from spinney.drivers.simulated.streams import LineStream, send_exit, send_pull, send_stats
 from spinney.drivers.simulated.values import ContainerRecord, EngineEvent, Refusal
-from spinney.errors import ContainerGone, ContainerRefused
+from spinney.errors import ContainerGone
 
 Handler = Callable[["DockerApi", web.BaseRequest, str], Awaitable[web.StreamResponse]]
 
@@ -233,13 +233,7 @@ class DockerApi:
 
     @route("DELETE", "/images/(.+)")
     async def remove_image(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
-        def act(wanted: str, now: float) -> None:
-            found = self.core.images.require(wanted)
-            if any(self.core.images.find(one.request.image.reference) == found for one in self.core):
-                raise Refusal(409, f"conflict: unable to remove {wanted}: a container is using it", ContainerRefused)
-            self.core.images.discard(wanted)
-
-        await self.engine.perform(Operation.IMAGE, act, reference)
+        await self.engine.perform(Operation.IMAGE_REMOVE, self.core.remove_image, reference)
         return answer([{"Untagged": reference}])
 
     @route("POST", "/images/load")

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from spinney.domain.container import Container, ContainerRequest, ContainerState, ContainerStats, NetworkRequest
+from spinney.domain.images import HostImage
+from spinney.drivers.simulated.images import IMAGE_SIZE
 from spinney.drivers.simulated.machinery import Machinery
 from spinney.drivers.simulated.networks import Network
 from spinney.drivers.simulated.programs import program_for
@@ -228,6 +230,26 @@ class EngineCore(Machinery):
         self._wake_watchers(record)
 
     # Images and networks.
+
+    def remove_image(self, reference: str, now: float) -> None:
+        found = self.images.require(reference)
+        if any(self.images.find(one.request.image.reference) == found for one in self):
+            raise Refusal(409, f"conflict: unable to remove {reference}: a container is using it", ContainerRefused)
+        self.images.discard(reference)
+
+    def listed_images(self, now: float) -> list[HostImage]:
+        tags: dict[str, list[str]] = {}
+        for reference, found in self.images.local.items():
+            tags.setdefault(found, []).append(reference)
+        return [
+            HostImage(
+                found,
+                tuple(one for one in names if "@" not in one),
+                tuple(one for one in names if "@" in one),
+                self.images.sizes.get(names[0], IMAGE_SIZE),
+            )
+            for found, names in tags.items()
+        ]
 
     def find_image(self, reference: str, now: float) -> str | None:
         """Its id."""

@@ -20,6 +20,8 @@ class Operation(StrEnum):
     PING = "ping"
     FACTS = "facts"
     IMAGE = "image"  # is it there?
+    IMAGES = "images"
+    IMAGE_REMOVE = "image-remove"
     PULL = "pull"
     NETWORK = "network"  # look for one
     NETWORK_CREATE = "network-create"

@@ -30,6 +30,7 @@ from spinney.domain.container import (
     PullPolicy,
 )
 from spinney.domain.host import HelperMode
+from spinney.domain.images import HostImage
 from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.base import HostAddress
 from spinney.drivers.simulated.engine import Cutoff, Hooks, Silence, SimulatedEngine
@@ -81,15 +82,27 @@ class SimulatedHost:
 
     # Images and networks.
 
-    async def ensure_image(self, image: ImageRequest) -> None:
+    async def ensure_image(self, image: ImageRequest) -> bool:
         reference = image.reference
-        if image.policy is not PullPolicy.ALWAYS:
-            if await self._call(Operation.IMAGE, self._core.find_image, reference) is not None:
-                return
-            if image.policy is PullPolicy.NEVER:
-                text = f"the host has no image {reference} and may never pull it: load it there or choose another pull policy"
-                raise ImageNotFound(text)
+        present = await self._call(Operation.IMAGE, self._core.find_image, reference) is not None
+        if present and image.policy is not PullPolicy.ALWAYS:
+            return False
+        if image.policy is PullPolicy.NEVER:
+            text = (
+                f"the host has no image {reference} and may never pull it: load it there or choose another pull policy"
+            )
+            raise ImageNotFound(text)
         await self._pull_together(reference)
+        return not present
+
+    async def remove_image(self, reference: str) -> bool:
+        try:
+            await self._call(Operation.IMAGE_REMOVE, self._core.remove_image, reference)
+        except ContainerRefused:
+            return False
+        except ImageNotFound:
+            return True
+        return True
 
     async def _pull_together(self, reference: str) -> None:
         if reference not in self._pulls:
@@ -194,6 +207,9 @@ class SimulatedHost:
 
     async def containers(self, labels: Mapping[str, str]) -> list[Container]:
         return await self._call(Operation.LIST, self._core.containers, labels)
+
+    async def images(self) -> list[HostImage]:
+        return await self._call(Operation.IMAGES, self._core.listed_images)
 
     async def events(self, labels: Mapping[str, str]) -> AsyncIterator[ContainerEvent]:
         wanted = dict(labels).items()

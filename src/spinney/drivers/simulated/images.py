@@ -8,8 +8,8 @@ An image reference decides how its pull ends, so that a specification alone can 
 * a registry host that begins with ``private`` refuses every credential;
 * everything else is pulled after ``Catalogue.pull_seconds`` or the delay told by ``Catalogue.remote``.
 
-Guaranteed: ``busybox``, ``busybox:latest`` and ``docker.io/library/busybox:latest`` are one image. Not guaranteed: layers,
-sizes or platforms; an image is a name with an id.
+Guaranteed: ``busybox``, ``busybox:latest`` and ``docker.io/library/busybox:latest`` are one image. Not guaranteed: platforms,
+or layers that images share; an image is a name with an id and a size.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _REFERENCE = re.compile(r"^[a-z0-9]+(?:[._:/-]+[a-zA-Z0-9_]+)*(?:@sha256:[0-9a-f
 _ID = re.compile(r"^(?:sha256:)?[0-9a-f]{12,64}$")
 
 
+#: Bytes of an image whose size nobody has set.
+IMAGE_SIZE = 100 * 1024**2
+
+
 @lru_cache(maxsize=4096)
 def normalised(reference: str) -> str:
     """The reference in its shortest unambiguous spelling: no default registry, always a tag or digest."""
@@ -48,7 +52,7 @@ def image_id(reference: str) -> str:
 class Catalogue:
     """The images of one Docker engine and of the registries it can reach."""
 
-    __slots__ = ("full", "loaded", "local", "pull_seconds", "remote")
+    __slots__ = ("full", "loaded", "local", "pull_seconds", "remote", "sizes")
 
     def __init__(self, local: tuple[str, ...] = ("busybox:latest", "alpine:latest"), pull_seconds: float = 0.0) -> None:
         self.local: dict[str, str] = {normalised(reference): image_id(reference) for reference in local}
@@ -56,6 +60,8 @@ class Catalogue:
         self.loaded: dict[str, Any] = {}
         self.remote: dict[str, float] = {}
         self.pull_seconds = pull_seconds
+        #: Bytes, by reference; the others have IMAGE_SIZE.
+        self.sizes: dict[str, int] = {}
         self.full = False
 
     def find(self, reference: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from spinney.domain.container import ContainerState, ContainerStats, PublishedPort
 from spinney.drivers.simulated.core import EngineCore
-from spinney.drivers.simulated.images import image_id
+from spinney.drivers.simulated.images import IMAGE_SIZE, image_id
 from spinney.drivers.simulated.networks import Network
 from spinney.drivers.simulated.values import ContainerRecord, EngineEvent
 from spinney.drivers.simulated.views import KERNEL, LOG_DRIVERS, OPERATING_SYSTEM, runtimes, stamp
@@ -245,7 +245,7 @@ def image(core: EngineCore, reference: str, found: str) -> Json:
         "Created": "2024-01-01T00:00:00Z",
         "Architecture": "amd64",
         "Os": "linux",
-        "Size": 4_000_000,
+        "Size": core.images.sizes.get(reference, IMAGE_SIZE),
         "Config": {"Env": [], "Cmd": None, "Labels": loaded.get("config", {}).get("Labels", {})},
         "RootFS": {"Type": "layers", "Layers": loaded.get("rootfs", {}).get("diff_ids", [found])},
     }
