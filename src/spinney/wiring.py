@@ -33,6 +33,7 @@ from spinney.engine.credentials import StoreCredentials
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
 from spinney.engine.link import EngineService, RemoteAccess
+from spinney.engine.planning import Planner
 from spinney.engine.supervisor import Engine
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.sealing import open_key
@@ -92,11 +93,14 @@ def make_connector(settings: Settings, store: Store, clock: Clock) -> HostConnec
     )
 
 
+def container_defaults(settings: Settings) -> ContainerDefaults:
+    given = settings.container
+    return ContainerDefaults(**{name: getattr(given, name) for name in given.__slots__})
+
+
 def engine_context(
     settings: Settings, store: Store, connector: HostConnector, doorbell: Doorbell, clock: Clock, ids: Ids
 ) -> EngineContext:
-    given = settings.container
-    defaults = ContainerDefaults(**{name: getattr(given, name) for name in given.__slots__})
     return EngineContext(
         store=store,
         clock=clock,
@@ -104,7 +108,9 @@ def engine_context(
         connector=connector,
         doorbell=doorbell,
         rules=Rules(
-            Catalog(defaults), ClusterRules(settings.api.max_nodes_per_cluster), subnets.count(settings.network)
+            Catalog(container_defaults(settings)),
+            ClusterRules(settings.api.max_nodes_per_cluster),
+            subnets.count(settings.network),
         ),
         deployment=store.run(standalone.deployment_id, ids.new()),
         hostname=socket.gethostname(),
@@ -120,6 +126,7 @@ def engine_context(
 def api_deps(
     settings: Settings, store: Store, access: HostAccess, ring: Callable[[], None], clock: Clock, ids: Ids
 ) -> Deps:
+    rules = ClusterRules(settings.api.max_nodes_per_cluster)
     return Deps(
         store=store,
         clock=clock,
@@ -127,6 +134,7 @@ def api_deps(
         settings=settings.api,
         authenticator=HttpBasic(standalone.USER, standalone.password(settings.state_dir), standalone_caller()),
         access=access,
+        planner=Planner(container_defaults(settings), rules, subnets.count(settings.network), ids),
         default_credentials=default_credentials(settings),
         ring=ring,
     )
