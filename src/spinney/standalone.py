@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ CLOUD = "spinney"
 LOCAL = "local"
 _DONE = "local-host"
 _DEPLOYMENT = "deployment"
+_OTHER_STATE_DIR = "name another one with --state-dir or SPINNEY_STATE_DIR"
 
 
 class StateDirInUse(SpinneyError):
@@ -48,7 +50,18 @@ def default_state_dir(environment: Mapping[str, str]) -> Path:
 
 
 def prepare_state_dir(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Have a folder that can be written into. Raises: ValueError, with a sentence for the user."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(one for one in (path, *path.parents) if os.path.lexists(one))
+        raise ValueError(f"the state directory cannot be {path}: {file} is no folder; {_OTHER_STATE_DIR}") from error
+    except OSError as error:
+        raise ValueError(
+            f"the state directory {path} cannot be written into ({error.strerror}): make it your own, or {_OTHER_STATE_DIR}"
+        ) from error
 
 
 @contextmanager

@@ -52,6 +52,6 @@ def test_inventories_are_read_as_strictly(spinney: Any, stub: Stub, tmp_path: Pa
 
 
 def test_cores_that_cannot_be_counted_are_refused_before_anything_is_sent(spinney: Any, stub: Stub) -> None:
-    result = spinney("profile", "create", "p", "--image", "a", "--host-node", "h", "--cpu", "nan")
+    result = spinney("profile", "create", "p", "--image", "a", "--host-node", "h", "--cpu", "inf")
     assert (result.exit_code, stub.asked) == (1, [])
-    assert "--cpu nan" in result.stderr
+    assert "--cpu inf" in result.stderr

@@ -29,3 +29,20 @@ def test_a_damaged_database_is_told_in_one_sentence(tmp_path: Path) -> None:
     refused = _standalone("st", tmp_path)
     assert refused.returncode == 1 and "Traceback" not in refused.stderr
     assert refused.stderr.strip().splitlines()[-1].startswith("spinney: the database cannot be used")
+
+
+@pytest.mark.parametrize("below", ["", "/sub/sub"])
+def test_a_file_in_place_of_the_state_directory_is_named_with_the_remedy(below: str, tmp_path: Path) -> None:
+    (tmp_path / "st").write_text("mine")
+    refused = _standalone(f"st{below}", tmp_path)
+    assert refused.returncode == 1 and (tmp_path / "st").read_text() == "mine"
+    assert f"{tmp_path}/st is no folder; name another one with --state-dir" in refused.stderr
+
+
+def test_a_state_directory_that_cannot_be_written_into_is_told_with_the_remedy(tmp_path: Path) -> None:
+    """Not even root may make files there."""
+    refused = _standalone("/proc/self", tmp_path)
+    assert refused.returncode == 1
+    assert (
+        "the state directory /proc/self cannot be written into (" in refused.stderr and "--state-dir" in refused.stderr
+    )
