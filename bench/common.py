@@ -15,6 +15,7 @@ import platform
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -44,19 +45,21 @@ class Answer:
 
 
 class Connection:
-    """One HTTP/1.1 connection to ``host:port`` or to a unix socket, one request at a time."""
+    """One HTTP/1.1 connection to ``host:port``, with TLS or without, or to a unix socket, one request at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: str) -> None:
         self._reader, self._writer, self._headers = reader, writer, headers
 
     @classmethod
-    async def open(cls, target: str, headers: Mapping[str, str] | None = None) -> Self:
-        """``target``: ``http://host:port`` or ``unix://path``."""
+    async def open(
+        cls, target: str, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None
+    ) -> Self:
+        """``target``: ``http://host:port``, ``tcp://host:port`` or ``unix://path``."""
         fixed = "".join(f"{name}: {value}\r\n" for name, value in {"Host": "bench", **(headers or {})}.items())
         if target.startswith("unix://"):
             return cls(*await asyncio.open_unix_connection(target.removeprefix("unix://"), limit=_BIG), fixed)
         where = urlsplit(target)
-        return cls(*await asyncio.open_connection(where.hostname, where.port, limit=_BIG), fixed)
+        return cls(*await asyncio.open_connection(where.hostname, where.port, limit=_BIG, ssl=tls), fixed)
 
     async def call(self, method: str, path: str, body: bytes | None = None) -> Answer:
         head = f"{method} {path} HTTP/1.1\r\n{self._headers}"

@@ -2,8 +2,8 @@
 
 Each Docker engine is that of a Debian release, in a root of its own made by debootstrap, on a host of the test bed; the
 contract is ``tests/drivers/test_bed_contract.py`` through mutual TLS, with the version of the API that is spoken capped.
-Podman's Docker API is met at a unix socket. ``docs/how-to/docker-engines.md`` says what follows, ``bench/campaigns.md`` has the figures, in the
-form in which this prints them. Needs root and debootstrap; takes about 10 minutes.
+Podman's Docker API is met at a unix socket. ``docs/how-to/docker-engines.md`` says what follows, ``bench/campaigns.md`` has
+the figures, in the form in which this prints them. Needs root and debootstrap; takes about 15 minutes.
 """
 
 from __future__ import annotations
