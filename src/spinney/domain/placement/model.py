@@ -41,6 +41,8 @@ class PlacementRequest:
     exclude: frozenset[str] = frozenset()
     #: The id of a host chosen already: no other is considered.
     only: str | None = None
+    #: The host that the node leaves once it is elsewhere: there it is not counted as a member by quotas and affinities.
+    counted_on: str | None = None
 
 
 @dataclass(slots=True)

@@ -10,18 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+#: In place of a pinned host that the project may not use any more: no host has this id.
+UNSHARED = ""
+
 #: A workload that failed this often on a host within the time that counts goes elsewhere while anywhere else is.
 SETBACKS_TOO_MANY = 3
 
 
 class Strategy(StrEnum):
-    """How to choose among the hosts that fit; ties fall to fewer containers, then the name, then the id."""
+    """How to choose among the hosts that fit; ties fall to fewer containers, then the name, then the id. See ``scores``."""
 
     #: The smallest reserved share after placing (the larger of CPU and memory).
     SPREAD = "spread"
-    #: The largest reserved share after placing.
+    #: The least left free after placing.
     BINPACK = "binpack"
-    #: Hosts whose measured use is below the thresholds first; if none is, the least used. Never measured comes last.
+    #: Hosts whose measured use is below the thresholds first, by reservations; if none is, the least used. Never measured last.
     LEAST_UTILIZED = "least_utilized"
     #: The smallest difference between the reserved shares of CPU and memory after placing, so that neither is stranded.
     BALANCED = "balanced"
@@ -55,7 +58,10 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One group's part of a workload's members. ``cap`` -1: none. ``hosts`` (names or ids) lists the group's hosts explicitly."""
+    """One group's part of a workload's members. ``cap`` -1: none.
+
+    ``hosts`` (names or ids): the group's hosts, instead of those that say it of themselves.
+    """
 
     name: str
     weight: int = 100
@@ -116,7 +122,7 @@ class PlacementRules:
     require: tuple[LabelTerm, ...] = ()
     prefer: tuple[Preference, ...] = ()
     quotas: tuple[Quota, ...] = ()
-    #: Members are spread evenly over the groups of this key before anything else decides; None: not asked for.
+    #: Members are spread evenly over the groups of this key; only soft quotas weigh more. None: not asked for.
     spread_over: str | None = None
     affinities: tuple[Affinity, ...] = ()
     max_per_host: int | None = None

@@ -1,179 +1,311 @@
-"""Where container nodes go: requests × hosts → placements or reasons.
+"""Where container nodes go: requests × hosts × rules → placements or reasons.
 
-Pure and deterministic: equal input gives equal output. Guaranteed for every placement returned: the host is ready, is one
-the request allows, has the reserved room, and its fixed ports are free, all counted with the placements before it in the
-same batch. The whole batch is placed in one pass, so that the order of names does not decide the balance.
+Pure and deterministic: equal input gives equal output, in whatever order requests and hosts come. Guaranteed for every
+placement returned: the host breaks no hard rule and has the reserved room, counted with all placements before it; and the
+explanation stored with it is what the choice was made from. A single request is placed whenever one host fits; so one host
+more never makes a single request unplaceable. For a batch that holds as far as its requests are of one kind and under no hard
+affinity that keeps members together: then each host takes what it can, whatever the others do. A batch of several kinds is
+placed greedily, so there one host more may lead to an order of filling in which a later request finds no room.
 
-The default strategy is *spread*: the host whose larger reserved share (CPU or memory) would be smallest, then the one with
-fewer containers, then the one whose name, then id, sorts first.
+Order within a batch: requests that few hosts can take come before those that many can (counted in powers of two), the larger
+before the smaller, measured by the larger part of what all hosts of the fleet have together. Names decide only between equals.
+
+Of the hosts that fit, the best is taken. Hosts are compared by these, in this order, and the first difference decides:
+
+1. ``setbacks``: hosts where this profile failed ``SETBACKS_TOO_MANY`` times lately come last, so they are used only while
+   no other host fits;
+2. ``quota``: how many soft quotas have no room in the host's group;
+3. ``spread_over``: members of the workload in the host's group;
+4. ``affinity``: for each soft rule to be apart, the members it is about in the host's group; for each soft rule to be
+   together, 1 if there is none in the group but somewhere else;
+5. ``prefer``: the weights of the preferences that its labels do not satisfy;
+6. the strategy's class and value, see ``scores``;
+7. the fewer containers, then the name, then the id.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from spinney.domain.host import Host, HostState
+from spinney.domain.placement.decision import Decision
+from spinney.domain.placement.kinds import Kind
+from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Port, Surroundings, Waiting
+from spinney.domain.placement.room import EVERYWHERE, Census, Room
+from spinney.domain.placement.rules import NO_RULES, PlacementRules
+from spinney.domain.placement.sentence import placed
 
-#: Sums of cores are compared with this tolerance, so that ten times 0.1 fits into 1.
-_EPSILON = 1e-9
+#: Kinds of requests whose verdicts are kept from batch to batch; what is not asked for longest is forgotten.
+_KINDS_KEPT = 32
+#: The journal is cut when it is that many times as long as there are hosts; who has not read so far begins anew.
+_JOURNAL_LIMIT = 4
 
-Port = tuple[str, int]  # protocol, host port
-
-
-@dataclass(frozen=True, slots=True)
-class PlacementRequest:
-    """At least one of ``host_node`` and ``host_cluster`` is set; both are ids."""
-
-    node_id: str
-    cpu: float
-    memory: int
-    host_node: str | None = None
-    host_cluster: str | None = None
-    ports: tuple[Port, ...] = ()
+__all__ = ["Fleet", "Placed", "PlacementRequest", "Port", "Waiting"]
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    node_id: str
-    host_id: str
-    summary: str
+class Fleet:
+    """Hosts as they are filled. Not safe for use from two threads at once."""
+
+    def __init__(self, hosts: Iterable[Host], surroundings: Surroundings) -> None:
+        """``surroundings`` are kept: its ``now`` may be set before each batch."""
+        self._around = surroundings
+        self._rooms: dict[str, Room] = {}
+        self._clusters: dict[str, dict[str, Room]] = {}
+        self._census = Census(self._rooms)
+        self._kinds: OrderedDict[Hashable, Kind] = OrderedDict()
+        self._journal: list[str] = []
+        self._cut = 0
+        self._troubled: set[str] = set()
+        self._balance = _Balance()
+        for host in hosts:
+            self.put(host)
+
+    # --- hosts ------------------------------------------------------------------------------------------------------
+
+    def put(self, host: Host) -> None:
+        """A host joins, or is known anew: its reservations are then those given, its ports, members and bridges stay."""
+        before = self._rooms.get(host.node_id)
+        if before is not None:
+            self._census.part(before)
+            del self._clusters[before.host.cluster_id][before.id]
+        room = Room(host, self._around, before)
+        self._rooms[room.id] = room
+        self._clusters.setdefault(host.cluster_id, {})[room.id] = room
+        self._census.join(room)
+        self._balance.capacity = None
+        self._troubled.update(room.setbacks)
+        self._note(room.id)
+
+    def drop(self, host_id: str) -> None:
+        """A host goes, with everything on it. One that is not there is no matter."""
+        room = self._rooms.get(host_id)
+        if room is not None:
+            self._census.part(room)
+            del self._rooms[host_id]
+            self._balance.capacity = None
+            del self._clusters[room.host.cluster_id][host_id]
+            self._note(host_id)
+
+    def enter(self, occupant: Occupant) -> None:
+        """Whether it fits is not asked. On a host that is not there nothing happens."""
+        room = self._rooms.get(occupant.host_id)
+        if room is not None:
+            project = occupant.project or None
+            room.take(occupant.cpu, occupant.memory, occupant.ports, occupant.workload, project)
+            self._census.note(room, occupant.workload, 1)
+            self._note(room.id)
+
+    def leave(self, occupant: Occupant) -> None:
+        """Room is given back; the project's bridge stays. On a host that is not there nothing happens."""
+        room = self._rooms.get(occupant.host_id)
+        if room is not None:
+            known = occupant.workload in room.residents
+            room.give_back(occupant.cpu, occupant.memory, occupant.ports, occupant.workload)
+            if known:
+                self._census.note(room, occupant.workload, -1)
+            self._note(room.id)
+
+    def imbalance(self) -> float:
+        """The standard deviation of the reserved shares of the ready hosts, each the larger of CPU and memory.
+
+        0: all are equally full; 0.5 is the most there can be, with half of the hosts full and half of them empty.
+        """
+        return self._balance.read(self._rooms, self._journal, self._cut)
+
+    def _note(self, host_id: str) -> None:
+        self._journal.append(host_id)
+
+    # --- placing ----------------------------------------------------------------------------------------------------
+
+    def place(self, requests: Sequence[PlacementRequest]) -> list[Placed | Waiting]:
+        """One answer per request, in their order. The fleet is filled by those placed. Node ids are distinct."""
+        answers: dict[str, Placed | Waiting] = {}
+        runs = [
+            _Run(self._kind(key, run), sorted(run, key=_node_id))
+            for key, run in _Sorter(self._troubled, self._around.network_limit > 0).runs(requests).items()
+        ]
+        for run in runs:
+            run.members = self._members(run, runs)
+            self._catch_up(run)
+        runs.sort(key=self._urgency)
+        for index, run in enumerate(runs):
+            if index:
+                self._catch_up(run)
+            self._place(run, answers)
+        self._trim()
+        return [answers[request.node_id] for request in requests]
+
+    def _kind(self, key: Hashable, run: Sequence[PlacementRequest]) -> Kind:
+        kind = self._kinds.get(key)
+        if kind is None:
+            request = run[0]
+            if request.profile_id not in self._troubled:
+                request = replace(request, profile_id="")
+            kind = self._kinds[key] = Kind(request, self._around.network_limit)
+        self._kinds.move_to_end(key)
+        return kind
+
+    def _members(self, run: _Run, runs: Sequence[_Run]) -> int:
+        request = run.requests[0]
+        if request.members or not request.rules.quotas:
+            return request.members
+        asked = sum(len(one.requests) for one in runs if one.requests[0].workload == request.workload)
+        return asked + self._census.by(EVERYWHERE).count((request.workload,), EVERYWHERE)
+
+    def _catch_up(self, run: _Run) -> None:
+        kind = run.kind
+        changed = None
+        if kind.position >= self._cut:
+            changed = dict.fromkeys(self._journal[kind.position - self._cut :])
+        kind.begin(self._allowed(run.requests[0]), changed, self._census, self._around.now, run.members)
+        kind.position = self._cut + len(self._journal)
+
+    def _allowed(self, request: PlacementRequest) -> Mapping[str, Room]:
+        rooms = self._rooms
+        if request.host_cluster is not None:
+            rooms = self._clusters.get(request.host_cluster, {})
+        for one in (request.host_node, request.only):
+            if one is not None:
+                rooms = {one: rooms[one]} if one in rooms else {}
+        return rooms
+
+    def _urgency(self, run: _Run) -> tuple[int, float, float, str]:
+        request = run.requests[0]
+        cpu, memory = self._balance.parts(self._rooms, request.cpu, request.memory)
+        return run.kind.fitting().bit_length(), -max(cpu, memory), -cpu - memory, request.node_id
+
+    def _place(self, run: _Run, answers: dict[str, Placed | Waiting]) -> None:
+        kind, demand, census = run.kind, run.kind.demand, self._census
+        decision = Decision(kind, census)
+        total = len(kind.verdicts)
+        for number, request in enumerate(run.requests):
+            verdict = kind.select(request.node_id)
+            if verdict is None:
+                for late in run.requests[number:]:
+                    step, summary, miss = decision.waits()
+                    answers[late.node_id] = Waiting(late.node_id, summary, decision, step, miss)
+                break
+            room = verdict.room
+            assert verdict.rank is not None
+            rank = verdict.group.full_rank(verdict.rank)
+            summary = placed(demand, room.name, rank, kind.fitting(), total)
+            room.take(request.cpu, request.memory, request.ports, request.workload, demand.project)
+            census.note(room, request.workload, 1)
+            self._journal.append(room.id)
+            after, groups, everything = kind.taken(room, census)
+            step = decision.places(verdict, rank, summary, after, groups, everything)
+            answers[request.node_id] = Placed(request.node_id, room.id, summary, decision, step)
+        kind.position = self._cut + len(self._journal)
+
+    def _trim(self) -> None:
+        if len(self._journal) > _JOURNAL_LIMIT * len(self._rooms) + 1024:
+            gone = len(self._journal) // 2
+            del self._journal[:gone]
+            self._cut += gone
+        while len(self._kinds) > _KINDS_KEPT:
+            self._kinds.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """Why one host cannot take one request: the first rule it fails, with needed and available."""
-
-    host_id: str
-    rule: str  # state | cpu | memory | port
-    needed: str
-    available: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    node_id: str
-    summary: str
-    hosts: tuple[Unfit, ...]
+def _node_id(request: PlacementRequest) -> str:
+    return request.node_id
 
 
 @dataclass(slots=True)
-class _Room:
-    """A host as the batch fills it."""
+class _Run:
+    """The requests of one kind within a batch."""
 
-    host: Host
-    cpu: float
-    memory: int
-    containers: int
-    ports: set[Port] = field(default_factory=set)
-
-    def unfit(self, request: PlacementRequest) -> Unfit | None:
-        host = self.host
-        if host.state is not HostState.READY:
-            return Unfit(host.node_id, "state", "ready", host.state.value, f"{host.name} is {host.state.value}")
-        if self.cpu + request.cpu > host.cpu + _EPSILON:
-            free = max(host.cpu - self.cpu, 0.0)
-            text = f"{host.name} has {free:.2f} of {host.cpu:g} cores unreserved"
-            return Unfit(host.node_id, "cpu", f"{request.cpu:g}", f"{free:.2f}", text)
-        if self.memory + request.memory > host.memory:
-            free_memory = max(host.memory - self.memory, 0)
-            text = f"{host.name} has {_mib(free_memory)} of {_mib(host.memory)} memory unreserved"
-            return Unfit(host.node_id, "memory", _mib(request.memory), _mib(free_memory), text)
-        taken = next((port for port in request.ports if port in self.ports), None)
-        if taken is not None:
-            text = f"port {taken[1]}/{taken[0]} of {host.name} is published by another node"
-            return Unfit(host.node_id, "port", f"{taken[1]}/{taken[0]}", "taken", text)
-        return None
-
-    def rank(self) -> tuple[float, int, str, str]:
-        return (self.share(), self.containers, self.host.name, self.host.node_id)
-
-    def share(self) -> float:
-        cpu = self.cpu / self.host.cpu if self.host.cpu > 0 else 1.0
-        memory = self.memory / self.host.memory if self.host.memory > 0 else 1.0
-        return round(max(cpu, memory), 9)
-
-    def take(self, request: PlacementRequest) -> None:
-        self.cpu += request.cpu
-        self.memory += request.memory
-        self.containers += 1
-        self.ports.update(request.ports)
+    kind: Kind
+    requests: list[PlacementRequest]
+    members: int = 0
 
 
-def place(
-    requests: Sequence[PlacementRequest], hosts: Iterable[Host], ports: Mapping[str, Iterable[Port]] | None = None
-) -> list[Placed | Waiting]:
-    """One answer per request, in the same order. ``ports`` are those already published, by host id."""
-    taken = ports or {}
-    rooms = {
-        host.node_id: _Room(
-            host, host.reserved_cpu, host.reserved_memory, host.containers, set(taken.get(host.node_id, ()))
+class _Sorter:
+    """Requests by what placement makes a difference between; who asks is no difference where no rule asks for it."""
+
+    def __init__(self, troubled: set[str], networks: bool) -> None:
+        self._troubled = troubled
+        self._networks = networks
+        self._rules: dict[int, Hashable] = {id(NO_RULES): None}
+
+    def runs(self, requests: Sequence[PlacementRequest]) -> dict[Hashable, list[PlacementRequest]]:
+        found: dict[Hashable, list[PlacementRequest]] = {}
+        for request in requests:
+            key = self._key(request)
+            if key in found:
+                found[key].append(request)
+            else:
+                found[key] = [request]
+        return found
+
+    def _key(self, request: PlacementRequest) -> Hashable:
+        rules = request.rules
+        if id(rules) not in self._rules:
+            self._rules[id(rules)] = _hashable(rules)
+        return (
+            request.cpu,
+            request.memory,
+            request.host_node,
+            request.host_cluster,
+            request.ports,
+            request.only,
+            request.exclude,
+            request.volumes,
+            tuple(sorted(request.needs.items())) if request.needs else None,
+            self._rules[id(rules)],
+            (request.workload, request.members, request.counted_on) if _counts(rules) else None,
+            request.profile_id if request.profile_id in self._troubled else None,
+            request.project if request.networked and self._networks else request.networked,
         )
-        for host in hosts
-    }
-    queues: dict[tuple[str | None, str | None], list[tuple[tuple[float, int, str, str], str]]] = {}
-    answers: list[Placed | Waiting] = []
-    for request in requests:
-        key = (request.host_node, request.host_cluster)
-        if key not in queues:
-            queues[key] = [(room.rank(), host_id) for host_id, room in rooms.items() if _allowed(request, room.host)]
-            heapq.heapify(queues[key])
-        answers.append(_place_one(request, queues[key], rooms))
-    return answers
 
 
-def _allowed(request: PlacementRequest, host: Host) -> bool:
-    if request.host_node is not None and host.node_id != request.host_node:
-        return False
-    return request.host_cluster is None or host.cluster_id == request.host_cluster
+def _counts(rules: PlacementRules) -> bool:
+    """Whether members of the request's own workload matter."""
+    return rules is not NO_RULES and bool(
+        rules.quotas or rules.affinities or rules.spread_over is not None or rules.max_per_host is not None
+    )
 
 
-def _place_one(
-    request: PlacementRequest, queue: list[tuple[tuple[float, int, str, str], str]], rooms: Mapping[str, _Room]
-) -> Placed | Waiting:
-    """Take the best host of the queue that fits; its rank is refreshed lazily, as other requests may have filled it."""
-    passed: list[tuple[tuple[float, int, str, str], str]] = []
-    refusals: list[Unfit] = []
-    chosen: _Room | None = None
-    while queue:
-        rank, host_id = heapq.heappop(queue)
-        room = rooms[host_id]
-        if rank != room.rank():
-            heapq.heappush(queue, (room.rank(), host_id))
-            continue
-        unfit = room.unfit(request)
-        if unfit is None:
-            chosen = room
-            break
-        refusals.append(unfit)
-        passed.append((rank, host_id))
-    total = len(passed) + len(queue) + (chosen is not None)
-    for entry in passed:
-        heapq.heappush(queue, entry)
-    if chosen is None:
-        return Waiting(request.node_id, _sentence(request, refusals), tuple(refusals))
-    chosen.take(request)
-    heapq.heappush(queue, (chosen.rank(), chosen.host.node_id))
-    summary = f"spread: {chosen.host.name} had the smallest reserved share of {total} hosts"
-    return Placed(request.node_id, chosen.host.node_id, summary)
+def _hashable(rules: PlacementRules) -> Hashable:
+    if rules == NO_RULES:
+        return None
+    values: list[Any] = [getattr(rules, name) for name in rules.__slots__ if name != "weights"]
+    return (*values, tuple(sorted(rules.weights.items())))
 
 
-def _sentence(request: PlacementRequest, refusals: Sequence[Unfit]) -> str:
-    """``0 of 12 hosts fit: memory short on 9 (h3 has 512 MiB of 2048 MiB memory unreserved, 1024 MiB needed); …``."""
-    if not refusals:
-        where = "the host node" if request.host_node is not None else "the host cluster"
-        return f"0 of 0 hosts fit: {where} named by the profile has no usable host; add one with `spinney host add`"
-    words = {"state": "not ready", "cpu": "cpu short", "memory": "memory short", "port": "port taken"}
-    parts = []
-    for rule, word in words.items():
-        failed = [refusal for refusal in refusals if refusal.rule == rule]
-        if failed:
-            needed = f", {failed[0].needed} needed" if rule in ("cpu", "memory") else ""
-            parts.append(f"{word} on {len(failed)} ({failed[0].text}{needed})")
-    return f"0 of {len(refusals)} hosts fit: " + "; ".join(parts)
+class _Balance:
+    """Sums over the ready hosts, brought up to date by what the journal tells."""
 
+    def __init__(self) -> None:
+        self._shares: dict[str, float] = {}
+        self._position = -1
+        #: Of CPU and memory; None: to be summed again.
+        self.capacity: tuple[float, float] | None = None
 
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB"
+    def read(self, rooms: Mapping[str, Room], journal: Sequence[str], cut: int) -> float:
+        changed: Iterable[str] = rooms if self._position < cut else dict.fromkeys(journal[self._position - cut :])
+        if self._position < cut:
+            self._shares = {}
+        for host_id in changed:
+            room = rooms.get(host_id)
+            if room is not None and room.host.state is HostState.READY:
+                self._shares[host_id] = room.share()
+            else:
+                self._shares.pop(host_id, None)
+        self._position = cut + len(journal)
+        count = len(self._shares)
+        if not count:
+            return 0.0
+        mean = sum(self._shares.values()) / count
+        return float((sum([(share - mean) ** 2 for share in self._shares.values()]) / count) ** 0.5)
+
+    def parts(self, rooms: Mapping[str, Room], cpu: float, memory: int) -> tuple[float, float]:
+        """What part of everything that the hosts have this is."""
+        if self.capacity is None:
+            self.capacity = (
+                sum([room.host.cpu for room in rooms.values()]) or 1.0,
+                sum([room.host.memory for room in rooms.values()]) or 1.0,
+            )
+        return cpu / self.capacity[0], memory / self.capacity[1]
