@@ -238,10 +238,22 @@ def test_a_host_with_containers_stays(world: World) -> None:
         box = world.container(world.profile(), host)
         answer = await world.client.delete("/v1/nodes/metal", {"force": True})
         assert answer.error[:2] == (409, "ResourceInUse")
-        assert box.id in answer.error[2]
+        assert "used by node 'box'" in answer.error[2]
         assert (await world.client.get("/v1/nodes/metal")).json["node"]["dependents"] == {"nodes": [box.id]}
         listed = (await world.client.get("/v1/nodes", name="metal")).json["nodes"]
         assert listed[0]["dependents"] == {"nodes": [box.id]}
+
+    run(body)
+
+
+def test_a_list_tells_some_of_what_a_host_carries_and_how_much_that_is(world: World) -> None:
+    async def body() -> None:
+        host = world.host()
+        boxes = sorted(world.container(world.profile(f"p{n}"), host).id for n in range(12))
+        shown = (await world.client.get("/v1/nodes/metal")).json["node"]
+        assert shown["dependents"] == {"nodes": boxes}
+        (listed,) = (await world.client.get("/v1/nodes", name="metal")).json["nodes"]
+        assert listed["dependents"] == {"nodes": boxes[:10], "nodes_total": 12}
 
     run(body)
 

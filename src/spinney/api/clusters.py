@@ -137,7 +137,8 @@ def _index(connection: Connection, call: Call, query: listing.ListQuery) -> list
     rows = listing.run(connection, tables.cluster, clusters.VIEW, query)
     members = clusters.members_of(connection, [row.id for row in rows])
     counts = clusters.member_counts(connection, [row.id for row in rows] if call.ours else [])
-    found = dependents.of(connection, [row.id for row in rows if row.pinned], call.owner.project)
+    pinned = [row.id for row in rows if row.pinned]
+    found = dependents.of(connection, pinned, call.owner.project, dependents.IN_LISTS)
     attached = bindings.ids_of(connection, [row.id for row in rows])
     return [
         views.cluster(row, members[row.id], found.get(row.id), counts.get(row.id), attached.get(row.id, ()))
@@ -239,9 +240,9 @@ def check_unused(
 
 def _named(found: Any) -> list[str]:
     own: list[Dependents] = list(found)
-    named = [f"profile {profile_id}" for one in own for profile_id in one.profiles]
-    named += [f"node {node_id}" for one in own for node_id in one.nodes]
-    return list(dict.fromkeys(named))
+    held = {key: f"profile '{name}'" for one in own for key, name in one.profiles.named.items()}
+    held |= {key: f"node '{name}'" for one in own for key, name in one.nodes.named.items()}
+    return list(held.values())
 
 
 def submit_on(

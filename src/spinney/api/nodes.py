@@ -125,7 +125,7 @@ def _index(connection: Connection, call: Call, query: listing.ListQuery) -> list
         query = replace(query, filters={**query.filters, "cluster_id": [cluster.id]})
     rows = listing.run(connection, tables.node, nodes.VIEW, query)
     hosts = [row.id for row in rows if can_host(row.profile_type or "")]
-    found = dependents.of(connection, hosts, call.owner.project)
+    found = dependents.of(connection, hosts, call.owner.project, dependents.IN_LISTS)
     tainted = call.since(13)
     return [views.node(row, tainted=tainted, dependents=found.get(row.id)) for row in rows]
 

@@ -39,8 +39,9 @@ def remove(connection: Connection, profile_id: str) -> None:
         found = connection.execute(sa.select(user.c.name, user.c.id).where(user.c.profile_id == profile_id).limit(1))
         first = found.first()
         if first is not None:
+            name = connection.execute(sa.select(table.c.name).where(table.c.id == profile_id)).scalar_one()
             raise ResourceInUse(
-                f"The profile '{profile_id}' cannot be deleted: it is in use by {kind} '{first.name}' ({first.id}); "
+                f"The profile '{name}' cannot be deleted: it is in use by {kind} '{first.name}' ({first.id}); "
                 f"delete or update that first."
             )
     connection.execute(pin.delete().where(pin.c.profile_id == profile_id))
