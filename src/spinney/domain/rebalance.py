@@ -1,8 +1,8 @@
 """Which containers to move so that hosts become evenly filled: few moves, each gaining as much as one move can.
 
 Guaranteed: every move goes where the scheduler itself would put the container now, while its old room is still taken (so the
-new container can be there first), and lowers the imbalance; none is chosen below the threshold. Not guaranteed: the least
-number of moves that there is; the best next one is taken each time.
+new container can be there first), and lowers the imbalance by at least ``LEAST_GAIN``; hosts whose imbalance is not above the
+threshold are left alone. Not guaranteed: the least number of moves that there is; the best next one is taken each time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def choose(
     fill = _Fill(hosts)
     waiting = _by_kind(movables)
     moves: list[Move] = []
-    while now > threshold and len(moves) < max_moves:
+    while before > threshold and len(moves) < max_moves:
         best: tuple[float, Movable, str] | None = None
         for kind in _candidates(waiting, fill):
             movable = waiting[kind][0]

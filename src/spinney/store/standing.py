@@ -31,9 +31,16 @@ class Failure:
 
 
 def placed_on(connection: Connection, host_id: str) -> list[Node]:
-    """Cluster by cluster, in the order of their indexes."""
-    query = NODES.select().where(table.c.host_id == host_id).order_by(table.c.cluster_id, table.c.index, table.c.id)
-    return [NODES.value(row) for row in connection.execute(query)]
+    """The larger before the smaller, and equals by their ids: the order in which the scheduler goes about a batch."""
+    found = NODES.all(connection, table.c.host_id == host_id)
+    whole = connection.execute(sa.select(host.c.cpu, host.c.memory).where(host.c.node_id == host_id)).first()
+
+    def size(node: Node) -> tuple[float, float, str]:
+        cpu = node.reserved_cpu / whole.cpu if whole is not None and whole.cpu > 0 else 0.0
+        memory = node.reserved_memory / whole.memory if whole is not None and whole.memory > 0 else 0.0
+        return (-max(cpu, memory), -cpu - memory, node.id)
+
+    return sorted(found, key=size)
 
 
 def arriving_at(connection: Connection, host_id: str) -> int:

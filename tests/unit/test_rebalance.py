@@ -1,0 +1,126 @@
+"""Which moves even out hosts: fewer shares apart after each, and never against a rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spinney.domain.host import Host, HostState
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
+from spinney.domain.placement.rules import Affinity, PlacementRules, Strategy
+from spinney.domain.placement.scheduler import Fleet
+from spinney.domain.rebalance import LEAST_GAIN, Advice, Movable, choose
+
+GIB = 2**30
+FREE = PlacementRules()
+
+
+def hosts_with(containers: list[list[float]], cpu: float = 4.0) -> list[Host]:
+    """One host for each list, with a container of as many cores as each number says."""
+    return [
+        Host(
+            node_id=f"h{number}",
+            endpoint=f"sim://{number}",
+            name=f"h{number}",
+            cluster_id="hosts",
+            project="p",
+            state=HostState.READY,
+            cpu=cpu,
+            memory=16 * GIB,
+            reserved_cpu=sum(held),
+            reserved_memory=len(held) * GIB // 8,
+            containers=len(held),
+        )
+        for number, held in enumerate(containers)
+    ]
+
+
+def movables_of(containers: list[list[float]], rules: PlacementRules = FREE) -> list[Movable]:
+    found = []
+    for number, held in enumerate(containers):
+        for index, cores in enumerate(held):
+            request = PlacementRequest(
+                f"n{number}-{index}",
+                cores,
+                GIB // 8,
+                host_cluster="hosts",
+                workload="w",
+                rules=rules,
+                exclude=frozenset({f"h{number}"}),
+            )
+            found.append(Movable(request.node_id, request, Occupant(f"h{number}", cores, GIB // 8, "w")))
+    return found
+
+
+def advise(
+    containers: list[list[float]], *, threshold: float = 0.1, max_moves: int = 10, rules: PlacementRules = FREE
+) -> Advice:
+    hosts = hosts_with(containers)
+    residents = {h.node_id: {"w": h.containers} for h in hosts if h.containers}
+    fleet = Fleet(hosts, Surroundings(residents=residents))
+    return choose(fleet, hosts, movables_of(containers, rules), threshold=threshold, max_moves=max_moves)
+
+
+def test_a_host_that_has_come_back_gets_its_share() -> None:
+    advice = advise([[0.4] * 6, [0.4] * 6, []])
+    assert len(advice.moves) == 4 and {move.target for move in advice.moves} == {"h2"}
+    assert sorted(move.source for move in advice.moves) == ["h0", "h0", "h1", "h1"]
+    assert advice.after < 1e-6 < advice.before and abs(sum(m.gain for m in advice.moves) - advice.gain) < 1e-6
+
+
+def test_the_move_that_gains_most_comes_first() -> None:
+    advice = advise([[0.1, 0.1, 1.0, 1.0], []], max_moves=1)
+    assert [move.node_id for move in advice.moves] == ["n0-2"]
+
+
+def test_no_more_moves_than_allowed_and_none_below_the_threshold() -> None:
+    assert len(advise([[0.4] * 8, [], []], max_moves=3).moves) == 3
+    assert advise([[0.4] * 6, [0.4] * 4], threshold=0.11).moves == ()
+    assert len(advise([[0.4] * 6, [0.4] * 4], threshold=0.09).moves) == 1
+
+
+def test_a_move_that_gains_next_to_nothing_is_not_worth_it() -> None:
+    assert advise([[0.02, 1.0], [1.0]], threshold=0.0).moves == ()
+
+
+def test_both_rooms_are_needed_at_once_and_rules_are_kept() -> None:
+    assert advise([[3.0, 0.9], [3.5]], threshold=0.0).moves == ()
+    apart = replace(FREE, affinities=(Affinity("w", "host", apart=True, hard=True),))
+    assert advise([[1.0, 1.0], [1.0]], threshold=0.0, rules=apart).moves == ()
+
+
+def test_what_wants_to_be_packed_is_not_torn_apart() -> None:
+    assert advise([[0.5] * 6, [0.5], []], rules=replace(FREE, strategy=Strategy.BINPACK)).after <= 0.36
+
+
+fills = st.lists(st.lists(st.sampled_from([0.1, 0.25, 0.5, 1.0]), max_size=4), min_size=1, max_size=5)
+
+
+@settings(deadline=None)
+@given(fills, st.sampled_from([0.0, 0.05, 0.2]), st.integers(1, 8), st.sampled_from(list(Strategy)))
+def test_each_move_lowers_the_imbalance_and_every_host_keeps_within_its_room(
+    containers: list[list[float]], threshold: float, most: int, strategy: Strategy
+) -> None:
+    advice = advise(containers, threshold=threshold, max_moves=most, rules=replace(FREE, strategy=strategy))
+    assert len(advice.moves) <= most
+    assert not advice.moves or advice.before > threshold
+    assert len({move.node_id for move in advice.moves}) == len(advice.moves), "nobody moves twice"
+    hosts = hosts_with(containers)
+    fleet = Fleet(hosts, Surroundings())
+    by_id = {movable.request.node_id: movable for movable in movables_of(containers)}
+    now = fleet.imbalance()
+    reserved = {host.node_id: host.reserved_cpu for host in hosts}
+    for move in advice.moves:
+        old = by_id[move.node_id].occupant
+        assert (old.host_id, old.host_id == move.target) == (move.source, False)
+        fleet.enter(replace(old, host_id=move.target))
+        reserved[move.target] += old.cpu
+        assert reserved[move.target] <= 4.0 + 1e-6, "while the old one still has its room"
+        fleet.leave(old)
+        reserved[move.source] -= old.cpu
+        after = fleet.imbalance()
+        assert now - after >= LEAST_GAIN - 1e-9 and abs(now - after - move.gain) < 1e-6
+        now = after
+    assert abs(now - advice.after) < 1e-6
