@@ -94,9 +94,15 @@ def test_types(cloud: Any) -> None:
     shown = cloud.get_profile_type("container.dockerinc.docker-1.0")
     assert shown.schema["image"]["type"] == "String"
     assert "restart" in cloud.list_profile_type_operations("container.dockerinc.docker-1.0")["operations"]
-    assert list(cloud.policy_types()) == [] and list(cloud.policies()) == [] and list(cloud.receivers()) == []
+    assert [kind.name for kind in cloud.policy_types()] == [
+        "senlin.policy.affinity",
+        "senlin.policy.region_placement",
+        "senlin.policy.zone_placement",
+    ]
+    assert cloud.get_policy_type("spinney.policy.placement-1.0").schema["strategy"]["default"] == "spread"
+    assert list(cloud.receivers()) == []
     with pytest.raises(exceptions.NotFoundException):
-        cloud.get_policy_type("senlin.policy.scaling-1.0")
+        cloud.get_policy_type("senlin.policy.bogus-1.0")
 
 
 def test_profiles(cloud: Any, profile: Any) -> None:
@@ -215,6 +221,48 @@ def test_actions(cloud: Any, cluster: Any) -> None:
     assert cloud.get_action(creation.id).cluster_id == cluster.id
     with pytest.raises(exceptions.ConflictException):
         cloud.update_action(creation.id, status="CANCELLED")
+
+
+def test_policies(cloud: Any) -> None:
+    asked = policy_spec("senlin.policy.zone_placement", zones=[{"name": "a"}, {"name": "b", "weight": 50}])
+    made = cloud.create_policy(name="zones", spec=asked)
+    assert (made.type, made.spec) == ("senlin.policy.zone_placement-1.0", asked)
+    assert cloud.get_policy("zones").id == cloud.find_policy(made.id[:8], ignore_missing=False).id == made.id
+    assert [one.id for one in cloud.policies(type=made.type, sort="name:asc", limit=1)] == [made.id]
+    assert cloud.validate_policy(spec=asked).name == "validated_policy"
+    assert cloud.update_policy(made, name="weighed").name == "weighed"
+    with pytest.raises(exceptions.HttpException) as raised:
+        cloud.create_policy(name="x", spec=policy_spec("senlin.policy.zone_placement", bogus=1))
+    assert raised.value.status_code == 500 and "properties.bogus" in str(raised.value)
+    cloud.delete_policy("weighed", ignore_missing=False)
+    with pytest.raises(exceptions.NotFoundException):
+        cloud.get_policy(made.id)
+
+
+def policy_spec(kind: str, **properties: Any) -> dict[str, Any]:
+    return {"type": kind, "version": 1.0, "properties": properties}
+
+
+def test_a_policy_on_a_cluster(cloud: Any, cluster: Any) -> None:
+    made = cloud.create_policy(name="apart", spec=policy_spec("senlin.policy.affinity"))
+    assert finished(cloud, cloud.attach_policy_to_cluster(cluster, made.id, enabled=True)).status == "SUCCEEDED"
+    (bound,) = list(cloud.cluster_policies(cluster, is_enabled=True))
+    assert (bound.policy_id, bound.policy_name, bound.policy_type) == (made.id, "apart", "senlin.policy.affinity-1.0")
+    assert cloud.get_cluster_policy("apart", cluster.id).is_enabled
+    assert finished(cloud, cloud.update_cluster_policy(cluster, "apart", enabled=False)).status == "SUCCEEDED"
+    assert not cloud.get_cluster_policy(made.id, cluster.id).is_enabled
+    assert list(cloud.cluster_policies(cluster, is_enabled=True)) == []
+    with pytest.raises(exceptions.ConflictException):
+        cloud.delete_policy(made)
+    twin = cloud.create_policy(name="twin", spec=made.spec)
+    failed = finished(cloud, cloud.attach_policy_to_cluster(cluster, "twin"))
+    assert failed.status == "FAILED" and "at most one policy" in failed.status_reason
+    assert finished(cloud, cloud.detach_policy_from_cluster(cluster, made.id)).status == "SUCCEEDED"
+    assert list(cloud.cluster_policies(cluster)) == []
+    with pytest.raises(exceptions.NotFoundException, match="is not attached"):
+        cloud.get_cluster_policy("apart", cluster.id)
+    for one in (made, twin):
+        cloud.delete_policy(one, ignore_missing=False)
 
 
 def test_bindings_and_metadata_that_do_not_exist(cloud: Any, cluster: Any) -> None:
