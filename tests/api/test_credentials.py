@@ -32,7 +32,8 @@ def ssh_key(passphrase: bytes | None = None) -> tuple[str, str]:
     """Private and public, as ssh-keygen writes them."""
     key = ed25519.Ed25519PrivateKey.generate()
     how = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, how)
+    form = serialization.PrivateFormat.PKCS8 if passphrase else serialization.PrivateFormat.OpenSSH
+    private = key.private_bytes(serialization.Encoding.PEM, form, how)
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return private.decode(), public.decode()
 
@@ -185,12 +186,12 @@ class TestDeleting:
     )
     def test_a_profile_names_it(self, world: World, key: SecretKey, properties: Any) -> None:
         post(world, "docker-tls", TLS)
-        world.profile("racks", spec={"type": "t", "version": "1.0", "properties": properties})
+        world.change(tables.profile, world.profile("racks").id, spec={"properties": properties})
         assert "profile 'racks'" in self.delete(world).error[2]
 
     def test_what_only_looks_like_a_name_of_it(self, world: World, key: SecretKey) -> None:
         post(world, "docker-tls", TLS)
-        world.profile("racks", spec={"type": "t", "version": "1.0", "properties": {"zone": "lab", "image": "lab"}})
+        world.change(tables.profile, world.profile("racks").id, spec={"properties": {"zone": "lab", "image": "lab"}})
         assert self.delete(world).status == 204
 
     def test_the_default_of_the_deployment(self, world: World, key: SecretKey) -> None:

@@ -89,7 +89,7 @@ async def adopt(call: Call) -> Reply:
         _insert, call, profile, node, host_of(node, found.machine, found.facts, call.now)
     )
     call.deps.ring()
-    return json_reply({"node": views.node(row, tainted=call.since(13))})
+    return json_reply({"node": views.node(row, tainted=call.since(13), operator=call.caller.is_admin)})
 
 
 async def _find(call: Call, data: NodePreview) -> Found:

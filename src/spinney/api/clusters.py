@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.bindings import PolicyAttach, attach_all
-from spinney.api.profiles import require_operator
+from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.reading import one_of, read_force, read_list
 from spinney.api.requests import submit
+from spinney.api.shares import find_shared
 from spinney.api.values import Bool, Count, Limit, Name, Object, Request, String
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply, queued
 from spinney.domain import sizing
@@ -93,6 +94,7 @@ def _create(connection: Connection, call: Call, cluster: Cluster, data: ClusterC
     machines = hosts.free_machines(connection, found.id)
     if machines is not None and cluster.desired_capacity > machines:
         raise BadRequest(f"desired_capacity: {machines_fault(cluster.desired_capacity, machines)}.")
+    require_hosts(connection, found, cluster.project)
     quota = call.deps.settings.max_clusters_per_project
     if clusters.count(connection, cluster.project) >= quota:
         raise OverQuota(f"The project has {quota} clusters, which is all it may have; delete one, or ask for more.")
@@ -117,7 +119,11 @@ async def get(call: Call) -> Reply:
 
 
 def _show(connection: Connection, call: Call) -> dict[str, Any]:
-    return show(connection, call, clusters.FINDER.get(connection, call.word, call.scope))
+    row = clusters.FINDER.find(connection, call.word, call.scope)
+    found = find_shared(connection, call) if row is None else show(connection, call, row)
+    if found is None:
+        raise clusters.FINDER.absent(call.word)
+    return found
 
 
 def show(connection: Connection, call: Call, row: Row[Any]) -> dict[str, Any]:
@@ -190,6 +196,7 @@ def new_profile(connection: Connection, call: Call, row: Row[Any], word: str) ->
             f"cluster keeps its type: give a profile of that, or make another cluster."
         )
     require_operator(call, profile.type)
+    require_hosts(connection, profile, row.project)
     return {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
 
 

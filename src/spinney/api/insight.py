@@ -33,15 +33,20 @@ async def node_details(call: Call, row: Row[Any]) -> dict[str, Any]:
     try:
         container = await call.deps.access.inspect(row.host_id, row.physical_id)
     except HostError as error:
-        return {**_unknown(row), "error": error.message}
+        return {**_unknown(call, row), "error": error.message}
     if container is None:
-        return {**_unknown(row), "status": "ERROR", "error": "The host has no such container."}
-    return _container_details(row, container)
+        return {**_unknown(call, row), "status": "ERROR", "error": "The host has no such container."}
+    return {**_container_details(row, container), "host": _host(call, row)}
 
 
-def _unknown(row: Row[Any]) -> dict[str, Any]:
+def _host(call: Call, row: Row[Any]) -> str | None:
+    host = views.host_of(row, operator=call.caller.is_admin)
+    return None if host is None else host.name
+
+
+def _unknown(call: Call, row: Row[Any]) -> dict[str, Any]:
     container = {"id": row.physical_id, "state": None, "health": None, "exit_code": None}
-    return {"status": row.status, "host": row.host_name, "container": container, "addresses": {}, "ports": []}
+    return {"status": row.status, "host": _host(call, row), "container": container, "addresses": {}, "ports": []}
 
 
 def _container_details(row: Row[Any], found: Container) -> dict[str, Any]:
@@ -152,7 +157,7 @@ async def attributes(call: Call) -> Reply:
     gate = asyncio.Semaphore(CONCURRENCY)
 
     async def look(row: Row[Any]) -> list[dict[str, Any]]:
-        view = views.node(row, tainted=call.since(13))
+        view = views.node(row, tainted=call.since(13), operator=call.caller.is_admin)
         if "details" in path and row.physical_id is not None:
             async with gate:
                 view["details"] = await node_details(call, row)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 from spinney.api import views
 from spinney.api.clusters import check_not_being_deleted, check_unused
 from spinney.api.insight import node_details
-from spinney.api.profiles import require_operator
+from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.reading import one_of, read_force, read_list, read_switch
 from spinney.api.requests import submit
 from spinney.api.values import Bool, Name, Object, Request, String, Word
@@ -62,12 +62,13 @@ async def create(call: Call) -> Reply:
     )
     row = await call.deps.store.transact(_create, call, data, node, action_id)
     call.deps.ring()
-    return queued(action_id, {"node": views.node(row, tainted=call.since(13))})
+    return queued(action_id, {"node": views.node(row, tainted=call.since(13), operator=call.caller.is_admin)})
 
 
 def _create(connection: Connection, call: Call, data: NodeCreate, node: Node, action_id: str) -> Row[Any]:
     profile = profiles.FINDER.refer(connection, data.profile_id, call.scope, "profile_id")
     require_operator(call, profile.type)
+    require_hosts(connection, profile, node.project)
     node = replace(node, profile_id=profile.id)
     timeout = None
     if data.cluster_id:
@@ -111,7 +112,7 @@ def _show(connection: Connection, call: Call) -> tuple[Row[Any], dict[str, Any]]
 
 def show(connection: Connection, call: Call, row: Row[Any]) -> dict[str, Any]:
     found = dependents.of(connection, [row.id], call.owner.project) if can_host(row.profile_type or "") else {}
-    return views.node(row, tainted=call.since(13), dependents=found.get(row.id))
+    return views.node(row, tainted=call.since(13), operator=call.caller.is_admin, dependents=found.get(row.id))
 
 
 async def index(call: Call) -> Reply:
@@ -127,7 +128,9 @@ def _index(connection: Connection, call: Call, query: listing.ListQuery) -> list
     hosts = [row.id for row in rows if can_host(row.profile_type or "")]
     found = dependents.of(connection, hosts, call.owner.project, dependents.IN_LISTS)
     tainted = call.since(13)
-    return [views.node(row, tainted=tainted, dependents=found.get(row.id)) for row in rows]
+    return [
+        views.node(row, tainted=tainted, operator=call.caller.is_admin, dependents=found.get(row.id)) for row in rows
+    ]
 
 
 async def update(call: Call) -> Reply:
@@ -151,6 +154,7 @@ def _update(connection: Connection, call: Call, given: Mapping[str, Any], action
                 f"node keeps its type: give a profile of that."
             )
         require_operator(call, profile.type)
+        require_hosts(connection, profile, row.project)
         inputs |= {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
     if not inputs:
         raise BadRequest("Nothing would change: give at least one value that differs from what the node has.")

@@ -20,7 +20,7 @@ from spinney.profiles import hosts, registry
 from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
 from spinney.profiles.hosts import ClusterFacts, NodeFacts
 from spinney.profiles.registry import ValidatedProfile
-from spinney.store import clusters, listing, nodes, profiles, tables
+from spinney.store import clusters, listing, nodes, profiles, shares, tables
 from spinney.store.identity import Finder, Scope
 
 LIST = ListSpec(
@@ -126,26 +126,39 @@ def resolve_hosts(connection: Connection, scope: Scope, validated: ValidatedProf
     """The ids of what a container profile names, by the property that names it. Raises: InvalidSpec, MultipleChoices."""
     named = hosts.pins(validated)
     node = cluster = None
-    if named.host_node is not None:
-        node = _node_facts(connection, scope, named.host_node)
     if named.host_cluster is not None:
         cluster = _cluster_facts(connection, scope, named.host_cluster)
+    if named.host_node is not None:
+        node = _node_facts(connection, scope, named.host_node, cluster)
     hosts.check_hosts(named, project=scope.project, node=node, cluster=cluster)
     found = {"host_node": node, "host_cluster": cluster}
     return {kind: facts.id for kind, facts in found.items() if facts is not None}
 
 
-def _node_facts(connection: Connection, scope: Scope, word: str) -> NodeFacts | None:
+def _node_facts(connection: Connection, scope: Scope, word: str, among: ClusterFacts | None) -> NodeFacts | None:
+    """By name or id; in a cluster of others by alias or id."""
     row = _find(nodes.FINDER, connection, word, scope, "host_node")
+    if row is None and among is not None and among.project != scope.project:
+        row = shares.member(connection, among.id, word)
+    if row is None:
+        row = shares.find_node(connection, word, scope.project)
     if row is None:
         return None
-    cluster = _cluster_facts(connection, scope, row.cluster_id) if row.cluster_id else None
+    home = clusters.FINDER.by_id(connection, row.cluster_id) if row.cluster_id else None
+    cluster = None if home is None else _facts_of(connection, home)
     return NodeFacts(id=row.id, profile_type=row.profile_type or "", project=row.project, cluster=cluster)
 
 
 def _cluster_facts(connection: Connection, scope: Scope, word: str) -> ClusterFacts | None:
     row = _find(clusters.FINDER, connection, word, scope, "host_cluster")
-    return None if row is None else ClusterFacts(id=row.id, profile_type=row.profile_type or "", project=row.project)
+    if row is None:
+        row = shares.find_cluster(connection, word, scope.project)
+    return None if row is None else _facts_of(connection, row)
+
+
+def _facts_of(connection: Connection, row: Row[Any]) -> ClusterFacts:
+    shared_with = shares.grantees(connection, [row.id])[row.id]
+    return ClusterFacts(id=row.id, profile_type=row.profile_type or "", project=row.project, shared_with=shared_with)
 
 
 def _find(finder: Finder, connection: Connection, word: str, scope: Scope, key: str) -> Row[Any] | None:
@@ -153,6 +166,15 @@ def _find(finder: Finder, connection: Connection, word: str, scope: Scope, key: 
         return finder.find(connection, word, scope)
     except MultipleChoices as error:
         raise MultipleChoices(f"properties.{key}: {error.message}") from error
+
+
+def require_hosts(connection: Connection, profile: Row[Any], project: str) -> None:
+    """The project may (still) use what a container profile pins: shares come and go. Raises: BadRequest."""
+    if shares.barred(connection, [(project, profile.id)]):
+        raise BadRequest(
+            f"profile_id: the profile '{profile.name}' names a host or host cluster that is not shared with your project "
+            f"any more; make one that names another."
+        )
 
 
 def check_credentials(call: Call, validated: ValidatedProfile) -> None:

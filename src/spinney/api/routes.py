@@ -28,6 +28,7 @@ from spinney.api import (
     policies,
     profile_types,
     profiles,
+    shares,
     system,
 )
 from spinney.api.wire import Body, Reply, Route, json_reply
@@ -317,6 +318,56 @@ async def _openapi(call: object) -> Reply:
     return _description()
 
 
+_SHARES = (
+    Route(
+        "GET",
+        "clusters/{cluster}/shares",
+        shares.index,
+        "shares:index",
+        "List the projects that may use a host cluster",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "POST",
+        "clusters/{cluster}/shares",
+        shares.create,
+        "shares:create",
+        "Let another project, or all, use a host cluster",
+        201,
+        Body(shares.ShareCreate, "share"),
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "clusters/{cluster}/shares/{project}",
+        shares.get,
+        "shares:get",
+        "Show whether a project may use a host cluster",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "DELETE",
+        "clusters/{cluster}/shares/{project}",
+        shares.delete,
+        "shares:delete",
+        "Let a project use a host cluster no more",
+        204,
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "shared-clusters",
+        shares.shared,
+        "clusters:shared",
+        "List the host clusters that others let the caller's project use",
+        ours=True,
+    ),
+)
+
 _CREDENTIALS = (
     Route(
         "GET",
@@ -445,4 +496,5 @@ _OURS = (
     Route("GET", "openapi.json", _openapi, "api:openapi", "This description", ours=True),
 )
 
-ROUTES: tuple[Route, ...] = _SYSTEM + _TYPES + _PROFILES + _POLICIES + _CLUSTERS + _NODES + _HISTORY + _OURS + _CREDENTIALS
+_SENLINS = _SYSTEM + _TYPES + _PROFILES + _POLICIES + _CLUSTERS + _NODES + _HISTORY
+ROUTES: tuple[Route, ...] = _SENLINS + _OURS + _SHARES + _CREDENTIALS

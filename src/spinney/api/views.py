@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from spinney.domain.action import FINAL_STATUSES
+from spinney.domain.alias import Called, HostIdentity, called
 from spinney.domain.event import Level
 from spinney.domain.node import PowerState
 from spinney.domain.policy import Policy
@@ -114,13 +115,14 @@ def cluster(
     return view
 
 
-def node(found: Row[Any], *, tainted: bool, dependents: Dependents | None = None) -> dict[str, Any]:
-    """A row of ``store.nodes.VIEW``; ``tainted``: whether the request's version has that key."""
+def node(found: Row[Any], *, tainted: bool, operator: bool, dependents: Dependents | None = None) -> dict[str, Any]:
+    """A row of ``store.nodes.VIEW``; ``tainted``: whether the request's version has that key; ``operator``: who may know the
+    hosts of others."""
     row = dict(zip(nodes.COLUMNS, found, strict=True))
     view = {
         "cluster_id": row["cluster_id"],
         "created_at": when(row["created_at"]),
-        "data": _node_data(row),
+        "data": _node_data(row, operator),
         "dependents": {} if dependents is None else dependents.view(),
         "domain": row["domain"],
         "id": row["id"],
@@ -143,22 +145,36 @@ def node(found: Row[Any], *, tainted: bool, dependents: Dependents | None = None
     return view
 
 
-def _node_data(row: Mapping[str, Any]) -> Any:
+def _node_data(row: Mapping[str, Any], operator: bool) -> Any:
     """What is stored, with the placement in brief, and the power state if it is not running."""
     data = row["data"]
     if row["power"] != PowerState.RUNNING:
         data = {**data, "power": row["power"]}
     if row["host_id"] is None:
         return data
+    host = _host(row, operator)
     return {
         **data,
         "placement": {
-            "host_id": row["host_id"],
-            "host_name": row["host_name"],
+            "host_id": host.id,
+            "host_name": host.name,
             "generation": row["generation"],
             "decided_at": when(row["placed_at"]),
         },
     }
+
+
+def host_of(found: Row[Any], *, operator: bool) -> Called | None:
+    """What the host of a row of ``store.nodes.VIEW`` is called; None: it is on none."""
+    row = dict(zip(nodes.COLUMNS, found, strict=True))
+    return None if row["host_id"] is None else _host(row, operator)
+
+
+def _host(row: Mapping[str, Any], operator: bool) -> Called:
+    """To the node's own project a host of others has no name but an alias."""
+    host_id, project = row["host_id"], row["project"]
+    host = HostIdentity(host_id, row["host_name"] or host_id, row["host_project"] or project, row["host_index"] or 0)
+    return called(host, project, operator=operator)
 
 
 def action(found: Row[Any], children: list[str], *, cluster_id: bool) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.decision import Decision
 from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
-from spinney.domain.placement.rules import NO_RULES, SETBACKS_TOO_MANY, PlacementRules
+from spinney.domain.placement.rules import NO_RULES, SETBACKS_TOO_MANY, UNSHARED, PlacementRules
 from spinney.domain.placement.scheduler import Fleet
 from spinney.engine.catalog import ContainerProfile, HostProfile
-from spinney.store import bindings, fleets, hosts, placements
+from spinney.store import bindings, fleets, hosts, placements, shares
 from spinney.store.placements import Landing
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
@@ -212,10 +212,19 @@ def requests_for(connection: Connection, wanted: Sequence[tuple[Node, ContainerP
     clusters = {node.cluster_id for node, _ in wanted} - {""}
     rules = bindings.rules_for(connection, clusters) if clusters else {}
     sizes = _sizes(connection, [cluster for cluster, its in rules.items() if its.quotas])
+    barred = shares.barred(connection, {(node.project, profile.profile.id) for node, profile in wanted})
+    wanted = [
+        (node, _unpinned(profile) if (node.project, profile.profile.id) in barred else profile)
+        for node, profile in wanted
+    ]
     return [
         request_for(node, profile, rules.get(node.cluster_id, NO_RULES), sizes.get(node.cluster_id, 0))
         for node, profile in wanted
     ]
+
+
+def _unpinned(profile: ContainerProfile) -> ContainerProfile:
+    return replace(profile, host_node=UNSHARED, host_cluster=None)
 
 
 def request_for(

@@ -32,12 +32,14 @@ _SHOWN = [
     )
 ]
 
-#: Each row is a node with its profile's name and type, the name of the host it is placed on, and whether it is a host.
+#: Each row is a node with its profile's name and type, what names the host it is placed on, and whether it is a host.
 VIEW: sa.Select[Any] = sa.select(
     *_SHOWN,
     profile.c.name.label("profile_name"),
     profile.c.type.label("profile_type"),
     _home.c.name.label("host_name"),
+    _home.c.project.label("host_project"),
+    _home.c.index.label("host_index"),
     host.c.node_id.label("as_host"),
 ).select_from(
     table.outerjoin(profile, table.c.profile_id == profile.c.id)
