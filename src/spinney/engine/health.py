@@ -24,6 +24,7 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.engine import learning
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
+from spinney.engine.images import Tidier
 from spinney.engine.worker import Session
 from spinney.errors import HostError
 from spinney.store import duties, healing
@@ -83,6 +84,7 @@ class Watch:
             group.create_task(self._list_regularly())
             group.create_task(self._give_up_in_time())
             group.create_task(self._learn_regularly())
+            group.create_task(Tidier(self._session, self.host).run())
 
     async def _learn_regularly(self) -> None:
         context = self._context
@@ -267,9 +269,7 @@ class Watch:
     async def _reap(self, containers: Iterable[Container], expected: Expectation) -> None:
         """Remove containers of ours that nobody owns, once they were seen twice and for long enough."""
         now = self._context.clock.monotonic()
-        unowned = orphans(
-            containers, expected.nodes, expected.busy, self.host.node_id, expected.coming
-        )
+        unowned = orphans(containers, expected.nodes, expected.busy, self.host.node_id, expected.coming)
         self._strangers = {c.id: self._strangers.get(c.id, now) for c in unowned}
         docker = self._session.pool.get(self.host).docker
         for container in unowned:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from spinney.domain.container import ImageRequest, NetworkRequest
 from spinney.domain.host import Host
+from spinney.domain.images import familiar
 from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
 from spinney.engine.lease import Lease
 
 _PULLS_REMEMBERED = 256
+#: Told the host's id and the reference of an image that was pulled to it.
+Arrived = Callable[[str, str], Awaitable[None]]
 
 
 class Connected:
     """One host. Work that makes a Docker engine busy goes through ``slots``; waiting for a container to stop does not."""
 
-    def __init__(self, name: str, host: ContainerHost, address: HostAddress, concurrency: int, lease: Lease) -> None:
-        self.name = name
-        self.docker = host
+    def __init__(
+        self, host: Host, docker: ContainerHost, address: HostAddress, concurrency: int, lease: Lease, arrived: Arrived
+    ) -> None:
+        self.name = host.name
+        self._id = host.node_id
+        self._arrived = arrived
+        self.docker = docker
         self.address = address
         self._slots = asyncio.Semaphore(concurrency)
         self._lease = lease
@@ -57,21 +64,27 @@ class Connected:
     def prove(self, profile_id: str) -> None:
         self._proven.add(profile_id)
 
+    async def fetch(self, image: ImageRequest) -> None:
+        """Have it there, and remember when it had to be pulled."""
+        if await self.docker.ensure_image(image):
+            await self._arrived(self._id, familiar(image.reference))
+
     async def pull_for(self, image: ImageRequest, cause: str) -> None:
         """Pull once for all nodes that one cause (an action and its children) brings to this host."""
         key = (image.reference, cause)
         if key not in self._pulled:
-            await self.docker.ensure_image(image)
+            await self.fetch(image)
             self._pulled[key] = None
             while len(self._pulled) > _PULLS_REMEMBERED:
                 self._pulled.popitem(last=False)
 
 
 class HostPool:
-    def __init__(self, connector: HostConnector, concurrency: int, lease: Lease) -> None:
+    def __init__(self, connector: HostConnector, concurrency: int, lease: Lease, arrived: Arrived) -> None:
         self._connector = connector
         self._concurrency = concurrency
         self._lease = lease
+        self._arrived = arrived
         self._hosts: dict[str, Connected] = {}
 
     def get(self, host: Host) -> Connected:
@@ -79,7 +92,8 @@ class HostPool:
         address = HostAddress(host.endpoint, host.credential)
         known = self._hosts.get(host.node_id)
         if known is None or known.address != address:
-            known = Connected(host.name, self._connector.connect(address), address, self._concurrency, self._lease)
+            docker = self._connector.connect(address)
+            known = Connected(host, docker, address, self._concurrency, self._lease, self._arrived)
             self._hosts[host.node_id] = known
         return known
 

@@ -66,7 +66,7 @@ class Maker:
             except ImageNotFound:
                 if pulled or request.image.policy is PullPolicy.NEVER:
                     raise
-                await host.docker.ensure_image(request.image)
+                await host.fetch(request.image)
                 pulled = True
             except NetworkMissing:
                 assert request.network is not None

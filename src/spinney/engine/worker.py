@@ -28,7 +28,7 @@ from spinney.engine.outcomes import Recorder
 from spinney.engine.perform import Performer
 from spinney.engine.results import Joined, StillGood
 from spinney.errors import LeaseLost, SpinneyError
-from spinney.store import database, duties, engines, hosts, networks, work
+from spinney.store import database, duties, engines, hosts, images, networks, work
 from spinney.store.placements import PlacementRace
 from spinney.store.tables import host as host_table
 from spinney.store.work import Finished, Outcome
@@ -45,7 +45,7 @@ class Session:
     def __init__(self, context: EngineContext, engine_id: str) -> None:
         self.context = context
         self.lease = Lease(engine_id, context.settings.lease, context.clock)
-        self.pool = HostPool(context.connector, context.settings.host_concurrency, self.lease)
+        self.pool = HostPool(context.connector, context.settings.host_concurrency, self.lease, self._image_arrived)
         self._store = context.store
         self._recorder = Recorder(context.settings, context.ids)
         self._performer = Performer(
@@ -251,6 +251,9 @@ class Session:
         if finished.room:
             self.room.set()
         await self._remove_networks(finished.freed_networks)
+
+    async def _image_arrived(self, host_id: str, reference: str) -> None:
+        await self._store.transact(images.pulled, host_id, reference, self.context.clock.now())
 
     async def _move_subnet(self, job: Job, refused: int) -> int:
         return await self._store.transact(_move_subnet, job, refused, self.context.rules.subnet_count)

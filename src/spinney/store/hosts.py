@@ -16,7 +16,7 @@ from spinney.errors import ResourceInUse
 from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
 from spinney.profiles.registry import validate_spec
 from spinney.store.rows import PROFILES
-from spinney.store.tables import action, node
+from spinney.store.tables import action, image, node
 from spinney.store.tables import host as table
 from spinney.store.tables import profile as profile_table
 
@@ -101,3 +101,4 @@ def set_state(connection: Connection, node_id: str, state: HostState, reason: st
 
 def remove(connection: Connection, node_id: str) -> None:
     connection.execute(table.delete().where(table.c.node_id == node_id))
+    connection.execute(image.delete().where(image.c.host_id == node_id))
