@@ -31,6 +31,7 @@ from spinney.engine.planning import Planner
 from spinney.errors import HostError, HostUnreachable, Unauthorized
 from spinney.policies.attaching import Attached
 from spinney.policies.registry import validate_spec
+from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import bindings, hosts, migrate, profiles, tables
 from spinney.store.database import Store
 from spinney.store.rows import ACTIONS, CLUSTERS, NODES, POLICIES
@@ -166,7 +167,7 @@ class World:
         spec = {"type": type.rpartition("-")[0], "version": "1.0", "properties": {}}
         pins = values.pop("pins", {})
         base = {"domain": None, "created_at": self.clock.moment + 1, "metadata": {}, "spec": spec}
-        profile = Profile(name=name, type=type, **base, **self.new(**values))
+        profile = Profile(name=name, type=type, **self.new(**base | values))
         self.store.run(profiles.insert, profile, pins)
         return profile
 

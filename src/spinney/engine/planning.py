@@ -73,7 +73,7 @@ class Planner:
         profile = scene.catalog.load(scene.connection, {cluster.profile_id}).get(cluster.profile_id)
         new = [
             Node(
-                id=f"new-{index}",
+                id=f"new-{index:08}",
                 name=f"{cluster.name} #{index}",
                 profile_id=cluster.profile_id,
                 cluster_id=cluster.id,
@@ -137,7 +137,10 @@ class Planner:
         stays: Mapping[str, str],
     ) -> Plan:
         """What becomes of those on a host; told are the members of one cluster, or all of them."""
-        told = [node for node in nodes if question.cluster_id in (None, node.cluster_id)]
+        told = sorted(
+            (node for node in nodes if question.cluster_id in (None, node.cluster_id)),
+            key=lambda node: (node.cluster_id, node.index, node.name),
+        )
         homes = _names(scene, nodes)
         going = [(n, answer) for n in told if (answer := answers.get(n.id)) is not None]
         going = [(n, answer) for n, answer in going if isinstance(answer, Waiting) or n.id not in stays]
