@@ -45,6 +45,19 @@ def test_adopting_makes_node_profile_and_host(world: World) -> None:
     assert "endpoint" not in run(lambda: world.client.as_user("reader").at(OURS).get("/v1/hosts/metal")).json["host"]
 
 
+def test_a_host_tells_what_of_the_callers_own_is_on_it_and_names_it(world: World) -> None:
+    host = world.host()
+    box = world.container(world.profile(), host)
+    world.container(world.profile("foreign", project="theirs"), host, "secret", project="theirs")
+    pinning = world.profile("pinning", pins={"host_node": host.node_id})
+    world.profile("theirs", project="theirs", pins={"host_node": host.node_id})
+    shown = run(lambda: world.client.at(OURS).get("/v1/hosts/metal")).json["host"]
+    assert shown["nodes"] == [{"id": box.id, "name": "box", "status": "ACTIVE"}]
+    assert shown["profiles"] == [{"id": pinning.id, "name": "pinning"}]
+    (listed,) = run(lambda: world.client.at(OURS).get("/v1/hosts")).json["hosts"]
+    assert listed.keys() == shown.keys() - {"nodes", "profiles"}
+
+
 def test_all_of_the_machine_unless_it_is_said_otherwise(world: World) -> None:
     answer = adopt(world)
     name = answer.json["node"]["name"]

@@ -271,11 +271,14 @@ def test_what_the_limits_forbid_is_refused_with_the_option_that_helps(spinney: A
 
 
 def test_removing_a_host_in_use_says_by_what(spinney: Any, stub: Stub) -> None:
-    stub.on("GET /v1/nodes/h", {"node": node("h", dependents={"profiles": ["p9"], "nodes": ["n7"]})})
+    stub.on("GET /v1/nodes/h", {"node": node("h")})
+    held = {"nodes": [{"id": "1", "name": "n7"}], "profiles": [{"id": "2", "name": "p9"}]}
+    stub.on("GET /v1/hosts/id-h", {"host": {"name": "h", **held}})
     stub.on("DELETE /v1/nodes/id-h", fault(409, "The node 'h' is in use.", "ResourceInUse"))
     result = spinney("host", "remove", "h")
     assert result.exit_code == 1
-    assert "p9" in result.stderr and "n7" in result.stderr
+    assert "profiles that name it: p9" in result.stderr and "containers on it: n7" in result.stderr
+    assert "spinney host drain h" in result.stderr
 
 
 def test_adding_a_host_adopts_its_docker_engine(spinney: Any, stub: Stub) -> None:

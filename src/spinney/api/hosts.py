@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.api import views
@@ -11,7 +12,7 @@ from spinney.api.reading import one_of, read_list
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.host import Host, HostState
 from spinney.errors import ResourceNotFound
-from spinney.store import clusters, hosts, nodes, tables
+from spinney.store import clusters, dependents, hosts, nodes, tables
 from spinney.store.listing import ListQuery, SortKey
 
 #: What is shown of the Docker engine's facts. Its id and its machine's name are nobody's business.
@@ -105,7 +106,20 @@ def _get(connection: Connection, call: Call) -> dict[str, Any]:
     found = [] if row is None else hosts.find(connection, tables.host.c.node_id == row.id)
     if not found:
         raise ResourceNotFound(f"The host '{call.word[:255]}' could not be found.")
-    return view(found[0], operator=call.caller.is_admin)
+    shown = view(found[0], operator=call.caller.is_admin)
+    return shown | _users(connection, found[0].node_id, call.owner.project)
+
+
+def _users(connection: Connection, host_id: str, project: str) -> dict[str, Any]:
+    """What of the caller's own is on the host, and which profiles name it."""
+    node = tables.node
+    on_it = sa.select(node.c.id, node.c.name, node.c.status).where(node.c.host_id == host_id, node.c.project == project)
+    placed = connection.execute(on_it.order_by(node.c.name, node.c.id))
+    naming = dependents.of(connection, [host_id], project).get(host_id, dependents.Dependents()).profiles
+    return {
+        "nodes": [{"id": key, "name": name, "status": status} for key, name, status in placed],
+        "profiles": [{"id": key, "name": name} for key, name in naming.named.items()],
+    }
 
 
 def view(host: Host, *, operator: bool) -> dict[str, Any]:

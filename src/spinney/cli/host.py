@@ -11,45 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import host_import, listing, looking, output, waiting
+from spinney.cli import host_duty, host_import, host_view, listing, looking, output, waiting
 from spinney.cli.batch import for_each
 from spinney.cli.command import Limit, Marker, Metadata, Sort, Use, command, list_query
 from spinney.cli.faults import Refused
 from spinney.cli.host_joining import adoption, join
-from spinney.cli.output import Column, Format
+from spinney.cli.output import Format
 from spinney.cli.progress import finish
-from spinney.cli.text import ago, bar, cores, exact, one_line, share_of, size
+from spinney.cli.text import one_line
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machines with a Docker engine.")
 command(app, "import", waits=True)(host_import.import_)
-
-
-def measured(row: output.Row, kind: str, wide: bool = False) -> str:
-    """How much of a resource is reserved: a bar on a terminal, numbers everywhere."""
-    reserved = (row.get("reserved") or {}).get(kind)
-    capacity = (row.get("capacity") or {}).get(kind)
-    write = cores if kind == "cpu" else size
-    drawn = f"{bar(reserved, capacity)} " if wide or output.coloured() else ""
-    return f"{drawn}{write(reserved)}/{write(capacity)} {share_of(reserved, capacity)}"
-
-
-def seen(row: output.Row) -> str:
-    """A ready host answers, however long ago it was last looked through."""
-    return "" if row.get("state") == "ready" else ago(row.get("seen_at"), datetime.now(UTC))
-
-
-COLUMNS = (
-    Column("NAME", "name"),
-    Column("ID", lambda row: str(row.get("id", ""))[:8]),
-    Column("STATE", "state", is_status=True),
-    Column("ZONE", "zone"),
-    Column("CPU RESERVED", lambda row: measured(row, "cpu")),
-    Column("MEMORY RESERVED", lambda row: measured(row, "memory")),
-    Column("CONTAINERS", "containers", right=True),
-    Column("SEEN", seen, optional=True),
-    Column("DOCKER", lambda row: one_line((row.get("engine") or {}).get("version"))),
-    Column("REASON", lambda row: "" if row.get("state") == "ready" else one_line(row.get("state_reason"))),
-)
+host_duty.register(app)
 
 
 @command(app, "list")
@@ -72,7 +45,7 @@ def list_(
     query |= {key: value for key, value in given.items() if value is not None}
     if label:
         query["label"] = label
-    listing.show(use, "hosts", query, COLUMNS, "no hosts: add one with `spinney host add`")
+    listing.show(use, "hosts", query, host_view.COLUMNS, "no hosts: add one with `spinney host add`")
 
 
 @command(app, "show")
@@ -82,24 +55,9 @@ def show(
     """Show a host with everything known of it."""
     found = looking.unwrapped(use.service.get("hosts", host))
     if use.form is Format.TABLE:
-        output.show_fields(fields(found))
+        host_view.show(found, datetime.now(UTC))
     else:
         output.show_object(found, use.form)
-
-
-def fields(host: output.Row) -> list[tuple[str, Any]]:
-    """With one line per resource in place of three maps."""
-    maps = ("capacity", "reserved", "used")
-    shown: list[tuple[str, Any]] = [
-        (key, exact(value) if key == "seen_at" else value) for key, value in host.items() if key not in maps
-    ]
-    used: Mapping[str, Any] = host.get("used") or {}
-    for kind in ("cpu", "memory", "disk"):
-        write = cores if kind == "cpu" else size
-        shown.append((kind, f"{measured(host, kind, wide=True)} reserved, {write(used.get(kind))} used"))
-    if used.get("sampled_at"):
-        shown.append(("sampled_at", exact(used["sampled_at"])))
-    return shown
 
 
 @command(app, "add", waits=True)
@@ -155,19 +113,20 @@ def remove(
         try:
             return node["id"], use.service.delete("nodes", node["id"], body={"force": True} if force else None)
         except Refused as error:
-            if error.status == 409 and (why := dependents(node)):
-                raise Refused(f"{error.message}\n  {why}", error.status, error.kind) from error
+            held = looking.found(use.service, "hosts", node["id"]) if error.status == 409 else None
+            if held is not None and (why := users(held)):
+                raise Refused("\n  ".join((error.message, *why)), error.status, error.kind) from error
             raise
 
     for_each(use, hosts, "node", "remove", begin, looking.at_node, waiting.gone())
 
 
-def dependents(node: Mapping[str, Any]) -> str:
+def users(host: Mapping[str, Any]) -> list[str]:
     """What holds a host where it is, and what to do about each kind."""
-    held = node.get("dependents") or {}
     said = []
-    if held.get("nodes"):
-        said.append(f"containers on it: {one_line(held['nodes'])} (delete or move them first)")
-    if held.get("profiles"):
-        said.append(f"profiles that name it: {one_line(held['profiles'])} (delete them first)")
-    return "; ".join(said)
+    if host.get("nodes"):
+        drain = f"`spinney host drain {output.name_of(host)}` moves them"
+        said.append(f"containers on it: {one_line([node['name'] for node in host['nodes']])} ({drain})")
+    if host.get("profiles"):
+        said.append(f"profiles that name it: {one_line([one['name'] for one in host['profiles']])} (delete them first)")
+    return said

@@ -87,7 +87,7 @@ def show(host: Row, now: datetime) -> None:
 
 
 #: Told elsewhere on the page, or first.
-_TOLD = frozenset({"capacity", "reserved", "used", "seen_at", "nodes"})
+_TOLD = frozenset({"capacity", "reserved", "used", "seen_at", "nodes", "profiles"})
 _FIRST = ("name", "id", "state", "state_reason", "cluster_id", "zone", "region")
 
 
@@ -98,8 +98,9 @@ def fields(host: Row, now: datetime) -> list[tuple[str, Any]]:
     shown.append(("sampled_at", sampled(host, now)))
     rest = {key: value for key, value in host.items() if key not in _TOLD and key not in _FIRST}
     shown += [(key, _flat(value)) for key, value in rest.items()]
-    if host.get("nodes"):
-        shown.append(("nodes", [member(node) for node in host["nodes"]]))
+    for key in ("nodes", "profiles"):
+        if host.get(key):
+            shown.append((key, [member(one) for one in host[key]]))
     return shown
 
 
@@ -126,6 +127,7 @@ def _flat(value: Any) -> Any:
     return [f"{key}: {one_line(inner)}" for key, inner in value.items()]
 
 
-def member(node: Row) -> str:
-    status = one_line(node.get("status"))
-    return f"{one_line(node.get('name'))}{'' if status == 'ACTIVE' else f' ({status})'}"
+def member(one: Row) -> str:
+    """A node or profile that uses the host; a node that is not well says so."""
+    status = one.get("status", "ACTIVE")
+    return one_line(one.get("name")) + ("" if status == "ACTIVE" else f" ({one_line(status)})")
