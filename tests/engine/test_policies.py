@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
@@ -125,5 +126,110 @@ def test_a_cluster_that_is_deleted_leaves_its_policies() -> None:
             assert world.cluster(cluster_id) is None
             assert world.store.run(lambda c: c.execute(sa.select(tables.binding)).all()) == []
             world.store.run(policies.remove, rule, rule)
+
+    run_virtually(story())
+
+
+# --- what is placed from then on --------------------------------------------------------------------------------------
+
+
+def per_host(world: World, cluster_id: str) -> list[int]:
+    """How many members are on each host, in the order of the hosts."""
+    found = Counter(node.host_id for node in world.members(cluster_id))
+    return [found[host_id] for host_id in world.host_ids]
+
+
+def test_what_is_placed_stays_and_the_next_obey() -> None:
+    async def story() -> None:
+        world = World(host_count=3)
+        async with world.engine():
+            cluster_id = world.create(2)
+            await world.settle()
+            assert per_host(world, cluster_id) == [1, 1, 0]
+            await ended(world, ATTACH, cluster_id, a_policy(world, hosts=["h1", world.host_ids[0]], strategy="binpack"))
+            assert per_host(world, cluster_id) == [1, 1, 0]
+            world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id, {"count": 3})
+            await world.settle()
+            assert per_host(world, cluster_id)[2] == 0, "the third host is not among those named"
+            world.check_invariants()
+
+    run_virtually(story())
+
+
+def test_nodes_that_wait_are_placed_when_a_policy_goes() -> None:
+    async def story() -> None:
+        world = World(host_count=2)
+        async with world.engine():
+            cluster_id = world.create(0)
+            await world.settle()
+            rule = a_policy(world, max_per_host=1)
+            await ended(world, ATTACH, cluster_id, rule)
+            world.submit(ActionKind.CLUSTER_RESIZE, cluster_id, {"adjustment_type": "EXACT_CAPACITY", "number": 3})
+            await world.settle()
+            assert per_host(world, cluster_id) == [1, 1]
+            found = world.cluster(cluster_id)
+            assert found is not None and found.status is ClusterStatus.WARNING
+            await ended(world, UPDATE, cluster_id, rule, enabled=False)
+            await world.until(lambda: sum(per_host(world, cluster_id)) == 3 and world.idle(), 3.0)
+            found = world.cluster(cluster_id)
+            assert found is not None and found.status is ClusterStatus.ACTIVE
+
+    run_virtually(story())
+
+
+def test_clusters_of_one_group_share_its_rule() -> None:
+    async def story() -> None:
+        world = World(host_count=4)
+        async with world.engine():
+            clusters = [world.create(0), world.create(0)]
+            await world.settle()
+            rule = a_policy(world, AFFINITY, servergroup={"name": "databases"})
+            for cluster_id in clusters:
+                await ended(world, ATTACH, cluster_id, rule)
+                world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id, {"count": 2})
+                await world.settle()
+            first, second = (per_host(world, cluster_id) for cluster_id in clusters)
+            assert [a + b for a, b in zip(first, second, strict=True)] == [1, 1, 1, 1]
+            world.submit(ActionKind.CLUSTER_SCALE_OUT, clusters[0], {"count": 1})
+            await world.settle()
+            (stuck,) = [node for node in world.members(clusters[0]) if node.host_id is None]
+            assert "0 of 4 hosts fit" in stuck.status_reason
+
+    run_virtually(story())
+
+
+def test_a_group_is_kept_together_from_its_first_member_on() -> None:
+    async def story() -> None:
+        world = World(host_count=3)
+        async with world.engine():
+            clusters = [world.create(0), world.create(0)]
+            await world.settle()
+            rule = a_policy(world, AFFINITY, servergroup={"name": "pair", "policies": "affinity"})
+            for cluster_id in clusters:
+                await ended(world, ATTACH, cluster_id, rule)
+            for cluster_id in clusters:
+                world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id, {"count": 2})
+                await world.settle()
+            both = Counter(node.host_id for cluster_id in clusters for node in world.members(cluster_id))
+            assert list(both.values()) == [4]
+
+    run_virtually(story())
+
+
+def test_members_are_divided_among_zones_by_weight() -> None:
+    async def story() -> None:
+        world = World(host_count=3)
+        for host_id, zone in zip(world.host_ids, ("a", "b", "b"), strict=True):
+            in_zone = tables.host.update().where(tables.host.c.node_id == host_id).values(zone=zone)
+            world.store.run(lambda c, statement=in_zone: c.execute(statement))
+        async with world.engine():
+            cluster_id = world.create(0)
+            await world.settle()
+            zones = [{"name": "a", "weight": 200}, {"name": "b", "weight": 100}]
+            rule = a_policy(world, "senlin.policy.zone_placement", zones=zones)
+            await ended(world, ATTACH, cluster_id, rule)
+            world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id, {"count": 6})
+            await world.settle()
+            assert per_host(world, cluster_id) == [4, 1, 1]
 
     run_virtually(story())

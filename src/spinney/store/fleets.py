@@ -69,7 +69,8 @@ def _residents(
     connection: Connection, requests: Iterable[PlacementRequest], host_ids: Collection[str]
 ) -> Mapping[str, Mapping[str, int]]:
     """How many members of each workload that a rule counts are on each host, or on their way there."""
-    workloads = {affinity.workload for request in requests for affinity in request.rules.affinities}
+    affinities = {affinity for request in requests for affinity in request.rules.affinities}
+    workloads = {workload for affinity in affinities for workload in (affinity.workload, *affinity.also)}
     workloads |= {r.workload for r in requests if r.rules.max_per_host or r.rules.quotas or r.rules.spread_over}
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     if workloads:
