@@ -15,9 +15,10 @@ import pytest
 
 from engine.killing import MortalEngine
 from engine.world import World
-from spinney.domain.action import ActionKind
+from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.container import LABEL_NODE
+from spinney.domain.host import HostState
 from spinney.domain.node import NodeStatus
 from virtual_time import run_virtually
 
@@ -31,6 +32,8 @@ class Story:
     act: Callable[[World, str], object]
     members: int
     fewest_steps: int
+    #: What must hold beside the rest.
+    also: Callable[[World], None] = lambda world: None
 
 
 async def _with_engine(world: World, size: int, config: Mapping[str, Any] | None = None) -> str:
@@ -71,6 +74,17 @@ def _move_one(world: World, cluster_id: str) -> str:
     return world.submit(ActionKind.NODE_MOVE, world.members(cluster_id)[0].id, {"reason": "to see whether it can"})
 
 
+def _drain(world: World, _: str) -> str:
+    return world.submit(ActionKind.HOST_DRAIN, world.host_ids[0], {"max_in_flight": 1})
+
+
+def _emptied(world: World) -> None:
+    drained = next(host for host in world.hosts() if host.node_id == world.host_ids[0])
+    assert (drained.state, drained.duty_reason, drained.containers) == (HostState.CORDONED, "drained", 0)
+    ended = [a.status for a in world.actions() if a.action is ActionKind.HOST_DRAIN]
+    assert ended == [ActionStatus.SUCCEEDED]
+
+
 STORIES = {
     "create": Story(_nothing, _create, 3, 40),
     "scale-out": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_OUT, c, {"count": 2}), 5, 30),
@@ -81,6 +95,8 @@ STORIES = {
     ),
     "move": Story(_three, _move_one, 3, 15),
     "move, old first": Story(_three_apart, _move_one, 3, 15),
+    "drain": Story(_three, _drain, 3, 20, _emptied),
+    "drain, old first": Story(_three_apart, _drain, 3, 20, _emptied),
 }
 
 
@@ -116,6 +132,7 @@ def _judge(world: World, cluster_id: str, story: Story) -> None:
     else:
         assert cluster is None
     world.check_invariants()
+    story.also(world)
 
 
 @pytest.mark.parametrize("name", STORIES)
