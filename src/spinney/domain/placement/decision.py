@@ -17,7 +17,7 @@ from typing import Any
 
 from spinney.domain.placement.explaining import Explanation, HostVerdict, explain
 from spinney.domain.placement.filters import SETBACKS
-from spinney.domain.placement.kinds import STRATEGY, Group, Kind, Rank, Verdict
+from spinney.domain.placement.kinds import Group, Kind, Rank, Verdict
 from spinney.domain.placement.misses import effort, nearest
 from spinney.domain.placement.model import NearestMiss, Reason
 from spinney.domain.placement.reasons import reasons_of, setback
@@ -28,6 +28,8 @@ from spinney.domain.placement.sentence import waiting
 __all__ = ["TOLD", "Decision", "Explanation", "HostVerdict", "explain"]
 
 TOLD = 64
+#: Columns of scores from here on are the strategy's, those before are the soft rules', in the order of ranks.
+STRATEGY = 5
 #: Where there are more hosts than that, so many of them are such as fit, if so many do.
 _TOLD_FITTING = 48
 
@@ -91,7 +93,7 @@ class Decision:
         if after.mask or everything or any(group.mask for group in groups):
             failed = self._kind.failed_first()
         if not changed and after.room.id in self._told:
-            changed = [(after, self._reasons(after) if after.rank is None or after.rank[0] else ())]
+            changed = [(after, self._reasons(after) if after.rank is None or after.rank[0][0] else ())]
         self._steps.append(_Step(host, rank, summary, changed, extras, failed))
         return len(self._steps) - 1
 
@@ -131,7 +133,7 @@ class Decision:
     def _reasons(self, verdict: Verdict) -> tuple[Reason, ...]:
         mask = verdict.mask | verdict.group.mask
         found = reasons_of(self._demand, verdict.room, mask, self._census) if mask else ()
-        if verdict.rank is not None and verdict.rank[0]:
+        if verdict.rank is not None and verdict.rank[0][0]:
             return (*found, setback(self._demand, verdict.room))
         return found
 
@@ -226,7 +228,8 @@ class _Writer:
         }
 
     def _values(self, rank: Rank) -> list[float]:
-        return [rank[slot] for slot, _ in self.columns]
+        soft = rank[0]
+        return [soft[slot] if slot < STRATEGY else round(rank[slot - STRATEGY + 1], 9) for slot, _ in self.columns]
 
     def _host(self, verdict: Verdict) -> int:
         room = verdict.room

@@ -38,7 +38,10 @@ SETBACKS = "setbacks"
 
 BIT: Mapping[str, int] = {rule: 1 << index for index, rule in enumerate(RULES)}
 _STATE, _AFFINITY, _MOST = BIT["state"], BIT["affinity"], BIT["max_per_host"]
-_NETWORKS, _PORTS, _CPU, _MEMORY = BIT["networks"], BIT["ports"], BIT["cpu"], BIT["memory"]
+_NETWORKS, _PORTS, CPU, MEMORY = BIT["networks"], BIT["ports"], BIT["cpu"], BIT["memory"]
+
+#: Bits failed for good, penalty for preferences, most cores and most bytes that may be reserved already.
+Fixed = tuple[int, int, float, int]
 
 #: Facts that are lists under another name than the need.
 _LISTS = {"runtime": "runtimes", "volume_plugin": "volume_plugins", "network_plugin": "network_plugins"}
@@ -94,7 +97,8 @@ class Demand:
         self.terms: list[Term] = [term for term in terms if term.by != "host"]
         self.own_terms: list[Term] = [term for term in terms if term.by == "host"]
         self._checks = list(self._static())
-        self._plain = not (self.ports or self.own_terms or rules.max_per_host is not None or self.project is not None)
+        #: Whether only CPU and memory can be short.
+        self.plain = not (self.ports or self.own_terms or rules.max_per_host is not None or self.project is not None)
 
     def _static(self) -> Iterator[tuple[int, Callable[[Host], bool]]]:
         request, rules = self.request, self.rules
@@ -120,32 +124,24 @@ class Demand:
     def missing_volumes(self, host: Host) -> list[str]:
         return [name for name in self.request.volumes if not offers(host, "volume_plugin", name)]
 
-    def fixed(self, host: Host) -> int:
-        """What the host fails by being what it is."""
+    def fixed(self, host: Host) -> Fixed:
+        """What the host fails by being what it is, what its labels lack, and what may be reserved there before this."""
         mask = 0 if host.state is HostState.READY else _STATE
         for bit, passes in self._checks:
             if not passes(host):
                 mask |= bit
-        return mask
-
-    def unmet_preferences(self, host: Host) -> int:
-        return sum(one.weight for one in self.rules.prefer if not satisfies(host, one.term))
+        prefer = sum([one.weight for one in self.rules.prefer if not satisfies(host, one.term)])
+        most_cpu = host.cpu * self._cpu_limit + EPSILON - self.cpu
+        return mask, prefer, most_cpu, int(host.memory * self._memory_limit) - self.memory
 
     def groups(self, host: Host) -> tuple[str | None, ...]:
         return tuple([group_of(host, term.by) for term in self.terms])
 
-    def filled(self, room: Room, census: Census) -> tuple[int, tuple[int, int, int] | None]:
-        """What the host fails by what is on it, and what the terms over hosts add to its rank."""
-        host = room.host
+    def crowded(self, room: Room, census: Census) -> tuple[int, int, int, int]:
+        """What the host fails by what else than CPU and memory is taken, and what its own members add to its rank."""
         mask = 0
-        if room.cpu + self.cpu > host.cpu * self._cpu_limit + EPSILON:
-            mask = _CPU
-        if room.memory + self.memory > host.memory * self._memory_limit:
-            mask |= _MEMORY
-        if self._plain:
-            return mask, None
         if self.ports and not self.ports.isdisjoint(room.ports):
-            mask |= _PORTS
+            mask = _PORTS
         most = self.rules.max_per_host
         if most is not None and self.members_on(room) >= most:
             mask |= _MOST
@@ -153,11 +149,11 @@ class Demand:
         if self.project is not None and self.project not in networks and len(networks) >= self.network_limit:
             mask |= _NETWORKS
         if not self.own_terms:
-            return mask, None
+            return mask, 0, 0, 0
         answers = [(term, *term.on(room, census)) for term in self.own_terms]
         if any(refused for _, refused, _ in answers):
             mask |= _AFFINITY
-        return mask, penalties((term, penalty) for term, _, penalty in answers)
+        return mask, *penalties((term, penalty) for term, _, penalty in answers)
 
     def members_on(self, room: Room) -> int:
         count = room.residents.get(self.request.workload, 0)

@@ -4,41 +4,49 @@ A kind holds a verdict for every host that it may go to, and for each group of h
 changes a host writes its id into the fleet's journal; a kind reads on from where it stopped and asks anew about those hosts
 alone. Superseded verdicts stay in the heaps and are dropped when they come up.
 
-A *rank* is a tuple, smaller is better: setbacks, quota, spread_over, affinity, prefer, class and value of the strategy,
-containers, name, id. Groups exist where rules count members over a key other than ``host``: what such a rule adds is the same
-for all hosts of a group, so a group's best host is the top of its heap, and the best of all is the best of those.
+A *rank* is a tuple, smaller is better: what soft rules say (setbacks, quota, spread_over, affinity, prefer), class and value of
+the strategy, containers, name, id. Groups exist where rules count members over a key other than ``host``: what such a rule
+adds is the same for all hosts of a group, so a group's best host is the top of its heap, and the best of all is the best of
+those.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from spinney.domain.placement.filters import BIT, RULES, Demand
+from spinney.domain.placement.filters import BIT, CPU, MEMORY, RULES, Demand, Fixed
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.room import Census, Room
 from spinney.domain.placement.rules import Strategy
-from spinney.domain.placement.scores import Scorer, draw, token
+from spinney.domain.placement.scores import Scorer, first_drawn, token
 from spinney.domain.placement.terms import Term, penalties
 
 Rank = tuple[Any, ...]
-#: Where in a rank the strategy's part begins.
-STRATEGY = 5
+#: What soft rules say where none says anything; one object, because that is compared fastest.
+_NOTHING_SOFT = (0, 0, 0, 0, 0)
+#: If more than one in so many hosts changed, sorting a heap anew is cheaper than mending it.
+_MANY = 16
 
 
 class Verdict:
     """One host as one kind sees it at one moment; never changed but for ``live``. ``rank`` is None where it does not fit."""
 
-    __slots__ = ("group", "live", "mask", "rank", "room", "static")
+    __slots__ = ("fixed", "group", "live", "mask", "rank", "room")
 
-    def __init__(self, room: Room, static: tuple[int, int], group: Group, mask: int, rank: Rank | None) -> None:
+    def __init__(self, room: Room, fixed: Fixed, group: Group, mask: int, rank: Rank | None) -> None:
         self.room = room
-        self.static = static
+        self.fixed = fixed
         self.group = group
         self.mask = mask
         self.rank = rank
         self.live = True
+
+    def __lt__(self, other: Verdict) -> bool:
+        """In a heap, between an old and a new verdict of one host with equal ranks: either may come first."""
+        return False
 
 
 class Group:
@@ -49,7 +57,7 @@ class Group:
     def __init__(self, index: int, values: tuple[str | None, ...]) -> None:
         self.index = index
         self.values = values
-        self.heap: list[tuple[Rank, int, Verdict]] = []
+        self.heap: list[tuple[Rank, Verdict]] = []
         self.mask = 0
         self.extra = (0, 0, 0)
         #: How many of its hosts fail which rules, by themselves.
@@ -61,17 +69,20 @@ class Group:
 
     def top(self) -> Verdict | None:
         heap = self.heap
-        while heap and not heap[0][2].live:
+        while heap and not heap[0][1].live:
             heapq.heappop(heap)
-        return heap[0][2] if heap else None
+        return heap[0][1] if heap else None
 
     def full_rank(self, rank: Rank) -> Rank:
+        if not any(self.extra):
+            return rank
         quota, spread, affinity = self.extra
-        return (rank[0], rank[1] + quota, rank[2] + spread, rank[3] + affinity, *rank[4:])
+        soft = rank[0]
+        return ((soft[0], soft[1] + quota, soft[2] + spread, soft[3] + affinity, soft[4]), *rank[1:])
 
 
 class Kind:
-    """Verdicts are right after ``begin``, and stay so while only this kind takes room and says so by ``renew``."""
+    """Verdicts are right after ``begin``, and stay so while only this kind takes room and says so by ``taken``."""
 
     def __init__(self, request: PlacementRequest, network_limit: int) -> None:
         self.demand = Demand(request, network_limit)
@@ -83,97 +94,97 @@ class Kind:
         self.position = -1
         #: Whether it ever met a host to be avoided for recent failures there.
         self.troubled = False
-        self._serial = 0
         self._fresh_until = 0.0
+        self._terms = [*self.demand.terms, *self.demand.own_terms]
         self._free: tuple[bool, ...] = ()
+        #: For RANDOM: tokens and ids of the hosts to draw from; None: to be gathered.
+        self._pool: tuple[list[int], list[str]] | None = None
         self._tokens: dict[str, int] = {}
 
     # --- keeping up -------------------------------------------------------------------------------------------------
 
     def begin(
-        self, rooms: Mapping[str, Room], changed: Iterable[str] | None, census: Census, now: float, members: int
+        self, rooms: Mapping[str, Room], changed: Collection[str] | None, census: Census, now: float, members: int
     ) -> None:
         """``rooms`` are those it may go to; ``changed`` the hosts that changed, came or went since; None: all did.
 
         ``members``: how many the workload is to have in all.
         """
-        terms = [*self.demand.terms, *self.demand.own_terms]
-        for term in terms:
+        for term in self._terms:
             term.prepare(members)
         self.scorer.now = now
-        free = tuple([term.free(census) for term in terms])
+        free = tuple([term.free(census) for term in self._terms])
         if changed is None or free != self._free or (self.scorer.measures and now > self._fresh_until):
             self._build(rooms, census)
         else:
+            many = len(changed) * _MANY > len(self.verdicts)
             for host_id in changed:
                 room = rooms.get(host_id)
                 if room is not None:
-                    self.renew(room, census)
+                    verdict = self._judge(room, self.verdicts.get(host_id), census)
+                    if not many:
+                        _sift(verdict)
                 elif host_id in self.verdicts:
-                    self._forget(host_id)
+                    self._retire(self.verdicts.pop(host_id))
+            if many:
+                self._sort_heaps()
         self._free = free
-        for group in self.groups.values():
-            self._ask_terms(group, census)
+        self._pool = None
+        if self.demand.terms:
+            for group in self.groups.values():
+                self._ask_terms(group, census)
 
     def _build(self, rooms: Mapping[str, Room], census: Census) -> None:
-        self.verdicts, self.groups, self._serial = {}, {}, 0
+        self.verdicts, self.groups = {}, {}
         until = float("inf")
         for room in rooms.values():
             self._judge(room, None, census)
             if self.scorer.measures:
                 until = min(until, self.scorer.known_until(room) or until)
         self._fresh_until = until
-        for group in self.groups.values():
-            heapq.heapify(group.heap)
-
-    def renew(self, room: Room, census: Census) -> Verdict:
-        before = self.verdicts.get(room.id)
-        if self.scorer.measures:
-            self._fresh_until = min(self._fresh_until, self.scorer.known_until(room) or self._fresh_until)
-        if before is not None:
-            self._retire(before)
-        verdict = self._judge(room, before, census)
-        group = verdict.group
-        if verdict.rank is not None:
-            last = group.heap.pop()
-            heapq.heappush(group.heap, last)
-        if len(group.heap) > 64 + 3 * group.masks.get(0, 0):
-            group.heap = [entry for entry in group.heap if entry[2].live]
-            heapq.heapify(group.heap)
-        return verdict
+        self._sort_heaps()
 
     def _judge(self, room: Room, before: Verdict | None, census: Census) -> Verdict:
-        """The new verdict is appended to its group's heap, to be brought into order by the caller."""
+        """In place of the verdict before. One with a rank is put at the end of its group's heap, to be sorted in.
+
+        This runs for every kind after every change of a host, so it is written for speed.
+        """
         demand = self.demand
         if before is not None and before.room is room:
-            static, group = before.static, before.group
+            fixed, group = before.fixed, before.group
         else:
-            static = demand.fixed(room.host), demand.unmet_preferences(room.host)
+            fixed = demand.fixed(room.host)
             group = self._group_for(demand.groups(room.host), census)
-        filled, extra = demand.filled(room, census)
-        mask = static[0] | filled
+            if self.scorer.measures:
+                self._fresh_until = min(self._fresh_until, self.scorer.known_until(room) or self._fresh_until)
+        mask, prefer, most_cpu, most_memory = fixed
+        if room.cpu > most_cpu:
+            mask |= CPU
+        if room.memory > most_memory:
+            mask |= MEMORY
+        quota = spread = affinity = 0
+        if not demand.plain:
+            more, quota, spread, affinity = demand.crowded(room, census)
+            mask |= more
         if mask:
-            verdict = Verdict(room, static, group, mask, None)
+            if before is not None and before.mask == mask and before.room is room:
+                return before
+            verdict = Verdict(room, fixed, group, mask, None)
         else:
-            quota, spread, affinity = extra or (0, 0, 0)
+            klass, value = self.scorer.score(room)
             shunned = 1 if room.setbacks and demand.troubled(room) else 0
+            if shunned or quota or spread or affinity or prefer:
+                soft = (shunned, quota, spread, affinity, prefer)
+            else:
+                soft = _NOTHING_SOFT
+            rank = (soft, klass, value, room.containers, room.name, room.id)
+            verdict = Verdict(room, fixed, group, 0, rank)
+            group.heap.append((rank, verdict))
             if shunned:
                 group.shunned += 1
                 self.troubled = True
-            rank = (
-                shunned,
-                quota,
-                spread,
-                affinity,
-                static[1],
-                *self.scorer.score(room),
-                room.containers,
-                room.name,
-                room.id,
-            )
-            verdict = Verdict(room, static, group, 0, rank)
-            self._serial += 1
-            group.heap.append((rank, self._serial, verdict))
+        if before is not None:
+            self._retire(before)
         group.masks[mask] = group.masks.get(mask, 0) + 1
         group.dirty = True
         self.verdicts[room.id] = verdict
@@ -184,11 +195,13 @@ class Kind:
         group = verdict.group
         group.masks[verdict.mask] -= 1
         group.dirty = True
-        if verdict.rank is not None:
-            group.shunned -= verdict.rank[0]
+        if verdict.rank is not None and verdict.rank[0][0]:
+            group.shunned -= 1
 
-    def _forget(self, host_id: str) -> None:
-        self._retire(self.verdicts.pop(host_id))
+    def _sort_heaps(self) -> None:
+        for group in self.groups.values():
+            group.heap = [entry for entry in group.heap if entry[1].live]
+            heapq.heapify(group.heap)
 
     def _group_for(self, values: tuple[str | None, ...], census: Census) -> Group:
         group = self.groups.get(values)
@@ -228,48 +241,62 @@ class Kind:
 
     def _drawn(self, best: Rank, node_id: str) -> Verdict:
         """Of the hosts that are as good as the best but for the strategy, the one with the smallest draw."""
-        node_token = token(str(self.demand.rules.seed), node_id)
-        tokens = self._tokens
-        chosen: tuple[int, str] | None = None
+        if self._pool is None:
+            self._pool = self._pooled(best)
+        tokens, host_ids = self._pool
+        return self.verdicts[host_ids[first_drawn(token(str(self.demand.rules.seed), node_id), tokens)]]
+
+    def _pooled(self, best: Rank) -> tuple[list[int], list[str]]:
+        host_ids: list[str] = []
         for group in self.groups.values():
-            if group.mask or group.best is None or group.best[:STRATEGY] != best[:STRATEGY]:
-                continue
-            top = group.top()
-            assert top is not None and top.rank is not None
-            level = top.rank[:STRATEGY]
-            for rank, _, verdict in group.heap:
-                if verdict.live and rank[:STRATEGY] == level:
-                    host_id = rank[-1]
-                    if host_id not in tokens:
-                        tokens[host_id] = token(host_id)
-                    found = (draw(node_token, tokens[host_id]), host_id)
-                    if chosen is None or found < chosen:
-                        chosen = found
-        assert chosen is not None
-        return self.verdicts[chosen[1]]
+            if not group.mask and group.best is not None and group.best[0] == best[0]:
+                level = self.verdicts[group.best[-1]].rank
+                assert level is not None
+                host_ids += [rank[-1] for rank, verdict in group.heap if verdict.live and rank[0] == level[0]]
+        host_ids.sort()
+        for host_id in host_ids:
+            if host_id not in self._tokens:
+                self._tokens[host_id] = token(host_id)
+        return [self._tokens[host_id] for host_id in host_ids], host_ids
 
     def taken(self, room: Room, census: Census) -> tuple[Verdict, list[Group], bool]:
         """After this kind took room: the host's new verdict, the groups whose terms answer differently, and whether
         everything was asked anew."""
-        if self._free:
-            terms = [*self.demand.terms, *self.demand.own_terms]
-            free = tuple([term.free(census) for term in terms])
+        before = self.verdicts[room.id]
+        if self._terms:
+            free = tuple([term.free(census) for term in self._terms])
             if free != self._free:
-                self._free = free
+                self._free, self._pool = free, None
                 self._build({verdict.room.id: verdict.room for verdict in self.verdicts.values()}, census)
                 return self.verdicts[room.id], list(self.groups.values()), True
-        verdict = self.renew(room, census)
-        if not self.demand.terms:
-            return verdict, [], False
+        verdict = self._judge(room, before, census)
+        _sift(verdict)
+        if self._pool is not None:
+            self._drain_pool(before, verdict)
+        return verdict, self._ask_again(verdict.group.values, census) if self.demand.terms else [], False
+
+    def _drain_pool(self, before: Verdict, after: Verdict) -> None:
+        """While the host only lost room, the others are as they were; if nothing is left, the next level is pooled."""
+        assert self._pool is not None and before.rank is not None
+        if self.demand.terms:
+            self._pool = None
+        elif after.rank is None or after.rank[0] != before.rank[0]:
+            tokens, host_ids = self._pool
+            index = bisect_left(host_ids, after.room.id)
+            del tokens[index], host_ids[index]
+            if not host_ids:
+                self._pool = None
+
+    def _ask_again(self, values: tuple[str | None, ...], census: Census) -> list[Group]:
+        """Those that changed of the groups which share one of these values."""
         changed = []
-        values = verdict.group.values
         for group in self.groups.values():
             if any(one == other for one, other in zip(group.values, values, strict=True)):
                 before = group.mask, group.extra
                 self._ask_terms(group, census)
                 if before != (group.mask, group.extra):
                     changed.append(group)
-        return verdict, changed, False
+        return changed
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
@@ -296,7 +323,7 @@ class Kind:
     def best_of(self, count: int) -> list[Verdict]:
         """The best hosts that fit, in order."""
         frontiers = [_in_order(group) for group in self.groups.values() if not group.mask]
-        merged = frontiers[0] if len(frontiers) == 1 else heapq.merge(*frontiers, key=lambda found: found[0])
+        merged = frontiers[0] if len(frontiers) == 1 else heapq.merge(*frontiers)
         return [verdict for (_, verdict), _ in zip(merged, range(count), strict=False)]
 
     def misses(self) -> Iterator[Verdict]:
@@ -309,12 +336,22 @@ def _in_order(group: Group) -> Iterator[tuple[Rank, Verdict]]:
     heap = group.heap
     if not heap:
         return
-    frontier: list[tuple[Rank, int, int]] = [(heap[0][0], heap[0][1], 0)]
+    frontier = [(heap[0], 0)]
     while frontier:
-        rank, _, index = heapq.heappop(frontier)
+        (rank, verdict), index = heapq.heappop(frontier)
         for child in (2 * index + 1, 2 * index + 2):
             if child < len(heap):
-                heapq.heappush(frontier, (heap[child][0], heap[child][1], child))
-        verdict = heap[index][2]
+                heapq.heappush(frontier, (heap[child], child))
         if verdict.live:
             yield group.full_rank(rank), verdict
+
+
+def _sift(verdict: Verdict) -> None:
+    """Bring the last entry of its heap to its place; clear the heap when most of it is superseded."""
+    group = verdict.group
+    if verdict.rank is not None:
+        heap = group.heap
+        heapq.heappush(heap, heap.pop())
+        if len(heap) > 64 + 3 * group.masks[0]:
+            group.heap = [entry for entry in heap if entry[1].live]
+            heapq.heapify(group.heap)

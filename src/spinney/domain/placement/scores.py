@@ -7,7 +7,7 @@
                   smallest measured share is best. Class 2: never measured, or too long ago; the smallest reserved share is
                   best. What was reserved since the measurement counts as used, so a batch does not pile up on one host.
 ``balanced``      class: the difference between the reserved shares of CPU and memory in whole percent; among equals, as spread.
-``random``        no difference; the seed decides, see ``draw``.
+``random``        no difference; the seed decides, see ``first_drawn``.
 
 ``weights``: ``cpu`` and ``memory`` (1 where left out) multiply the shares of spread, binpack and balanced; ``used`` (0 where
 left out) is the part, 0 to 1, that measured use has in the shares of spread and balanced. A host not measured lately counts
@@ -27,7 +27,9 @@ Score = tuple[int, float]
 #: of CPU and memory
 _Shares = tuple[float, float]
 
+_BIG = 4096.0
 _MASK = 2**64 - 1
+_ODD = 0x9E3779B97F4A7C15
 
 
 class Scorer:
@@ -87,22 +89,22 @@ class Scorer:
     def _spread_plainly(self, room: Room) -> Score:
         cpu = (room.cpu + self._cpu) * room.cpu_part
         memory = (room.memory + self._memory) * room.memory_part
-        return 0, round(cpu if cpu > memory else memory, 9)
+        return 0, (cpu if cpu > memory else memory) + _BIG - _BIG
 
     def _spread(self, room: Room) -> Score:
-        return 0, round(max(self._weighed(room)), 9)
+        return 0, _even(max(self._weighed(room)))
 
     def _binpack(self, room: Room) -> Score:
         cpu, memory = self._shares(room)
-        return 0, round(self._weight_cpu * (1 - cpu) + self._weight_memory * (1 - memory), 9)
+        return 0, _even(self._weight_cpu * (1 - cpu) + self._weight_memory * (1 - memory))
 
     def _balanced(self, room: Room) -> Score:
         cpu, memory = self._weighed(room)
-        return round(abs(cpu - memory) * 100), round(max(cpu, memory), 9)
+        return round(abs(cpu - memory) * 100), _even(max(cpu, memory))
 
     def _least_utilized(self, room: Room) -> Score:
         limits = self._rules.thresholds
-        reserved = round(max(self._shares(room)), 9)
+        reserved = _even(max(self._shares(room)))
         if self.known_until(room) is None:
             return 2, reserved
         cpu, memory = self._estimates(room, own=0)
@@ -119,10 +121,15 @@ class Scorer:
             for share, limit in zip(with_it, (limits.cpu, limits.memory), strict=True)
             if share is not None and (limit is not None or not looked_at)
         ]
-        return 1, round(max(counted), 9)
+        return 1, _even(max(counted))
 
     def _nothing(self, room: Room) -> Score:
         return 0, 0.0
+
+
+def _even(value: float) -> float:
+    """Without the last digits, in which sums differ that are the same. Rounding to decimals would cost ten times as much."""
+    return value + _BIG - _BIG
 
 
 def token(*words: str) -> int:
@@ -130,11 +137,10 @@ def token(*words: str) -> int:
     return int.from_bytes(hashlib.blake2b("\0".join(words).encode(), digest_size=8).digest(), "big")
 
 
-def draw(node_token: int, host_token: int) -> int:
-    """Of the hosts, the one with the smallest draw is chosen: each is equally likely, and equal input draws the same.
+def first_drawn(node_token: int, host_tokens: list[int]) -> int:
+    """The index of the host with the smallest draw: each is equally likely, and equal input draws the same.
 
     A host more or less changes the choice only if it is the one chosen.
     """
-    mixed = ((node_token ^ host_token) * 0x9E3779B97F4A7C15) & _MASK
-    mixed ^= mixed >> 32
-    return (mixed * 0xD6E8FEB86659FD93) & _MASK
+    draws = [((node_token ^ host_token) * _ODD) & _MASK for host_token in host_tokens]
+    return draws.index(min(draws))

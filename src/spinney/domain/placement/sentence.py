@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from spinney.domain.placement.filters import RULES, Demand
-from spinney.domain.placement.kinds import STRATEGY, Rank, Verdict
+from spinney.domain.placement.kinds import Rank, Verdict
 from spinney.domain.placement.reasons import cores, several, short_cpu, short_memory, size, term_words
 from spinney.domain.placement.room import Room
 from spinney.domain.placement.rules import Strategy
@@ -29,16 +29,16 @@ def placed(demand: Demand, name: str, rank: Rank, fitting: int, total: int) -> s
     rules = demand.rules
     strategy = rules.strategy
     if strategy is Strategy.LEAST_UTILIZED:
-        why = _USED[rank[STRATEGY]].format(rank[STRATEGY + 1])
+        why = _USED[rank[1]].format(rank[2])
     elif strategy is Strategy.BALANCED:
-        why = _WORDS[strategy].format(rank[STRATEGY])
+        why = _WORDS[strategy].format(rank[1])
     elif strategy is Strategy.RANDOM:
         why = _WORDS[strategy].format(rules.seed)
     else:
-        why = _WORDS[strategy].format(rank[STRATEGY + 1])
+        why = _WORDS[strategy].format(rank[2])
     best = f"the best of {fitting} hosts that fit" if fitting > 1 else "the only host that fits"
     found = f"{strategy.value}: {name} is {best}, of {total} ({why})"
-    return f"{found}, although this workload failed there lately: no other host fits" if rank[0] else found
+    return f"{found}, although this workload failed there lately: no other host fits" if rank[0][0] else found
 
 
 def nowhere(demand: Demand) -> str:
