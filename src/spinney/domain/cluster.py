@@ -9,6 +9,7 @@ from typing import Any
 
 from spinney.domain.action import ActionKind
 from spinney.domain.node import NodeStatus
+from spinney.domain.schema import to_int
 
 
 class ClusterStatus(StrEnum):
@@ -90,6 +91,11 @@ def evaluate(cluster: Cluster, statuses: Mapping[NodeStatus, int], because: str 
     if cluster.max_size < 0 or active <= cluster.max_size:
         return ClusterStatus.ACTIVE, f"{prefix}{active} active nodes meet desired_capacity {cluster.desired_capacity}"
     return ClusterStatus.WARNING, f"{prefix}{active} active nodes are more than max_size {cluster.max_size}"
+
+
+def priority_of(config: Mapping[str, Any]) -> int:
+    """How important a cluster's members are to its owner (``config`` key ``spinney.priority``); 0 where it does not say."""
+    return to_int(config.get("spinney.priority", 0))
 
 
 def self_healing(cluster: Cluster, default: bool) -> bool:

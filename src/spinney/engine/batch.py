@@ -32,6 +32,7 @@ _TASKS: Mapping[ActionKind, Task] = {
     ActionKind.NODE_OPERATION: Task.OPERATE,
     ActionKind.NODE_UPDATE: Task.RECREATE,
     ActionKind.NODE_MOVE: Task.MOVE,
+    ActionKind.NODE_EVICT: Task.EVICT,
 }
 
 
@@ -102,6 +103,8 @@ class Batch:
             self._fail(action, node, f"profile {node.profile_id} no longer exists")
         elif action.action is ActionKind.NODE_MOVE and node.host_id is None:
             self._fail(action, node, "the node is on no host: there is nothing to move", shows=node.status)
+        elif action.action is ActionKind.NODE_EVICT and (no := joining.objection(self._connection, action, node)):
+            self._ended.append(endings.unmoved(action, node, no, self._ids, self._now))
         elif action.action in _ROWS_ONLY:
             self._ended.append(joining.settle(self._connection, action, node, self._now))
         elif isinstance(profile, HostProfile):

@@ -68,13 +68,15 @@ def unmoved(action: Action, node: Node, reason: str, ids: Ids, now: float) -> Ou
     return ended(action, node, ActionStatus.FAILED, reason, {}, ids, now)
 
 
-def waiting_reason(answer: Waiting) -> str:
-    return f"Waiting for room: {answer.summary}."
+def waiting_reason(answer: Waiting, node: Node) -> str:
+    """What a waiting node shows; one that was pushed out says by whom."""
+    preempted = node.data.get("preempted")
+    return f"{preempted + ' ' if preempted else ''}Waiting for room: {answer.summary}."
 
 
 def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: Ids, now: float) -> Outcome:
     """No host has room: the action is final, the node waits on and is placed later by itself."""
-    reason = waiting_reason(answer)
+    reason = waiting_reason(answer, node)
     changes = {
         "status": NodeStatus.INIT,
         "status_reason": reason,
@@ -83,6 +85,20 @@ def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: 
         "decision_step": answer.step,
     }
     return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
+
+
+def evicted(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
+    """Its container made room for a more important one: it waits until there is room for both."""
+    reason = str(action.inputs["reason"])
+    data = {key: value for key, value in node.data.items() if key not in ("addresses", "ports")}
+    changes = {
+        "status": NodeStatus.INIT,
+        "status_reason": reason,
+        "waiting_since": now,
+        "physical_id": None,
+        "data": {**data, "preempted": reason},
+    }
+    return ended(action, node, ActionStatus.SUCCEEDED, reason, changes, ids, now, release_placement=True)
 
 
 def without_network(action: Action, node: Node, networks: int, ids: Ids, now: float) -> Outcome:
@@ -115,7 +131,7 @@ def cancelled(action: Action, node: Node) -> Outcome:
             changes=changes,
             release_placement=True,
         )
-    if action.action is ActionKind.NODE_MOVE:
+    if action.action in (ActionKind.NODE_MOVE, ActionKind.NODE_EVICT):
         return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, give_up_hold=True)
     unknown = {"status": NodeStatus.WARNING, "status_reason": f"{reason} Check the node to see how it is."}
     return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, changes=unknown)

@@ -23,6 +23,8 @@ class Task(StrEnum):
     OPERATE = "operate"
     #: Make the container on another host, and remove the one before it once the new one is ready.
     MOVE = "move"
+    #: End the container to make room: the node waits.
+    EVICT = "evict"
     #: A cancelled creation: remove what it may have made.
     UNDO = "undo"
     #: A move that is not to be: remove what it may have made, and let the container before it serve.

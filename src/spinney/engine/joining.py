@@ -1,4 +1,4 @@
-"""Members joining and leaving clusters, machines taken as hosts, and the removal of hosts: what rows alone decide."""
+"""Members joining and leaving clusters, machines taken as hosts, the removal of hosts, evictions: what rows alone decide."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from spinney.engine import endings
 from spinney.engine.catalog import HostProfile
 from spinney.profiles.docker_host import Machine, described
 from spinney.store import duties, hosts
+from spinney.store.rows import NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
@@ -108,6 +109,16 @@ def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: fl
     hosts.remove(connection, node.id)
     reason = "The host was removed."
     return endings.ended(action, node, ActionStatus.SUCCEEDED, reason, {}, ids, now, remove_node=True)
+
+
+def objection(connection: Connection, action: Action, node: Node) -> str | None:
+    """Why an eviction is not to be carried out any more; None: it is."""
+    if node.host_id is None or node.host_id != action.inputs.get("host"):
+        return "the node is no longer on the host where room was to be made"
+    beneficiary = NODES.one(connection, table.c.id == str(action.inputs.get("for")))
+    if beneficiary is None or beneficiary.waiting_since is None:
+        return "nobody waits for its room any more"
+    return None
 
 
 def machine_for(connection: Connection, action: Action, profile: HostProfile, promised: set[str]) -> Machine | None:

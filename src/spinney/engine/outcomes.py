@@ -85,8 +85,10 @@ class Recorder:
                 reason=verdict.reason,
                 ready_at=verdict.at,
                 node=job.node,
-                changes={} if job.task is Task.MOVE else {"status_reason": verdict.reason},
+                changes={} if job.task in _QUIET else {"status_reason": verdict.reason},
             )
+        if job.task is Task.EVICT:
+            return endings.unmoved(action, job.node, verdict.reason, self.ids, now)
         if job.task in (Task.MOVE, Task.CALL_OFF):
             return replace(
                 endings.unmoved(action, job.node, verdict.reason, self.ids, now),
@@ -147,6 +149,8 @@ class Recorder:
     def _removed(self, job: Job, removed: Removed, now: float) -> Outcome:
         if job.task is Task.UNDO:
             return self.cancelled(job)
+        if job.task is Task.EVICT:
+            return endings.evicted(job.action, job.node, self.ids, now)
         reason = "The container was removed."
         if removed.forgotten:
             reason = "The node was forgotten; its container is removed when its host answers again."
@@ -218,13 +222,15 @@ def _was_cancelled(node: Node) -> bool:
     return "was cancelled" in node.status_reason
 
 
+#: What the node shows is left as it is while they are put off.
+_QUIET = (Task.MOVE, Task.EVICT)
 _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
 
 
 def _data(node: Node, container: Container) -> dict[str, Any]:
     """What the API shows of a container without asking its host."""
     data: dict[str, Any] = {
-        key: value for key, value in node.data.items() if key not in ("waiting", "addresses", "ports")
+        key: value for key, value in node.data.items() if key not in ("preempted", "addresses", "ports")
     }
     if container.addresses:
         data["addresses"] = [{"network": a.network, "addr": a.addr, "version": a.version} for a in container.addresses]

@@ -60,6 +60,7 @@ class Performer:
             Task.CHECK: self._check,
             Task.OPERATE: self._operate,
             Task.MOVE: self._move,
+            Task.EVICT: self._delete,
             Task.UNDO: self._delete,
             Task.CALL_OFF: self._call_off,
             Task.HOST_JOIN: self._host_join,

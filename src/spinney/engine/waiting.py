@@ -7,6 +7,7 @@ what the scheduler last found.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -15,19 +16,23 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
-from spinney.domain.placement.model import Placed, Waiting
+from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.scheduler import Fleet
+from spinney.engine import preempting
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.endings import waiting_reason
 from spinney.engine.landing import load_fleet, requests_for, store_decisions
 from spinney.engine.worker import Session
-from spinney.store import actions, healing
+from spinney.store import actions, healing, tenants
 
 #: Seconds between looks when nothing says that there is room.
 _TICK = 1.0
 #: Seconds in which further news of room is gathered.
 _GATHER = 0.02
 _AT_ONCE = 200
+
+Work = tuple[Node, ContainerProfile]
 
 
 async def revive(session: Session) -> None:
@@ -44,6 +49,8 @@ async def revive(session: Session) -> None:
         seen = (waiting[-1].waiting_since or 0.0, waiting[-1].id) if len(waiting) == _AT_ONCE else (0.0, "")
         if waiting:
             ordered = await context.store.transact(_order_creations, context, waiting)
+            if context.scheduler.preemption:
+                ordered += await context.store.transact(preempting.order, context, session.id, waiting)
             if ordered:
                 session.wake_at(context.clock.now())
 
@@ -55,7 +62,7 @@ def _order_creations(connection: Connection, context: EngineContext, waiting: li
         return 0
     now = context.clock.now()
     requests = requests_for(connection, wanted)
-    answers = load_fleet(connection, requests, context.rules.subnet_count, now).place(requests)
+    answers = _place(connection, load_fleet(connection, requests, context.rules.subnet_count, now), wanted, requests)
     busy = actions.live_targets(connection, [n.id for n, _ in wanted])
     free = [(n, answer) for (n, _), answer in zip(wanted, answers, strict=True) if n.id not in busy]
     ordered = [_creation(context, n, now) for n, answer in free if isinstance(answer, Placed)]
@@ -64,14 +71,26 @@ def _order_creations(connection: Connection, context: EngineContext, waiting: li
     return len(ordered)
 
 
+def _place(
+    connection: Connection, fleet: Fleet, wanted: Sequence[Work], requests: Sequence[PlacementRequest]
+) -> list[Placed | Waiting]:
+    """The members of more important clusters before all others."""
+    importance = tenants.priorities(connection, {node.cluster_id for node, _ in wanted} - {""})
+    ranked: dict[int, list[PlacementRequest]] = defaultdict(list)
+    for (node, _), request in zip(wanted, requests, strict=True):
+        ranked[importance.get(node.cluster_id, 0)].append(request)
+    answers = {a.node_id: a for rank in sorted(ranked, reverse=True) for a in fleet.place(ranked[rank])}
+    return [answers[request.node_id] for request in requests]
+
+
 def _tell(connection: Connection, context: EngineContext, still: Sequence[tuple[Node, Waiting]], now: float) -> None:
     """Show new reasons where the old ones no longer hold."""
-    news = [(n, answer) for n, answer in still if waiting_reason(answer) != n.status_reason]
+    news = [(n, answer) for n, answer in still if waiting_reason(answer, n) != n.status_reason]
     if not news:
         return
     stored = store_decisions(connection, [answer for _, answer in news], context.ids, now)
     for n, answer in news:
-        healing.waits_on(connection, n, waiting_reason(answer), stored[id(answer.decision)], answer.step)
+        healing.waits_on(connection, n, waiting_reason(answer, n), stored[id(answer.decision)], answer.step)
 
 
 def _creation(context: EngineContext, node: Node, now: float) -> Action:
