@@ -86,7 +86,8 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         if words[0].startswith("-") or words[0] in ("ready:", "engine:"):
             continue
         found = command_named(words)
-        known = {name for parameter in found.params for name in parameter.opts} | {"--help", "--os-cloud"}
+        known = {name for parameter in found.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        known |= {"--help", "--os-cloud"}
         unknown = [option for option in _OPTION.findall(line) if option not in known]
         assert not unknown, f"{name_of(page)}: spinney {line}: no option {unknown}"
 
