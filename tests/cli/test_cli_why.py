@@ -18,14 +18,14 @@ def host(name: str, fits: bool = False, reasons: Any = (), **scores: float | Non
     }  # fmt: skip
 
 
-SHORT = ("memory", "2 GiB", "1.5 GiB", "1.5 GiB of 16 GiB memory is free")
+SHORT = ("memory", "2048 MiB", "1536 MiB", "1536 MiB of 16384 MiB memory can be reserved, 2048 MiB needed")
 ZONE = ("zone", "a", "b", "it is in zone b")
-PLACED = {
+PLACED: dict[str, Any] = {
     "state": "placed", "host": "h3", "host_id": "id-h3", "generation": 2, "decided_at": "2026-01-01T00:00:00Z",
     "strategy": "spread", "summary": "the smallest reserved share of 2 hosts", "hosts_total": 4, "failed": {"memory": 2},
     "hosts": [
-        host("h1", False, [SHORT, ZONE]), host("h2", True, reserved_share=0.3, containers=4.0),
-        host("h3", True, reserved_share=0.3, containers=3.0), host("h4", False, [SHORT]),
+        host("h3", True, spread=0.3, containers=3), host("h2", True, spread=0.3, containers=4),
+        host("h1", False, [SHORT, ZONE]), host("h4", False, [SHORT]),
     ],
     "nearest_miss": None,
 }  # fmt: skip
@@ -33,7 +33,7 @@ WAITING = {
     **PLACED, "state": "waiting", "host": None, "host_id": None, "decided_at": None,
     "summary": "0 of 40 hosts fit: memory short on 30", "hosts_total": 40, "failed": {"zone": 10, "memory": 30},
     "hosts": [host(f"h{n}", False, [SHORT]) for n in range(20)],
-    "nearest_miss": {"host": "h15", "host_id": "id-h15", "change": {"memory": 1}, "text": "512 MiB more memory"},
+    "nearest_miss": {"host": "h0", "host_id": "id-h0", "change": {"memory": 1}, "text": "h0 would fit with 1 byte more"},
 }  # fmt: skip
 
 
@@ -56,21 +56,25 @@ def test_of_a_placed_node_the_chosen_host_comes_first_and_those_that_do_not_fit_
         "the smallest reserved share of 2 hosts"
     )
     assert [line.split()[:2] for line in lines[3:7]] == [["h3", "chosen"], ["h2", "fits"], ["h1", "no"], ["zone", "a"]]
-    assert "2 GiB" in lines[5] and "1.5 GiB" in lines[5]
+    assert "2048 MiB  1536 MiB" in lines[5] and "30.0%" in lines[3]
     assert "\x1b" not in shown and "█" not in shown
 
 
 def test_the_score_that_decided_is_pointed_at(asked: Any) -> None:
     lines = asked(PLACED).splitlines()
     found = {line.split("  ")[0]: line for line in lines}
-    assert "this one" in found["containers"] and "this one" not in found["reserved share"]
+    assert "this one" in found["containers there"] and "this one" not in found["reserved share"]
+
+    twin = {**PLACED["hosts"][1], "scores": PLACED["hosts"][0]["scores"]}
+    assert "but the names of the hosts" in asked({**PLACED, "hosts": [PLACED["hosts"][0], twin]})
+    alone = asked({**PLACED, "hosts": PLACED["hosts"][:1]})
+    assert "this one" not in alone and "no other host" in alone
 
 
-def test_of_a_waiting_node_the_nearest_miss_is_first_and_said_in_words(asked: Any) -> None:
+def test_of_a_waiting_node_what_keeps_hosts_out_is_counted_and_the_nearest_miss_said_in_words(asked: Any) -> None:
     lines = asked(WAITING).splitlines()
     assert lines[0] == "web-1 waits for a host: 0 of 40 hosts fit: memory short on 30"
-    assert lines[3].split()[0] == "h15"
-    assert lines[-1] == "Nearest miss: h15: 512 MiB more memory"
+    assert lines[-1] == "Nearest miss: h0 would fit with 1 byte more"
     counts = [line.split() for line in lines if line.endswith("/40")]
     assert counts == [["memory", "30/40"], ["zone", "10/40"]]
 
@@ -100,8 +104,8 @@ def test_a_host_is_refused_in_the_words_of_the_service(spinney: Any, stub: Stub)
 
 @pytest.mark.parametrize(
     ("words", "amount"),
-    [("2 GiB", 2 * 1024**3), ("512 MiB", 512 * 1024**2), ("0.5 cores", 0.5), ("1.5", 1.5), ("ready", None),
-     ("at most 2", None), ("8080/tcp", None), (None, None)],
+    [("512 MiB", 512 * 1024**2), ("1.5 MiB", 1.5 * 1024**2), ("77 bytes", 77), ("0.5", 0.5), ("ready", None),
+     ("fewer than 2", None), ("1 subnet", None), ("8080/tcp", None), (None, None)],
 )  # fmt: skip
 def test_only_amounts_are_drawn(words: Any, amount: float | None) -> None:
     assert why.amount(words) == amount

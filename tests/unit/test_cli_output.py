@@ -101,6 +101,7 @@ def test_a_stale_sample_is_told_and_not_drawn(monkeypatch: pytest.MonkeyPatch) -
 def test_use_that_was_never_measured_is_a_dash_not_zero() -> None:
     fields = dict(host_view.fields(host(None, used={"cpu": None}), NOW))
     assert "4 reserved, - used of 8 (50% reserved, - used)" in fields["cpu"]
+    assert fields["disk"] == "- used of -"
     assert fields["sampled_at"].startswith("never")
 
 

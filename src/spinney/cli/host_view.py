@@ -106,11 +106,14 @@ def fields(host: Row, now: datetime) -> list[tuple[str, Any]]:
 
 def resource(host: Row, kind: str, now: datetime) -> str:
     """A bar and its numbers; without a capacity there is nothing to draw against."""
-    part, whole, use = (_of(host, what, kind) for what in ("reserved", "capacity", "used"))
+    whole = _of(host, "capacity", kind)
+    amounts = {what: _of(host, what, kind) for what in ("reserved", "used")}
+    if kind == "disk":
+        del amounts["reserved"]  # nobody reserves any
     picture = "" if whole is None or not sys.stdout.isatty() else f"{drawn(host, kind, now, WIDE_BAR)}  "
-    says = f"{written(kind, part)} reserved, {written(kind, use)} used of {written(kind, whole)}"
-    shares = [share_of(amount, whole) for amount in (part, use)]
-    return f"{picture}{says} ({shares[0]} reserved, {shares[1]} used)" if whole else f"{picture}{says}"
+    says = ", ".join(f"{written(kind, amount)} {what}" for what, amount in amounts.items())
+    shares = ", ".join(f"{share_of(amount, whole)} {what}" for what, amount in amounts.items())
+    return f"{picture}{says} of {written(kind, whole)}{f' ({shares})' if whole else ''}"
 
 
 def sampled(host: Row, now: datetime) -> str:

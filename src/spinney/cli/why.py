@@ -1,8 +1,8 @@
 """``spinney why``: why a node is where it is, or why it is nowhere yet.
 
 What is shown was written down when the node was placed; nothing is decided again for it. One sentence first, then what there
-was to choose from: the chosen host, those that would have fitted, the best first, and those that would not, each with the
-rules it fails.
+was to choose from, in the order of the service: the chosen host, those that would have fitted, the best first, and those that
+would not, the nearest first, each with the rules it fails.
 """
 
 from __future__ import annotations
@@ -21,8 +21,27 @@ from spinney.cli.text import ago, bar, one_line
 
 #: Hosts shown unless all are asked for.
 SHORT = 12
-_FIGURE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGTP]?)(?:i?B)?(?:\s*cores?)?", re.ASCII)
-_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_FIGURE = re.compile(r"([0-9]+(?:\.[0-9]+)?)(?: (bytes|MiB))?", re.ASCII)
+#: Strategies whose score is a part of a host.
+_SHARES = frozenset({"spread", "least_utilized", "balanced"})
+_DECIDED = "What decided: of the scores, in this order, the first that differs; smaller is better."
+_EQUAL = "What decided: not the scores, which are equal, but the names of the hosts, or for random the seed."
+_ALONE = "Its scores; there was no other host to choose."
+#: What the scores of the service mean.
+_SCORES = {
+    "setbacks": "failed there lately",
+    "quota": "over the quota",
+    "spread_over": "members in its group",
+    "affinity": "against an affinity",
+    "prefer": "preferences not met",
+    "threshold": "0 below threshold, 1 above, 2 not measured",
+    "difference": "CPU and memory apart, %",
+    "spread": "reserved share",
+    "least_utilized": "share reserved or used",
+    "balanced": "larger reserved share",
+    "binpack": "left free",
+    "containers": "containers there",
+}
 _VERDICTS = {"chosen": "green", "fits": "cyan", "no": "red"}
 
 
@@ -75,17 +94,19 @@ def why(
 
 def _tell(name: str, placement: Row, most: int | None) -> None:
     output.emit(sentence(name, placement, datetime.now(UTC)))
-    hosts = in_order(placement)
+    hosts = placement.get("hosts") or ()
     if hosts:
         _under(None, [row for host in hosts[:most] for row in rows(host, placement)], COLUMNS)
     if left := unseen(placement, len(hosts[:most]), len(hosts)):
         output.emit(left)
     if chosen := scores(hosts, placement):
-        _under("What decided: of the scores, in this order, the first that differs; smaller is better.", chosen, SCORES)
+        compared = any(row["next"] for row in chosen)
+        decided = any(row["decided"] for row in chosen)
+        _under(_DECIDED if decided else _EQUAL if compared else _ALONE, chosen, SCORES)
     if refusals := failures(placement):
         _under(None, refusals, FAILED)
     if miss := placement.get("nearest_miss"):
-        output.emit(f"\nNearest miss: {one_line(miss.get('host'))}: {one_line(miss.get('text'))}")
+        output.emit(f"\nNearest miss: {one_line(miss.get('text'))}")
 
 
 def _under(heading: str | None, lines: Sequence[Row], columns: Sequence[Column]) -> None:
@@ -103,25 +124,6 @@ def sentence(name: str, placement: Row, now: datetime) -> str:
     return f"{name} is on {one_line(placement.get('host'))}{when}: {summary}"
 
 
-def in_order(placement: Row) -> list[Row]:
-    """The chosen one, those that fit by their scores, the nearest miss, and the rest as they came."""
-    nearest = (placement.get("nearest_miss") or {}).get("host_id")
-
-    def key(host: Row) -> tuple[Any, ...]:
-        if _is_chosen(host, placement):
-            return (0,)
-        if host.get("fits"):
-            return (1, [_comparable(score) for score in (host.get("scores") or {}).values()], host.get("score") or 0.0)
-        return (2, host.get("host_id") != nearest)
-
-    return sorted(placement.get("hosts") or (), key=key)
-
-
-def _comparable(score: Any) -> tuple[bool, float]:
-    """An unknown score comes last."""
-    return (score is None, 0.0 if score is None else float(score))
-
-
 def _is_chosen(host: Row, placement: Row) -> bool:
     return placement.get("state") == "placed" and host.get("host_id") == placement.get("host_id")
 
@@ -129,9 +131,9 @@ def _is_chosen(host: Row, placement: Row) -> bool:
 def rows(host: Row, placement: Row) -> Iterator[Row]:
     """One line for a host that fits, else one for each rule that it fails."""
     verdict = "chosen" if _is_chosen(host, placement) else "fits" if host.get("fits") else "no"
-    score = host.get("score")
-    share = bar(score, 1.0) if score is not None and 0 <= score <= 1 else ""
-    first = {"host": host.get("host"), "verdict": verdict, "score": figure(score), "share": share}
+    score, shares = host.get("score"), placement.get("strategy") in _SHARES
+    share = bar(score, 1.0) if shares and score is not None else ""
+    first = {"host": host.get("host"), "verdict": verdict, "score": figure(score, shares), "share": share}
     if verdict != "no" or not host.get("reasons"):
         yield first
         return
@@ -148,15 +150,15 @@ def picture(reason: Row) -> str:
 
 def amount(words: Any) -> float | None:
     found = _FIGURE.fullmatch(str(words).strip())
-    return None if found is None else float(found[1]) * 1024 ** _POWERS[found[2]]
+    return None if found is None else float(found[1]) * (2**20 if found[2] == "MiB" else 1)
 
 
 def word(rule: Any) -> str:
     return one_line(rule).replace("_", " ")
 
 
-def figure(score: Any) -> str:
-    return "" if score is None else f"{float(score):.4g}"
+def figure(score: Any, share: bool) -> str:
+    return "" if score is None else f"{100 * score:.1f}%" if share else f"{float(score):.4g}"
 
 
 def unseen(placement: Row, shown: int, told: int) -> str:
@@ -177,9 +179,9 @@ def scores(hosts: Sequence[Row], placement: Row) -> list[Row]:
     deciding = next((name for name in own if following is not None and own[name] != other.get(name)), None)
     return [
         {
-            "score": word(name),
-            "chosen": figure(value) or "-",
-            "next": (figure(other.get(name)) or "-") if following is not None else "",
+            "score": _SCORES.get(name) or word(name),
+            "chosen": figure(value, name in _SHARES),
+            "next": figure(other.get(name), name in _SHARES),
             "decided": "← this one" if name == deciding else "",
         }
         for name, value in own.items()
