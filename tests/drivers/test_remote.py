@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket as sockets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,8 @@ def tls_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsEngine]:
 
 
 @contextlib.asynccontextmanager
-async def connected(credentials: Path, address: HostAddress) -> AsyncIterator[DockerHost]:
-    host = DockerConnector(credentials_dir=credentials, limits=LIMITS).connect(address)
+async def connected(credentials: Path, address: HostAddress, limits: TimeLimits = LIMITS) -> AsyncIterator[DockerHost]:
+    host = DockerConnector(credentials_dir=credentials, limits=limits).connect(address)
     try:
         yield host
     finally:
@@ -118,6 +118,45 @@ def test_a_replaced_certificate_is_used_without_a_restart(tls_engine: TlsEngine)
             tls_engine.rogue.issue(rotating, "client", trusts=tls_engine.authority)
             with pytest.raises(HostError):
                 await host.facts()
+
+    asyncio.run(body())
+
+
+def test_files_that_are_being_replaced_do_not_stop_what_works(
+    tls_engine: TlsEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        folder = tls_engine.authority.issue(tls_engine.credentials / "halfway", "client")
+        async with connected(tls_engine.credentials, HostAddress(f"tcp://{tls_engine.address}", "halfway")) as host:
+            assert (await host.facts()).os == "linux"
+            (folder / "key.pem").write_bytes((tls_engine.credentials / "rogue" / "key.pem").read_bytes())
+            assert (await host.facts()).os == "linux"
+            (folder / "cert.pem").unlink()
+            assert (await host.facts()).os == "linux"
+            monkeypatch.setattr("spinney.drivers.docker.connections.REPLACEMENT", -1.0)
+            with pytest.raises(HostRefused, match=r"cert\.pem"):
+                await host.facts()
+
+    asyncio.run(body())
+
+
+def test_what_was_connected_with_a_replaced_certificate_is_closed(
+    tls_engine: TlsEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spinney.drivers.docker.connections.GRACE", 0.2)
+
+    async def body() -> None:
+        folder = tls_engine.authority.issue(tls_engine.credentials / "streaming", "client")
+        address, limits = HostAddress(f"tcp://{tls_engine.address}", "streaming"), replace(LIMITS, silence=0.5)
+        async with connected(tls_engine.credentials, address, limits) as host:
+            events = host.events({"io.spinney.deployment": "none"})
+            await anext(events)
+            tls_engine.authority.issue(folder, "client")
+            assert (await host.facts()).os == "linux"
+            async with asyncio.timeout(10):
+                with pytest.raises(HostUnreachable):
+                    await anext(events)
+            await anext(host.events({"io.spinney.deployment": "none"}))
 
     asyncio.run(body())
 

@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import batch, cluster_members, cluster_policies, cluster_rebalance, looking, output, waiting
+from spinney.cli import (
+    batch,
+    cluster_members,
+    cluster_policies,
+    cluster_rebalance,
+    cluster_shares,
+    looking,
+    output,
+    waiting,
+)
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -31,6 +40,7 @@ app = typer.Typer(
 cluster_members.register(app)
 cluster_rebalance.register(app)
 cluster_policies.register(app)
+cluster_shares.register(app)
 
 TIMES = ("init_at", "created_at", "updated_at")
 Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beginning of the id.")]

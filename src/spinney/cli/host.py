@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import host_duty, host_import, host_view, listing, looking, output, waiting
+from spinney.cli import host_certs, host_duty, host_import, host_view, listing, looking, output, waiting
 from spinney.cli.batch import for_each
 from spinney.cli.command import Limit, Marker, Metadata, Sort, Use, command, list_query
 from spinney.cli.faults import Refused
@@ -22,6 +22,7 @@ from spinney.cli.text import one_line
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Machines with a Docker engine.")
 command(app, "import", waits=True)(host_import.import_)
+command(app, "certs")(host_certs.certs)
 host_duty.register(app)
 
 

@@ -22,6 +22,7 @@ class SpinneyGroup(LazyGroup):
         "profile": Entry(_CLI + "profile", "app", "What nodes are made from.", _OBJECTS),
         "policy": Entry(_CLI + "policy", "app", "Rules to attach to clusters.", _OBJECTS),
         "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
+        "credential": Entry(_CLI + "credential", "app", "What hosts and registries are approached with.", _OBJECTS),
         "action": Entry(_CLI + "action", "app", "Work under way and work done.", _LOOK),
         "event": Entry(_CLI + "event", "app", "What happened.", _LOOK),
         "plan": Entry(_CLI + "plan", "app", "What an action would do, without doing it.", _LOOK),

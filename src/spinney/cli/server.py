@@ -20,7 +20,7 @@ from spinney.cli.faults import CliError
 from spinney.clock import SystemClock
 from spinney.config import Settings, load
 from spinney.errors import SpinneyError
-from spinney.store import migrate
+from spinney.store import credentials, migrate
 from spinney.store.database import Store
 
 StateDir = Annotated[
@@ -96,6 +96,18 @@ def db_version(state_dir: StateDir = None, config_file: ConfigFile = None) -> No
     with _store(_settings(state_dir, config_file)) as store:
         current, needed = migrate.versions(store)
         _say(f"database: {current or 'empty'}, needed: {needed}")
+
+
+@db.command("forget-key")
+def db_forget_key(state_dir: StateDir = None, config_file: ConfigFile = None) -> None:
+    """Give up the key that credentials are sealed for, when it is lost: the next engine brings its own.
+
+    Afterwards each credential needs its data anew: spinney credential rotate.
+    """
+    with _store(_settings(state_dir, config_file)) as store:
+        migrate.upgrade(store)
+        known = store.run(credentials.forget_key)
+        _say("the key is forgotten: start an engine, then rotate every credential" if known else "no key is known yet")
 
 
 def _store(settings: Settings) -> Store:

@@ -26,6 +26,8 @@ async def watched(response: aiohttp.ClientResponse, client: EngineClient) -> Asy
             async with asyncio.timeout(client.limits.silence):
                 chunk = await response.content.readany()
         except TimeoutError:
+            if response.connection is None or response.connection.closed:  # by us: aiohttp does not tell who reads
+                raise HostUnreachable("the connection was closed, as its credential was replaced") from None
             await client.alive()
             continue
         if not chunk:
