@@ -6,6 +6,7 @@ section of the configuration file; ``load`` reads files, ``options`` lists every
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
@@ -191,6 +192,8 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         conf.register_opts(found, group=section)
     try:
         conf([], project="spinney", default_config_files=[str(file) for file in files], default_config_dirs=[])
+        for file in files:
+            _check_known(file)
         for section, name, value in overrides:
             conf.set_override(name, value, group=section)
         groups = {section: _group(conf, section, kind) for section, kind in _GROUPS.items()}
@@ -199,6 +202,30 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, **groups)
+
+
+def _check_known(file: Path) -> None:
+    """oslo.config passes over what it does not know, so that a misspelt option would keep its default in silence."""
+    from oslo_config import cfg
+
+    known = {section: [item.name for item in fields(group)] for section, group in _GROUPS.items()}
+    found: dict[str, dict[str, Any]] = {}
+    cfg.ConfigParser(str(file), found).parse()
+    for written, options_of in found.items():
+        section = written.lower()
+        if section not in known:
+            raise ValueError(f"{file}: [{written}] is no section{_nearest(section, known)}")
+        for option in options_of:
+            if option not in known[section]:
+                elsewhere = next((other for other, names in known.items() if option in names), None)
+                hint = f"; it belongs into [{elsewhere}]" if elsewhere else _nearest(option, known[section])
+                raise ValueError(f"{file}: [{section}] has no option {option}{hint}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
 
 
 def _check_network(network: NetworkSettings) -> None:

@@ -49,6 +49,31 @@ def test_a_bad_file_is_refused_with_what_is_wrong(tmp_path: Path, text: str, wor
         load(tmp_path, [file])
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[healt]\n", r"bad\.conf: \[healt\] is no section; did you mean health\?"),
+        ("[DEFAULT]\ndebug = 1\n", r"\[DEFAULT\] is no section; there are api, "),
+        (
+            "[health]\nsuspect_afterwards = 1\n",
+            r"\[health\] has no option suspect_afterwards; did you mean suspect_after\?",
+        ),
+        ("[api]\nport = 1\nlease = 3\n", r"\[api\] has no option lease; it belongs into \[engine\]"),
+        ("[network]\nzzz = 3\n", r"\[network\] has no option zzz; there are pool, prefix"),
+    ],
+)
+def test_what_is_not_known_is_refused_with_the_nearest_that_is(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "bad.conf"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=rf"configuration: .*{words}"):
+        load(tmp_path, [file])
+
+
+def test_sections_may_be_written_in_any_case(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("# a comment\n[API]\nport = 5\n")
+    assert load(tmp_path, [tmp_path / "a.conf"]).api.port == 5
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"absent\.conf"):
         load(tmp_path, [tmp_path / "absent.conf"])
