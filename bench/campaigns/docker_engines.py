@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,7 @@ _BED = "engines"
 #: Podman's own, for want of systemd and of the right to raise limits on a host of the bed.
 _CONTAINERS_CONF = """
 [containers]
-default_ulimits = ["nofile={limit}:{limit}"]
+default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
 log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
@@ -106,8 +107,8 @@ def podman(host: Host) -> Iterator[str]:
     """The socket of Podman's Docker API on a host."""
     folder = host.place.folder / "podman"
     folder.mkdir()
-    limit = os.sysconf("SC_OPEN_MAX")
-    (folder / "containers.conf").write_text(_CONTAINERS_CONF.format(limit=limit))
+    files, processes = (resource.getrlimit(which)[1] for which in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
+    (folder / "containers.conf").write_text(_CONTAINERS_CONF.format(files=files, processes=processes))
     socket = f"{folder}/podman.sock"
     command = f"podman --root {folder}/data --runroot /run/podman system service --time 0 unix://{socket}"
     start = f"CONTAINERS_CONF={folder}/containers.conf setsid --fork {command} >{folder}/log 2>&1 </dev/null"
