@@ -272,6 +272,7 @@ class TestClustersMadeWithPolicies:
         assert world.rung == 0
 
     def test_host_clusters_have_policies_of_their_own(self, world: World) -> None:
-        world.profile(type=HOST_TYPE)
+        machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": "unix:///run/a.sock"}}
+        world.profile(type=HOST_TYPE, spec=machine)
         world.policy("hosts", type=SCALING, maximum=3)
         assert self.create(world, {"policy_id": "hosts"}).status == 202

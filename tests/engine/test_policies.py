@@ -113,6 +113,22 @@ def test_attachments_that_fail_say_why_and_change_nothing() -> None:
     run_virtually(story())
 
 
+def test_names_that_nobody_bears_yet_are_told() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id = world.create(0)  # it is called web
+            await world.settle()
+            rule = a_policy(
+                world, anti_affinity=["db", "web", cluster_id], affinity=[{"cluster": "cache", "hard": False}]
+            )
+            done = await ended(world, ATTACH, cluster_id, rule)
+            assert done.status is ActionStatus.SUCCEEDED
+            assert "No cluster of the project is called 'cache', 'db' yet" in done.status_reason
+
+    run_virtually(story())
+
+
 def test_a_cluster_that_is_deleted_leaves_its_policies() -> None:
     async def story() -> None:
         world = World()

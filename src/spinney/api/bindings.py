@@ -113,7 +113,9 @@ def attach_all(
     for index, one in enumerate(asked):
         at = f"cluster.policies[{index}]"
         found = policies.FINDER.refer(connection, one.policy_id, call.scope, f"{at}.policy_id")
-        held = policies.hold(connection, found.id) or found
+        held = policies.hold(connection, found.id)
+        if held is None:  # it has gone in this very moment
+            raise BadRequest(f"{at}.policy_id: The specified policy '{one.policy_id[:255]}' could not be found.")
         new = Attached(held.id, held.name, validate_spec(held.spec), one.enabled is not False)
         if any(other.policy_id == new.policy_id for other in others):
             raise BadRequest(f"{at}.policy_id: '{one.policy_id[:255]}' stands there twice; name each policy once.")

@@ -28,42 +28,52 @@ def carry_out(connection: Connection, action: Action, cluster: Cluster, ids: Ids
     others = bindings.attached(connection, cluster.id)
     present = next((other for other in others if other.policy_id == policy_id), None)
     if action.action is ActionKind.CLUSTER_ATTACH_POLICY:
-        reason = None if present is not None else _attach(connection, action, cluster, policy_id, others, ids)
-    elif present is None:
-        reason = f"policy {policy_id} is not attached to cluster {cluster.name}: attach it first"
-    elif action.action is ActionKind.CLUSTER_DETACH_POLICY:
+        return _done(action) if present is not None else _attach(connection, action, cluster, policy_id, others, ids)
+    if present is None:
+        return _failed(action, f"policy {policy_id} is not attached to cluster {cluster.name}: attach it first")
+    if action.action is ActionKind.CLUSTER_DETACH_POLICY:
         bindings.detach(connection, cluster.id, policy_id)
-        reason = None
-    else:
-        reason = _update(connection, action, cluster, present, others)
-    if reason is not None:
-        return Verdict(ActionStatus.FAILED, f"{action.action.value}: {reason}.")
-    return Verdict(ActionStatus.SUCCEEDED, f"{action.action.value} is done.")
+        return _done(action)
+    return _update(connection, action, cluster, present, others)
 
 
 def _attach(
     connection: Connection, action: Action, cluster: Cluster, policy_id: str, others: list[Attached], ids: Ids
-) -> str | None:
-    """Why it was not done."""
+) -> Verdict:
     found = policies.hold(connection, policy_id)
     if found is None:
-        return f"policy {policy_id} no longer exists"
+        return _failed(action, f"policy {policy_id} no longer exists")
     enabled = action.inputs.get("enabled") is not False
     new = Attached(policy_id, found.name, validate_spec(found.spec), enabled)
     profile_type = connection.execute(sa.select(profile.c.type).where(profile.c.id == cluster.profile_id)).scalar_one()
     fault = hindrance(new, attach_target(profile_type), others)
-    if fault is None:
-        bindings.attach(connection, cluster.id, new, ids.new())
-    return fault
+    if fault is not None:
+        return _failed(action, fault)
+    bindings.attach(connection, cluster.id, new, ids.new())
+    asked = new.policy.contribution()
+    unknown = [] if asked is None else bindings.unknown_clusters(connection, cluster.project, asked)
+    if not unknown:
+        return _done(action)
+    names = ", ".join(f"'{name}'" for name in unknown)
+    return _done(action, f" No cluster of the project is called {names} yet; the rule holds from when there is one.")
 
 
 def _update(
     connection: Connection, action: Action, cluster: Cluster, present: Attached, others: list[Attached]
-) -> str | None:
+) -> Verdict:
     enabled = action.inputs.get("enabled")
     if enabled is None or enabled == present.enabled:
-        return None
+        return _done(action)
     fault = contradiction(present, others) if enabled else None
-    if fault is None:
-        bindings.enable(connection, cluster.id, present.policy_id, enabled)
-    return fault
+    if fault is not None:
+        return _failed(action, fault)
+    bindings.enable(connection, cluster.id, present.policy_id, enabled)
+    return _done(action)
+
+
+def _done(action: Action, note: str = "") -> Verdict:
+    return Verdict(ActionStatus.SUCCEEDED, f"{action.action.value} is done.{note}")
+
+
+def _failed(action: Action, reason: str) -> Verdict:
+    return Verdict(ActionStatus.FAILED, f"{action.action.value}: {reason}.")

@@ -40,7 +40,7 @@ VIEW = (
     .join(cluster, cluster.c.id == table.c.cluster_id)
     .subquery("bound")
 )
-COLUMNS = tuple(str(key) for key in VIEW.c.keys())
+COLUMNS = tuple(str(column.key) for column in VIEW.c)
 
 #: A specification as text: interpreted once, however many clusters it is attached to.
 _SPEC = sa.cast(policy.c.spec, sa.Text).label("spec")
@@ -131,6 +131,12 @@ def rules_for(connection: Connection, cluster_ids: Collection[str]) -> dict[str,
         projects[cluster_id] = project
     names = _names(connection, {cluster_id: _towards(found) for cluster_id, found in wishes.items()}, projects)
     return {cluster_id: merge(found, cluster_id, names[projects[cluster_id]]) for cluster_id, found in wishes.items()}
+
+
+def unknown_clusters(connection: Connection, project: str, asked: Contribution) -> list[str]:
+    """The names in affinities that no cluster of the project bears yet."""
+    words = {toward.cluster for toward in asked.toward if toward.cluster is not None}
+    return sorted(words - _clusters(connection, {project: words})[project].keys())
 
 
 def host_scaling_for(connection: Connection, cluster_ids: Collection[str]) -> dict[str, HostScaling]:
