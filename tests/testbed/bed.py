@@ -23,6 +23,7 @@ import asyncssh
 import docker_engine
 from testbed.authority import Authority
 from testbed.host import PATH, Host, HostSpec, Place, run
+from testbed.metrics import Metrics
 
 FOLDERS = Path("/var/tmp")
 PACKAGES = {
@@ -53,6 +54,7 @@ class Bed:
         self.hosts: list[Host] = []
         self._switch = f"{name}-switch"
         self._plug = f"{name}-up"
+        self._metrics: Metrics | None = None
 
     # Making, finding, removing
 
@@ -100,6 +102,8 @@ class Bed:
         ]
 
     def down(self) -> None:
+        if self._metrics is not None:
+            self._metrics.close()
         self._each(Host.power_off)
         for host in self.hosts:
             host.unwire()
@@ -136,8 +140,18 @@ class Bed:
         self._each(lambda host: host.call("POST", "/images/load", archive, quiet="1"))
 
     def mend(self) -> None:
-        """Every host up, reachable, and without containers and networks."""
+        """Every host up, reachable, as busy as it is, and without containers and networks."""
+        if self._metrics is not None:
+            for host in self.hosts:
+                self._metrics.pretend(host, 0)
         self._each(Host.mend)
+
+    @property
+    def metrics(self) -> Metrics:
+        """What a node_exporter on each host would tell, served by this process."""
+        if self._metrics is None:
+            self._metrics = Metrics(str(self.subnet[1]), self.hosts)
+        return self._metrics
 
     def issue_client(self) -> None:
         """Replace the certificate and key of credential ``TLS`` by new ones that hosts trust as well."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from testbed.waiting import until
@@ -121,12 +122,12 @@ class Group:
     def remove(self) -> None:
         """Once no process is left in it. Also where containers made groups in hierarchies that we do not use."""
         for top in self._all:
-            until(f"{top / self.name} to empty", lambda top=top: _removed(top / self.name), seconds=10)
+            until(f"{top / self.name} to empty", partial(_removed, top / self.name), seconds=10)
 
     def remove_parent(self) -> None:
         """The group of all hosts, once each host's own is gone."""
         for top in self._all:
-            until("the bed's control group to empty", lambda top=top: _removed(top / Path(self.name).parent))
+            until("the bed's control group to empty", partial(_removed, top / Path(self.name).parent))
 
 
 def _removed(top: Path) -> bool:

@@ -27,6 +27,8 @@ What a test does with it::
     host.exec("pidof", "sleep")        # a command on the host, its output
     host.call("GET", "/containers/json", all="1")   # its Docker engine behind the service's back, cut off or not
     bed.issue_client()                 # rotate the service's certificate
+    bed.metrics.url(host)              # http://… for metrics_url: the use of the host's own control group
+    bed.metrics.pretend(host, 1.5)     # it tells of so many busy cores besides, until it is 0 again
 
 Every host holds ``docker_engine.IMAGE`` (busybox) and has no registry; ``bed.load(archive)`` brings another image. All hosts
 share one kernel and its CPUs: what each uses itself is ``host.group.cpu_seconds()`` and ``host.group.memory()``. Hosts of

@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -355,10 +356,13 @@ class Host:
         for pid in self._processes("dockerd"):
             os.kill(pid, how)
         for program in ("dockerd", "containerd"):
-            until(f"{program} of {self.name} to end", lambda program=program: not self._processes(program))
+            until(f"{program} of {self.name} to end", partial(self._ended, program))
 
     def _first_pid(self) -> int | None:
         return next((pid for pid, inner in self._own() if inner == 1), None)
+
+    def _ended(self, program: str) -> bool:
+        return not self._processes(program)
 
     def _processes(self, program: str) -> list[int]:
         """Its own ones that run this program, not those in containers; until they are reaped, as sockets stay till then."""

@@ -6,6 +6,7 @@ import socket as sockets
 import ssl
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,26 @@ def test_what_a_host_uses_is_told_of_it_alone(bed: Bed) -> None:
     until("the busy host to have used CPU", lambda: busy.group.cpu_seconds() > before[0] + 1)
     assert idle.group.cpu_seconds() < before[1] + 0.5
     assert 1 << 20 < idle.group.memory() < 1 << 30
+
+
+def told(bed: Bed, host: Host, series: str) -> float:
+    """The sum of a series in what the host's metrics say."""
+    with urllib.request.urlopen(bed.metrics.url(host)) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(series))
+
+
+def test_metrics_are_those_of_the_host(bed: Bed) -> None:
+    host, other = bed.hosts[:2]
+    busy = "node_cpu_seconds_total"
+    before = told(bed, host, busy), told(bed, other, busy)
+    bed.metrics.pretend(host, 1000)
+    until("1,000 cores to have been busy", lambda: told(bed, host, busy) > before[0] + 20)
+    bed.metrics.pretend(host, 0)
+    after = told(bed, host, busy)
+    assert told(bed, host, busy) < after + 20
+    assert told(bed, other, busy) < before[1] + 10
+    assert 0 < told(bed, other, "node_memory_MemAvailable_bytes") < told(bed, other, "node_memory_MemTotal_bytes")
 
 
 def traces(name: str) -> list[str]:
