@@ -6,6 +6,7 @@ Guaranteed: nothing is changed, and what the action itself would refuse is refus
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -55,7 +56,8 @@ async def answer(call: Call, ask: Ask) -> Reply:
 
 
 def _answer(connection: Connection, call: Call, ask: Ask) -> Plan:
-    return call.deps.planner(connection, ask(connection, call), call.now)
+    viewer = None if call.caller.is_admin else call.owner.project
+    return call.deps.planner(connection, replace(ask(connection, call), viewer=viewer), call.now)
 
 
 def _of_action(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any], data: Any) -> Question:
@@ -106,6 +108,10 @@ def view(found: Plan) -> dict[str, Any]:
 
 
 def _unplaceable(one: Unplaceable) -> dict[str, Any]:
-    """As a node's placement is shown."""
+    """As a node's placement is shown; of hosts of others only that none has room."""
+    shown = {"node": one.node, "state": "waiting", "host": None}
     explained = placement.of(explain(one.answer.decision.body(), one.answer.step))
-    return {"node": one.node, "state": "waiting", "host": None, **explained, "summary": one.answer.summary}
+    if one.foreign:
+        summary = "No host of the host cluster fits."
+        return {**shown, "strategy": explained["strategy"], "summary": summary, "hosts": [], "nearest_miss": None}
+    return {**shown, **explained, "summary": one.answer.summary}

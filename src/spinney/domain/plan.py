@@ -23,12 +23,14 @@ class QuestionKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Question:
     """``target``: the id of the host that is drained or lost, and of the cluster otherwise; ``cluster_id``: only members of
-    this cluster are told of. ``inputs`` are those that the action would have."""
+    this cluster are told of. ``inputs`` are those that the action would have. ``viewer``: the project that asks, before which
+    hosts of others have no names; None: an operator."""
 
     kind: QuestionKind
     target: str
     cluster_id: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    viewer: str | None = None
 
 
 class StepKind(StrEnum):
@@ -54,8 +56,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Unplaceable:
+    """``foreign``: the answer speaks of hosts of others."""
+
     node: str
     answer: Waiting
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -67,9 +66,6 @@ def _away(request: PlacementRequest, node: Node) -> PlacementRequest:
 
 
 def names_of(connection: Connection, advice: Advice) -> dict[str, str]:
-    ids = {host_id for move in advice.moves for host_id in (move.source, move.target)}
-    return host_names(connection, sorted(ids))
-
-
-def host_names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    return {host.node_id: host.name for host in hosts.find(connection, host_table.c.node_id.in_(ids))}
+    """What the hosts are called before their own project."""
+    found = hosts.identities(connection, {host_id for move in advice.moves for host_id in (move.source, move.target)})
+    return {host_id: host.name for host_id, host in found.items()}

@@ -140,7 +140,8 @@ def with_room(host: Host, resident: Resident, answers: Elsewhere) -> Resident:
 
 def _go_on(scene: Scene, action: Action, host: Host, nodes: Sequence[Node], situation: Situation, step: Next) -> None:
     by_id = {node.id: node for node in nodes}
-    inputs: Mapping[str, Any] = {"exclude": [host.node_id], "to": None, "reason": f"host {host.name} is being drained"}
+    # Whoever the node belongs to may see these: nothing here names the host, which may be somebody else's.
+    inputs: Mapping[str, Any] = {"exclude": [], "to": None, "reason": "its host is being drained"}
     scene.order_moves(action, [(by_id[node_id], inputs) for node_id in step.start])
     total = max(int(action.data.get("total", 0)), len(situation.residents))
     held = {one.node_id for one in step.held}

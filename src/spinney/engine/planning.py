@@ -6,7 +6,7 @@ they are started, and how long anything takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from spinney.clock import Ids
 from spinney.domain import plan
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
+from spinney.domain.alias import called
 from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import rebalancing
 from spinney.domain.drain import Situation, decide
@@ -25,7 +26,7 @@ from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES
 from spinney.engine import clusters, draining
-from spinney.engine.balance import advise, host_names, names_of, occupant_of
+from spinney.engine.balance import advise, occupant_of
 from spinney.engine.catalog import Catalog, ContainerProfile
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.landing import load_fleet, requests_for
@@ -33,7 +34,7 @@ from spinney.engine.moving import Scene
 from spinney.engine.rebalancing import told
 from spinney.errors import BadRequest
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.store import hosts, standing
+from spinney.store import fleets, hosts, standing
 from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import host as host_table
@@ -63,12 +64,14 @@ class Planner:
             raise BadRequest(f"{outcome.reason}.")
         leaving = {child.node_id for child in outcome.children}
         gone = [node for node in _members(scene, cluster) if node.id in leaving]
-        homes = _names(scene, gone)
-        steps = [Step(StepKind.DELETE, n.name, homes.get(n.host_id or ""), None, _why_gone(n)) for n in gone]
-        made, unplaceable = self._grow(scene, outcome.cluster, cluster.next_index, outcome.create)
+        names = _Names(scene, question, [node.host_id for node in gone])
+        steps = [Step(StepKind.DELETE, n.name, names.of(n.host_id), None, _why_gone(n)) for n in gone]
+        made, unplaceable = self._grow(scene, question, outcome.cluster, outcome.create)
         return _plan([*steps, *made], unplaceable)
 
-    def _grow(self, scene: Scene, cluster: Cluster, first: int, count: int) -> tuple[list[Step], list[Unplaceable]]:
+    def _grow(
+        self, scene: Scene, question: Question, cluster: Cluster, count: int
+    ) -> tuple[list[Step], list[Unplaceable]]:
         """The names of new nodes hold letters drawn when they are made; here their indexes stand instead."""
         profile = scene.catalog.load(scene.connection, {cluster.profile_id}).get(cluster.profile_id)
         new = [
@@ -80,13 +83,14 @@ class Planner:
                 index=index,
                 project=cluster.project,
             )
-            for index in range(first, first + count)
+            for index in range(cluster.next_index, cluster.next_index + count)
         ]
         if not isinstance(profile, ContainerProfile):
             return [Step(StepKind.CREATE, node.name, None, None, "a further host") for node in new], []
         requests = requests_for(scene.connection, [(node, profile) for node in new])
         fleet = load_fleet(scene.connection, requests, scene.network_limit, scene.now)
-        return _placed(scene, StepKind.CREATE, new, fleet.place(requests), {})
+        answered = list(zip(new, fleet.place(requests), strict=True))
+        return _placed(scene, question, StepKind.CREATE, _by_node(requests), answered)
 
     def update(self, scene: Scene, question: Question) -> Plan:
         """Member by member: each gives up its room before it is placed with the new profile."""
@@ -99,10 +103,11 @@ class Planner:
         before = scene.requests(nodes)
         after = requests_for(scene.connection, [(replace(node, profile_id=profile_id), profile) for node in nodes])
         fleet = load_fleet(scene.connection, [*after, *before.values()], scene.network_limit, scene.now)
-        answers = [
-            _again(fleet, node, before.get(node.id), request) for node, request in zip(nodes, after, strict=True)
+        answered = [
+            (node, _again(fleet, node, before.get(node.id), request))
+            for node, request in zip(nodes, after, strict=True)
         ]
-        steps, unplaceable = _placed(scene, StepKind.REPLACE, nodes, answers, _names(scene, nodes))
+        steps, unplaceable = _placed(scene, question, StepKind.REPLACE, _by_node(after), answered)
         return _plan(steps, unplaceable)
 
     def drain(self, scene: Scene, question: Question) -> Plan:
@@ -141,22 +146,22 @@ class Planner:
             (node for node in nodes if question.cluster_id in (None, node.cluster_id)),
             key=lambda node: (node.cluster_id, node.index, node.name),
         )
-        homes = _names(scene, nodes)
+        names = _Names(scene, question, [question.target])
         going = [(n, answer) for n in told if (answer := answers.get(n.id)) is not None]
         going = [(n, answer) for n, answer in going if isinstance(answer, Waiting) or n.id not in stays]
-        steps, unplaceable = _placed(scene, kind, [n for n, _ in going], [a for _, a in going], homes)
+        steps, unplaceable = _placed(scene, question, kind, scene.requests(told), going)
         moved = {node.id for node, _ in going}
         left = [node for node in told if node.id in stays and node.id not in moved]
-        steps += [Step(StepKind.STAY, n.name, homes.get(n.host_id or ""), None, stays[n.id]) for n in left]
+        steps += [Step(StepKind.STAY, n.name, names.of(n.host_id), None, stays[n.id]) for n in left]
         return _plan(steps, unplaceable)
 
     def rebalance(self, scene: Scene, question: Question) -> Plan:
         cluster = _cluster(scene, question.target)
         most = int(question.inputs.get("max_moves") or MAX_MOVES)
         advice = advise(scene, cluster, rebalancing(cluster.config), most)
-        names = names_of(scene.connection, advice)
+        names = _Names(scene, question, [host_id for m in advice.moves for host_id in (m.source, m.target)])
         steps = tuple(
-            Step(StepKind.MOVE, m.name, names[m.source], names[m.target], f"imbalance less by {m.gain:.1%}")
+            Step(StepKind.MOVE, m.name, names.of(m.source), names.of(m.target), f"imbalance less by {m.gain:.1%}")
             for m in advice.moves
         )
         return Plan(told(advice), steps)
@@ -208,8 +213,21 @@ def _members(scene: Scene, cluster: Cluster) -> list[Node]:
     return sorted(found, key=lambda node: (node.index, node.id))
 
 
-def _names(scene: Scene, nodes: Sequence[Node]) -> dict[str, str]:
-    return host_names(scene.connection, sorted({node.host_id for node in nodes if node.host_id is not None}))
+class _Names:
+    """What hosts are called before whoever asks."""
+
+    def __init__(self, scene: Scene, question: Question, ids: Iterable[str | None]) -> None:
+        self._viewer = question.viewer
+        self._known = hosts.identities(scene.connection, {host_id for host_id in ids if host_id is not None})
+
+    def of(self, host_id: str | None) -> str | None:
+        if host_id is None or host_id not in self._known:
+            return None
+        return called(self._known[host_id], self._viewer or "", operator=self._viewer is None).name
+
+
+def _by_node(requests: Sequence[PlacementRequest]) -> dict[str, PlacementRequest]:
+    return {request.node_id: request for request in requests}
 
 
 def _again(fleet: Fleet, node: Node, before: PlacementRequest | None, request: PlacementRequest) -> Placed | Waiting:
@@ -225,20 +243,24 @@ def _again(fleet: Fleet, node: Node, before: PlacementRequest | None, request: P
 
 def _placed(
     scene: Scene,
+    question: Question,
     kind: StepKind,
-    nodes: Sequence[Node],
-    answers: Sequence[Placed | Waiting],
-    homes: Mapping[str, str],
+    asked: Mapping[str, PlacementRequest],
+    answered: Sequence[tuple[Node, Placed | Waiting]],
 ) -> tuple[list[Step], list[Unplaceable]]:
-    targets = host_names(scene.connection, sorted({a.host_id for a in answers if isinstance(a, Placed)}))
+    """Reasons name hosts: of hosts of others they are not told."""
+    homes = [node.host_id for node, _ in answered]
+    names = _Names(scene, question, [*homes, *(a.host_id for _, a in answered if isinstance(a, Placed))])
+    owners = {host.project for host in fleets.candidates(scene.connection, asked.values())}
+    foreign = question.viewer is not None and bool(owners - {question.viewer})
     steps: list[Step] = []
     unplaceable: list[Unplaceable] = []
-    for node, answer in zip(nodes, answers, strict=True):
+    for node, answer in answered:
         if isinstance(answer, Placed):
-            home = homes.get(node.host_id or "")
-            steps.append(Step(kind, node.name, home, targets[answer.host_id], answer.summary))
+            reason = "as its placement rules say" if foreign else answer.summary
+            steps.append(Step(kind, node.name, names.of(node.host_id), names.of(answer.host_id), reason))
         else:
-            unplaceable.append(Unplaceable(node.name, answer))
+            unplaceable.append(Unplaceable(node.name, answer, foreign))
     return steps, unplaceable
 
 

@@ -103,7 +103,7 @@ def _go_on(scene: Scene, action: Action, cluster: Cluster) -> None:
             held = refusal or ""
             if refusal is None:
                 reason = f"rebalancing {cluster.name}"
-                chosen.append((node, {"exclude": [source], "to": target, "reason": reason}))
+                chosen.append((node, {"exclude": [], "to": target, "reason": reason}))
                 position += 1
     scene.order_moves(action, chosen)
     if moving or chosen or position < len(moves):

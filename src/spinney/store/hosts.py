@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.action import LIVE_STATUSES, ActionKind
+from spinney.domain.alias import HostIdentity
 from spinney.domain.host import Duty, HelperMode, Host, HostState
 from spinney.errors import ResourceInUse
 from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
@@ -87,6 +88,14 @@ def free_machines(connection: Connection, profile_id: str) -> int | None:
     )
     coming = sa.select(sa.func.count()).select_from(node).where(node.c.profile_id == profile_id, ~joined, at_work)
     return max(len(endpoints - taken) - connection.execute(coming).scalar_one(), 0)
+
+
+def identities(connection: Connection, ids: Collection[str]) -> dict[str, HostIdentity]:
+    """By id: what has to be known of hosts to call them by something."""
+    if not ids:
+        return {}
+    rows = connection.execute(sa.select(node.c.id, node.c.name, node.c.project, node.c.index).where(node.c.id.in_(ids)))
+    return {row.id: HostIdentity(*row) for row in rows}
 
 
 def set_state(connection: Connection, node_id: str, state: HostState, reason: str, now: float) -> bool:
