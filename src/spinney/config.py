@@ -69,6 +69,15 @@ class HostSettings:
     )
     image_low_watermark: float = _option(0.75, "Share of a host's disk in use at which that ends.")
     image_interval: float = _option(60.0, "Seconds between looks whether a host's disk fills up.")
+    helper: str = _option(
+        "plain",
+        "The host helper of host clusters whose configuration has no spinney.helper: plain measures hosts, full their "
+        "containers too, none leaves hosts as they are.",
+    )
+    sample_interval: float = _option(5.0, "Seconds between two readings of a host, from 0.1 to 30.")
+    average_over: float = _option(
+        60.0, "Seconds after which a load that is over counts for a third of an average; at least 1."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,7 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         groups = {section: _group(conf, section, kind) for section, kind in _GROUPS.items()}
         _check_network(groups["network"])
         _check_watermarks(groups["hosts"])
+        _check_measuring(groups["hosts"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, **groups)
@@ -249,6 +259,17 @@ def _check_watermarks(settings: HostSettings) -> None:
             f"[hosts] image_high_watermark: {high:g} above image_low_watermark {low:g} is not possible; give shares of the "
             f"disk between 0 and 1, the low one below the high one, or 0 as image_high_watermark to remove no images"
         )
+
+
+def _check_measuring(settings: HostSettings) -> None:
+    if settings.helper not in ("none", "plain", "full"):
+        raise ValueError(f"[hosts] helper: {settings.helper} is no mode of the host helper; give none, plain or full")
+    if not 0.1 <= settings.sample_interval <= 30:
+        raise ValueError(
+            f"[hosts] sample_interval: {settings.sample_interval:g} is not possible; give 0.1 to 30 seconds"
+        )
+    if settings.average_over < 1:
+        raise ValueError(f"[hosts] average_over: {settings.average_over:g} is not possible; give at least 1 second")
 
 
 def _group(conf: cfg.ConfigOpts, section: str, kind: type[Any]) -> Any:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +26,7 @@ from spinney.drivers.base import HostAccess, HostConnector
 from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
+from spinney.drivers.exporter.client import NodeExporter
 from spinney.engine.access import LocalAccess
 from spinney.engine.catalog import Catalog
 from spinney.engine.clusters import ClusterRules
@@ -33,6 +35,7 @@ from spinney.engine.credentials import StoreCredentials
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
 from spinney.engine.link import EngineService, RemoteAccess
+from spinney.engine.measuring import known_stats
 from spinney.engine.planning import Planner
 from spinney.engine.supervisor import Engine
 from spinney.profiles.container_request import ContainerDefaults
@@ -120,7 +123,13 @@ def engine_context(
         network=settings.network,
         hosts=settings.hosts,
         scheduler=settings.scheduler,
+        exporter=NodeExporter(clock),
     )
+
+
+def local_access(context: EngineContext) -> LocalAccess:
+    """Looks into hosts, and gives what the engine beside it has measured there."""
+    return LocalAccess(context.store, context.connector, partial(known_stats, context))
 
 
 def api_deps(
@@ -155,7 +164,7 @@ async def run_standalone(settings: Settings, local_engine: Path | None, say: Cal
             context = engine_context(settings, store, connector, bell, clock, ids)
             if local_engine is not None:
                 store.run(standalone.register_local_host, local_engine, ids, clock.now())
-            access = LocalAccess(store, connector)
+            access = local_access(context)
             deps = api_deps(settings, store, access, bell.ring, clock, ids)
             async with _running(Engine(context)):
                 await _serve_api(settings, deps, say)
@@ -186,7 +195,7 @@ async def run_engine(settings: Settings, say: Callable[[str], None]) -> None:
             bell = _doorbell(settings, store, clock)
             context = engine_context(settings, store, connector, bell, clock, ids)
             socket_path = settings.state_dir / f"engine-{ids.new()[:8]}.sock"
-            access = LocalAccess(store, connector)
+            access = local_access(context)
             service = EngineService(access, socket_path)
             await service.start()
             try:
@@ -216,6 +225,8 @@ async def _running(engine: Engine) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        if engine.context.exporter is not None:
+            await engine.context.exporter.close()
 
 
 @asynccontextmanager

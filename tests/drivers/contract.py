@@ -492,13 +492,19 @@ class HelperPromises:
             assert bool((await world.host.measure_containers()).containers) == (mode is HelperMode.FULL)
         await world.host.remove_helper(world.deployment)
 
-    @pytest.mark.parametrize("gone", [False, True])
+    @pytest.mark.parametrize("how", ["killed", "removed", "paused"])
     @scenario
-    async def test_a_helper_that_ended_is_found_out_and_started_again(self, world: World, gone: bool) -> None:
+    async def test_a_helper_that_ended_is_found_out_and_started_again(self, world: World, how: str) -> None:
         await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
         await world.host.measure()
         (helper,) = await world.host.containers({LABEL_DEPLOYMENT: world.deployment})
-        await (world.host.remove(helper.id) if gone else world.host.kill(helper.id, "SIGKILL"))
+        match how:
+            case "killed":
+                await world.host.kill(helper.id, "SIGKILL")
+            case "removed":
+                await world.host.remove(helper.id)
+            case "paused":
+                await world.host.pause(helper.id)
         with pytest.raises(HostError):
             await world.host.measure()
         await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)

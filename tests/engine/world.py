@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from spinney.clock import Ids
-from spinney.config import EngineSettings, HealthSettings, NetworkSettings, RetentionSettings
+from spinney.config import EngineSettings, HealthSettings, HostSettings, NetworkSettings, RetentionSettings
 from spinney.domain import subnets
 from spinney.domain.action import FINAL_STATUSES, Action, ActionKind, ActionStatus, Cause, action_name
 from spinney.domain.cluster import Cluster
@@ -203,6 +203,8 @@ class World:
                 health=self.health,
                 retention=RetentionSettings(),
                 network=network,
+                # Most stories are about other containers. Those about it say so.
+                hosts=HostSettings(helper="none"),
             ),
             **changes,
         )

@@ -11,6 +11,7 @@ from spinney.api import views
 from spinney.api.reading import one_of, read_list
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.host import Host, HostState
+from spinney.domain.utilization import known_use
 from spinney.errors import ResourceNotFound
 from spinney.store import clusters, dependents, hosts, nodes, tables
 from spinney.store.listing import ListQuery, SortKey
@@ -71,7 +72,7 @@ def _index(connection: Connection, call: Call, query: ListQuery) -> list[dict[st
             where.append(table.c[name].in_(values))
     found = [host for host in hosts.find(connection, *where) if _labelled(host, query.filters.get("label", ()))]
     page = _page(found, query)
-    return [view(host, operator=call.caller.is_admin) for host in page]
+    return [view(host, operator=call.caller.is_admin, now=call.deps.clock.now()) for host in page]
 
 
 def _labelled(host: Host, wanted: Any) -> bool:
@@ -106,7 +107,7 @@ def _get(connection: Connection, call: Call) -> dict[str, Any]:
     found = [] if row is None else hosts.find(connection, tables.host.c.node_id == row.id)
     if not found:
         raise ResourceNotFound(f"The host '{call.word[:255]}' could not be found.")
-    shown = view(found[0], operator=call.caller.is_admin)
+    shown = view(found[0], operator=call.caller.is_admin, now=call.deps.clock.now())
     return shown | _users(connection, found[0].node_id, call.owner.project)
 
 
@@ -122,7 +123,9 @@ def _users(connection: Connection, host_id: str, project: str) -> dict[str, Any]
     }
 
 
-def view(host: Host, *, operator: bool) -> dict[str, Any]:
+def view(host: Host, *, operator: bool, now: float) -> dict[str, Any]:
+    """What was measured too long ago is shown as unknown, with its age."""
+    use = known_use(host, now)
     shown: dict[str, Any] = {
         "capacity": {"cpu": host.cpu, "memory": host.memory, "disk": host.disk},
         "cluster_id": host.cluster_id,
@@ -138,9 +141,9 @@ def view(host: Host, *, operator: bool) -> dict[str, Any]:
         "state": host.state.value,
         "state_reason": host.state_reason,
         "used": {
-            "cpu": host.used_cpu,
-            "memory": host.used_memory,
-            "disk": host.used_disk,
+            "cpu": None if use is None else use.cpu,
+            "memory": None if use is None else use.memory,
+            "disk": None if use is None else use.disk,
             "sampled_at": views.when(host.sampled_at),
         },
         "zone": host.zone,

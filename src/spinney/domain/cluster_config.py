@@ -70,6 +70,10 @@ def _overlap(value: Any) -> str | None:
     return None if value in ("at-least-one", "at-most-one") else "at-least-one or at-most-one"
 
 
+def _helper(value: Any) -> str | None:
+    return None if value in ("none", "plain", "full") else "none, plain or full"
+
+
 _KNOWN: Mapping[str, Callable[[Any], str | None]] = {
     "node.name.format": format_fault,
     "cluster.stop_node_before_delete": _boolean,
@@ -78,6 +82,7 @@ _KNOWN: Mapping[str, Callable[[Any], str | None]] = {
     "spinney.disruption_budget": _budget,
     "spinney.overlap": _overlap,
     "spinney.priority": _whole(-1000, 1000),
+    "spinney.helper": _helper,
     "spinney.rebalance": _mode,
     "spinney.rebalance_threshold": _share,
     "spinney.rebalance_moves_per_minute": _whole(1, 1000),

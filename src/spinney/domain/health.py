@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spinney.config import HealthSettings
-from spinney.domain.container import Container, ContainerState
+from spinney.domain.container import LABEL_HELPER, Container, ContainerState
 from spinney.domain.node import Node, PowerState
 from spinney.domain.retry import backoff
 
@@ -111,11 +111,15 @@ def orphans(
     busy: frozenset[str],
     host_id: str,
     coming: frozenset[str] = frozenset(),
+    *,
+    helped: bool = False,
 ) -> list[Container]:
+    """``helped``: the host is to have our host helper, which belongs to no node."""
     return [
         container
         for container in containers
-        if is_orphan(
+        if not (helped and LABEL_HELPER in container.labels)
+        and is_orphan(
             container,
             nodes.get(container.node_id or ""),
             host_id,

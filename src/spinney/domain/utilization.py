@@ -15,6 +15,8 @@ from math import exp
 from spinney.domain.container import ContainerStats
 from spinney.domain.host import Host
 
+#: Seconds after which what was measured of a host is unknown.
+MAX_AGE = 60.0
 #: Differences, as shares of what the host has, from which on a change is worth telling before its time.
 _NOTICEABLE_CPU = 0.05
 _NOTICEABLE_MEMORY = 0.02
@@ -174,12 +176,12 @@ def container_stats(track: ContainerTrack) -> ContainerStats:
     )
 
 
-def is_fresh(sampled_at: float | None, now: float, max_age: float) -> bool:
+def is_fresh(sampled_at: float | None, now: float, max_age: float = MAX_AGE) -> bool:
     """A sample from the future is one from a clock that differs a little."""
     return sampled_at is not None and now - sampled_at <= max_age
 
 
-def known_use(host: Host, now: float, max_age: float) -> HostUse | None:
+def known_use(host: Host, now: float, max_age: float = MAX_AGE) -> HostUse | None:
     """What is stored of a host's use; None when it was never measured or too long ago."""
     if host.sampled_at is None or not is_fresh(host.sampled_at, now, max_age):
         return None

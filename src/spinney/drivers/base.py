@@ -155,6 +155,14 @@ class HostAddress:
     credential: str | None = None  # name of a credential held by the service
 
 
+class MetricsReader(Protocol):
+    """Reading hosts that tell their own load at a URL. The time limits and errors of all that is asked of hosts hold."""
+
+    async def read(self, url: str) -> HostCounters: ...
+
+    async def close(self) -> None: ...
+
+
 class HostConnector(Protocol):
     """Turns an address into a host. One per process; wiring chooses which."""
 

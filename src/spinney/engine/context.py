@@ -13,9 +13,10 @@ from spinney.config import (
     RetentionSettings,
     SchedulerSettings,
 )
-from spinney.drivers.base import HostConnector
+from spinney.drivers.base import HostConnector, MetricsReader
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
+from spinney.engine.measurements import Measurements
 from spinney.store.database import Store
 
 
@@ -35,5 +36,9 @@ class EngineContext:
     network: NetworkSettings
     hosts: HostSettings = field(default_factory=HostSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    #: Shared with whoever looks into hosts for the API.
+    measurements: Measurements = field(default_factory=Measurements)
+    #: None: metrics URLs of hosts are not read.
+    exporter: MetricsReader | None = None
     #: Where other processes reach this engine's host access; None when nobody needs to.
     address: str | None = None

@@ -25,6 +25,7 @@ from spinney.engine import learning
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.images import Tidier
+from spinney.engine.measuring import Sampler
 from spinney.engine.worker import Session
 from spinney.errors import HostError
 from spinney.store import duties, healing
@@ -66,6 +67,7 @@ class Watch:
         #: When the host first failed since it last answered, and with what; monotonic.
         self._failed: tuple[float, str] | None = None
         self._strangers: dict[str, float] = {}  # container id -> first sighting, monotonic
+        self._sampler = Sampler(self._context, session.pool, host, lambda: self._known)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -85,6 +87,7 @@ class Watch:
             group.create_task(self._give_up_in_time())
             group.create_task(self._learn_regularly())
             group.create_task(Tidier(self._session, self.host).run())
+            group.create_task(self._sampler.run())
 
     async def _learn_regularly(self) -> None:
         context = self._context
@@ -269,7 +272,14 @@ class Watch:
     async def _reap(self, containers: Iterable[Container], expected: Expectation) -> None:
         """Remove containers of ours that nobody owns, once they were seen twice and for long enough."""
         now = self._context.clock.monotonic()
-        unowned = orphans(containers, expected.nodes, expected.busy, self.host.node_id, expected.coming)
+        unowned = orphans(
+            containers,
+            expected.nodes,
+            expected.busy,
+            self.host.node_id,
+            expected.coming,
+            helped=self._sampler.may_have_helper,
+        )
         self._strangers = {c.id: self._strangers.get(c.id, now) for c in unowned}
         docker = self._session.pool.get(self.host).docker
         for container in unowned:

@@ -19,6 +19,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from spinney import errors
+from spinney.domain import ownership
 from spinney.domain.container import Container, ContainerStats, HostFacts, LogChunk, LogQuery
 from spinney.drivers.base import HostAccess, HostAddress
 from spinney.errors import HostError, HostUnreachable
@@ -115,8 +116,15 @@ class RemoteAccess:
     async def _asked(
         self, method: str, path: str, limit: float | None, **options: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of the first engine that can be reached: the row of one that has just died lives on for a while."""
+        """The answer of the first engine that can be reached: the row of one that has just died lives on for a while.
+
+        The one that watches the host is asked first: it has measured it.
+        """
         alive = await self._store.read(engines.alive)
+        host_id = options.get("params", {}).get("host")
+        if host_id is not None and alive:
+            watcher = ownership.owner(host_id, [row.id for row in alive])
+            alive = sorted(alive, key=lambda row: row.id != watcher)
         sockets = [row.address for row in alive if row.address is not None]
         if not sockets:
             raise HostUnreachable("no engine is running that could look into the host: start one with `spinney engine`")

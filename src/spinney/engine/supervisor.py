@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from spinney.domain import ownership
 from spinney.domain.host import Host
 from spinney.domain.retry import backoff
-from spinney.engine import rebalancing, waiting
+from spinney.engine import measuring, rebalancing, waiting
 from spinney.engine.cancelling import apart
 from spinney.engine.context import EngineContext
 from spinney.engine.health import Watch
@@ -78,6 +78,7 @@ class Engine:
                 group.create_task(session.serve())
                 group.create_task(self._watch_hosts(session, watching))
                 group.create_task(waiting.revive(session))
+                group.create_task(measuring.keep_books(self.context))
                 group.create_task(rebalancing.look_after(session))
                 group.create_task(self._prune())
         except* LeaseLost as lost:
@@ -90,7 +91,10 @@ class Engine:
             found, alive = await self.context.store.read(_hosts_and_engines)
             mine = {h.node_id: h for h in found if ownership.owner(h.node_id, alive) == session.id}
             for host_id in [i for i, one in watching.items() if one.useless_for(mine.get(i))]:
-                await _stop({host_id: watching.pop(host_id)})
+                left = watching.pop(host_id)
+                await _stop({host_id: left})
+                if host_id not in {h.node_id for h in found}:
+                    await measuring.take_leave(self.context, session.pool, left.host)
                 await session.pool.drop(host_id)
             for host_id, host in mine.items():
                 if host_id not in watching:

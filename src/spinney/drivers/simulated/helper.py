@@ -53,7 +53,7 @@ class SimulatedHelper:
                     continue
             elif found.labels.get(LABEL_DEPLOYMENT) != deployment or LABEL_HELPER not in found.labels:
                 raise NameTaken(NOT_OURS.format(name=name))
-            elif found.labels != labels:
+            elif found.labels != labels or found.state is ContainerState.PAUSED:
                 await self._host.remove(found.id)
                 continue
             await self._host.start(name)

@@ -1,0 +1,1 @@
+"""What a machine tells of itself through a Prometheus node_exporter: ``client`` fetches, ``metrics`` reads (pure)."""
