@@ -17,6 +17,8 @@ _OURS = ("memory", "cpu", "cpuacct", "pids", "freezer")
 _OF_TREE = ("cpuset", "cpu", "io", "memory", "pids")
 #: Processes of the host itself live in a leaf, because version 2 wants none beside the groups of containers.
 _LEAF = "host"
+#: The bed's weight beside single processes of the machine, so that it is not as slow as one of them when that is busy.
+_WEIGHT_V1, _WEIGHT_V2 = 8 * 1024, 800
 
 
 def _mounts(kind: str) -> Iterator[tuple[Path, set[str]]]:
@@ -64,6 +66,9 @@ class Group:
                 for controller in _OF_TREE:
                     with contextlib.suppress(OSError):
                         (path / "cgroup.subtree_control").write_text(f"+{controller}")
+        weight = self._file("cpu", "../cpu.shares", "../cpu.weight")
+        if weight is not None and weight.exists():
+            weight.write_text(str(_WEIGHT_V1 if self._v2 is None else _WEIGHT_V2))
         limit = self._file("memory", "memory.limit_in_bytes", "memory.max")
         if memory and limit is not None:
             limit.write_text(str(memory))
