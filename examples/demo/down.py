@@ -10,6 +10,8 @@ from demo import docker, engine, image, service
 from demo.notes import Notes, Trouble, forget, load
 
 LOCAL = "local"
+#: The label of the host helper, and of its image.
+HELPER = "io.spinney.helper"
 
 
 def run(root: Path) -> None:
@@ -75,8 +77,13 @@ def _remove_leftovers(notes: Notes) -> None:
         docker.expect(socket, "DELETE", f"/networks/{network['Id']}")
     for volume in docker.expect(socket, "GET", "/volumes", mine)["Volumes"] or []:
         docker.expect(socket, "DELETE", f"/volumes/{volume['Name']}")
-    if containers:
-        print(f"Removed {len(containers)} containers that were left.")
+    helpers = {"filters": json.dumps({"label": [HELPER]})}
+    for found in docker.expect(socket, "GET", "/images/json", helpers):
+        # It stays where another service has its helper on the same Docker engine.
+        docker.call(socket, "DELETE", f"/images/{found['Id']}")
+    left = [container for container in containers if HELPER not in container["Labels"]]
+    if left:
+        print(f"Removed {len(left)} containers that were left.")
 
 
 def _remove_files(notes: Notes) -> None:

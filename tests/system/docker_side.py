@@ -9,6 +9,7 @@ import docker_engine
 
 DEPLOYMENT = "io.spinney.deployment"
 PROJECT = "io.spinney.project"
+HELPER = "io.spinney.helper"
 NODE = "io.spinney.node"
 GENERATION = "io.spinney.generation"
 
@@ -28,9 +29,13 @@ class DockerSide:
     def _filter(self) -> str:
         return json.dumps({"label": [f"{DEPLOYMENT}={self.deployment}"]})
 
-    def ours(self) -> list[dict[str, Any]]:
-        """Every container of the deployment, whatever its state."""
+    def everything(self) -> list[dict[str, Any]]:
+        """Every container of the deployment, whatever its state, the host helper too."""
         return list(self.call("GET", "/containers/json", all="1", filters=self._filter()))
+
+    def ours(self) -> list[dict[str, Any]]:
+        """Every container of the deployment that is not the host helper."""
+        return [found for found in self.everything() if HELPER not in found["Labels"]]
 
     def networks(self) -> list[dict[str, Any]]:
         return list(self.call("GET", "/networks", filters=self._filter()))
@@ -83,7 +88,7 @@ class DockerSide:
 
     def sweep(self) -> None:
         """Remove everything of the deployment."""
-        for container in self.ours():
+        for container in self.everything():
             self.remove(container["Id"])
         for network in self.networks():
             self.call("DELETE", f"/networks/{network['Id']}")

@@ -22,8 +22,9 @@ from spinney.domain.action import ActionKind
 from spinney.domain.cluster import TRANSIENT_STATUSES, Cluster, ClusterStatus
 from spinney.domain.cluster_config import config_fault
 from spinney.domain.fanout import machines_fault
+from spinney.domain.host import HelperMode
 from spinney.domain.schema import at_most
-from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, HTTPBadRequest, OverQuota
+from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, Forbidden, HTTPBadRequest, OverQuota
 from spinney.profiles.hosts import check_not_pinned
 from spinney.store import action_requests, bindings, clusters, dependents, hosts, listing, profiles, tables
 from spinney.store.clusters import MemberCount
@@ -59,7 +60,7 @@ class ClusterUpdate(Request):
 
 async def create(call: Call) -> Reply:
     data = call.data(ClusterCreate)
-    _check_config(data.config)
+    _check_config(call, data.config)
     min_size = data.min_size or 0
     max_size = -1 if data.max_size is None else data.max_size
     desired = min_size if data.desired_capacity is None else data.desired_capacity
@@ -160,7 +161,7 @@ async def update(call: Call) -> Reply:
         changes.pop("profile_only", None)
     if not call.since(7):
         changes.pop("config", None)
-    _check_config(changes.get("config"))
+    _check_config(call, changes.get("config"))
     view = await call.deps.store.transact(_update, call, changes, action_id)
     call.deps.ring()
     return queued(action_id, {"cluster": view})
@@ -275,7 +276,12 @@ def submit_on(
     )
 
 
-def _check_config(config: Mapping[str, Any] | None) -> None:
+def _check_config(call: Call, config: Mapping[str, Any] | None) -> None:
     fault = config_fault(config or {})
     if fault:
         raise HTTPBadRequest(f"cluster.config: {fault}.")
+    if (config or {}).get("spinney.helper") == HelperMode.FULL and not call.caller.is_admin:
+        raise Forbidden(
+            "cluster.config: spinney.helper full lets the host helper see all containers of the hosts, which is an "
+            "operator's to allow; give plain or none, or ask an operator."
+        )
