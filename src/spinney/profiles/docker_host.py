@@ -107,6 +107,8 @@ HostLabels = Annotated[
     Kind("Map", to_map),
     at_most(64, "labels"),
 ]
+_UNKNOWN_CPU = 1024.0
+_UNKNOWN_MEMORY = 64 * 2**40
 _OPTIONAL = frozenset({"endpoint", "inventory", "zone", "region", "credential", "capacity", "metrics_url"})
 
 
@@ -244,6 +246,34 @@ def measured(host: Host, facts: HostFacts) -> Host:
     given = host.given or {}
     return replace(
         host, facts=facts.as_dict(), cpu=given.get("cpu", facts.cpu), memory=given.get("memory", facts.memory)
+    )
+
+
+def expected(machine: Machine, cluster_id: str, project: str, like: Host | None) -> Host:
+    """A machine that has not joined yet, as the host it would be: with what its profile gives, else like another host, else
+    with room for anything, because nothing is known of it."""
+    bare = Host(
+        node_id=machine.endpoint,
+        endpoint=machine.endpoint,
+        name=machine.name or machine.endpoint,
+        cluster_id=cluster_id,
+        project=project,
+        state=HostState.READY,
+        cpu=_UNKNOWN_CPU,
+        memory=_UNKNOWN_MEMORY,
+    )
+    facts = {} if like is None else {**like.facts, "labels": {}}
+    if like is not None:
+        bare = replace(bare, cpu=like.facts.get("cpu", like.cpu), memory=like.facts.get("memory", like.memory))
+    capacity = machine.capacity or Capacity()
+    return replace(
+        bare,
+        zone=machine.zone,
+        region=machine.region,
+        labels=dict(machine.labels),
+        facts=facts,
+        cpu=bare.cpu if capacity.cpu is None else capacity.cpu,
+        memory=bare.memory if capacity.memory is None else capacity.memory,
     )
 
 
