@@ -72,6 +72,8 @@ class Bed:
                 if not abandoned._wanted():
                     abandoned.down()
             bed = cls(name, FOLDERS / f"spinney-bed-{name}", _free_subnet())
+            if bed.folder.exists():
+                raise RuntimeError(f"bed {name} is up; take it down first, or use another name")
             bed.folder.mkdir()
             try:
                 bed._lay(specs, _identity(os.getpid()) if owner else "")
