@@ -18,6 +18,7 @@ from spinney.cli.text import ago, cores, exact, moment, one_line, share_of, size
 KINDS = ("cpu", "memory", "disk")
 #: Seconds after which a sample says little about the present.
 STALE_AFTER = 60.0
+_ANSWERING = frozenset({"ready", "cordoned", "draining"})
 LEGEND = "▀RES ▄USED"
 WIDE_BAR = 24
 
@@ -54,8 +55,8 @@ def stale(row: Row, now: datetime) -> str:
 
 
 def seen(row: Row) -> str:
-    """A ready host answers, however long ago it was last looked through."""
-    return "" if row.get("state") == "ready" else ago(row.get("seen_at"), datetime.now(UTC))
+    """When a host that does not answer was last heard of."""
+    return "" if row.get("state") in _ANSWERING else ago(row.get("seen_at"), datetime.now(UTC))
 
 
 def _of_kind(kind: str, short: str) -> tuple[Column, ...]:

@@ -65,8 +65,8 @@ _CONFIGURATION_HEAD = """\
 *This page is generated: `python -m spinney.cli.reference configuration`.*
 
 `spinney standalone`, `api`, `engine` and `db` take `--config-file FILE`, which may be repeated: of two values the later
-one counts, and `--host` and `--port` count more than any file. Without a file every option has its default. A file is in
-the format of oslo.config:
+one counts, and `--host` and `--port` count more than any file. Without a file every option has its default. What is
+not on this page is refused. A file is in the format of oslo.config:
 
 ```ini
 [api]
@@ -89,7 +89,8 @@ Paths are below the address that `spinney ready:` prints. The request header `Op
 are spoken: `clustering 1.0` to `clustering 1.14`, as Senlin had them, and beside it `spinney 1.0` for what is Spinney's
 own: `OpenStack-API-Version: clustering 1.14, spinney 1.0`. Without the second entry those paths are unknown, and
 clusters come without their key `members`: `{{"active": N, "total": M}}`, how many are in service and how many there are. A node
-whose user has stopped or paused it says so in `data.power`. `GET /` and `GET /v1` tell the versions, and need no password.
+whose user has stopped or paused it says so in `data.power`. In lists `dependents` has ten ids of a kind at most; where there
+are more, `nodes_total` and `profiles_total` count them. `GET /` and `GET /v1` tell the versions, and need no password.
 
 The column *answers* has the success first, then the refusals that belong to the call; besides them any call can answer
 with {always}. Refusals are JSON: `{{"code", "title", "explanation", "error": {{"code", "message", "type"}}}}`, and
