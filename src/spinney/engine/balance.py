@@ -7,6 +7,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from spinney.domain.alias import called
 from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import Rebalancing
 from spinney.domain.host import Host
@@ -65,7 +66,7 @@ def _away(request: PlacementRequest, node: Node) -> PlacementRequest:
     return replace(request, exclude=request.exclude | {node.host_id})
 
 
-def names_of(connection: Connection, advice: Advice) -> dict[str, str]:
-    """What the hosts are called before their own project."""
+def names_of(connection: Connection, advice: Advice, viewer: str) -> dict[str, str]:
+    """What the hosts are called before a project, by id."""
     found = hosts.identities(connection, {host_id for move in advice.moves for host_id in (move.source, move.target)})
-    return {host_id: host.name for host_id, host in found.items()}
+    return {host_id: called(host, viewer).name for host_id, host in found.items()}

@@ -24,7 +24,7 @@ from spinney.domain.node import Node
 from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
-from spinney.domain.rebalance import MAX_MOVES
+from spinney.domain.rebalance import MAX_MOVES, Move
 from spinney.engine import clusters, draining
 from spinney.engine.balance import advise, occupant_of
 from spinney.engine.catalog import Catalog, ContainerProfile
@@ -161,8 +161,7 @@ class Planner:
         advice = advise(scene, cluster, rebalancing(cluster.config), most)
         names = _Names(scene, question, [host_id for m in advice.moves for host_id in (m.source, m.target)])
         steps = tuple(
-            Step(StepKind.MOVE, m.name, names.of(m.source), names.of(m.target), f"imbalance less by {m.gain:.1%}")
-            for m in advice.moves
+            Step(StepKind.MOVE, m.name, names.of(m.source), names.of(m.target), names.why(m)) for m in advice.moves
         )
         return Plan(told(advice), steps)
 
@@ -224,6 +223,14 @@ class _Names:
         if host_id is None or host_id not in self._known:
             return None
         return called(self._known[host_id], self._viewer or "", operator=self._viewer is None).name
+
+    def why(self, move: Move) -> str:
+        """How full hosts are is nobody's business but their owner's."""
+        if self._viewer is not None and any(self._known[h].project != self._viewer for h in (move.source, move.target)):
+            return "its hosts become more evenly filled"
+        source, source_after, target, target_after = move.fills
+        left, taken = self.of(move.source), self.of(move.target)
+        return f"{left} {source:.0%} → {source_after:.0%} full, {taken} {target:.0%} → {target_after:.0%}"
 
 
 def _by_node(requests: Sequence[PlacementRequest]) -> dict[str, PlacementRequest]:

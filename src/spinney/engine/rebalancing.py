@@ -65,7 +65,7 @@ def _begin(scene: Scene, action: Action, cluster: Cluster) -> None:
         return
     wanted = rebalancing(cluster.config)
     advice = advise(scene, cluster, wanted, int(action.inputs.get("max_moves") or MAX_MOVES))
-    shown = view(advice, names_of(scene.connection, advice))
+    shown = view(advice, names_of(scene.connection, advice, cluster.project))
     _remember(scene, cluster, shown)
     if action.inputs.get("dry_run") or not advice.moves:
         scene.end(action, cluster.name, ActionStatus.SUCCEEDED, shown, told(advice))
