@@ -147,6 +147,8 @@ def _run(main: Coroutine[Any, Any, None], verbose: bool) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # It tells of every channel, and there is one for every call to a host.
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main)
