@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from demo import docker, firewall
+from demo import bridges, docker, firewall
 from demo.notes import Notes, Process, Trouble
 
 USUAL_SOCKETS = ("/var/run/docker.sock", "/run/docker.sock")
@@ -88,12 +88,14 @@ def _wait_for_systemd() -> None:
 
 
 def start(notes: Notes) -> None:
-    """Start an engine of our own. Safe to call again after it has died."""
+    """Start an engine of our own. Safe to call again after it has died; a containerd that outlived it is in the way."""
     _note_own(notes)
+    _end_orphans(f"{notes.run_folder}/")
     log = notes.engine / "dockerd.log"
     notes.engine.mkdir(parents=True, exist_ok=True)
     Path(notes.run_folder).mkdir(exist_ok=True)
-    (Path(notes.run_folder) / "dockerd.pid").unlink(missing_ok=True)
+    for left in ("dockerd.pid", "exec/containerd/containerd.pid"):  # by which it would take the dead for living
+        (Path(notes.run_folder) / left).unlink(missing_ok=True)
     (notes.engine / "daemon.json").write_text(json.dumps(_settings(notes)))
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -116,6 +118,7 @@ def _note_own(notes: Notes) -> None:
     notes.socket = f"{notes.run_folder}/docker.sock"
     notes.made_folders = [folder for folder in OUTSIDE if not Path(folder).exists()]
     notes.firewall = firewall.snapshot()
+    notes.bridges = bridges.present()
     notes.save()
 
 
@@ -153,6 +156,7 @@ def stop(notes: Notes) -> None:
     for folder in notes.made_folders:
         with contextlib.suppress(OSError):  # not there, or used by others by now
             Path(folder).rmdir()
+    bridges.remove(notes.bridges)
     firewall.restore(notes.firewall)
 
 

@@ -7,13 +7,16 @@ nothing is touched that was there before our own engine, nor while another Docke
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 TOOLS = ("iptables", "ip6tables")
 TABLES = ("filter", "nat", "raw")
+_BRIDGE = re.compile(r"br-[0-9a-f]{12}")
 FORWARDING = {"iptables": "net/ipv4/ip_forward", "ip6tables": "net/ipv6/conf/all/forwarding"}
 
 
@@ -32,7 +35,7 @@ def snapshot() -> dict[str, str]:
 
 def restore(before: dict[str, str]) -> None:
     """Take away what our own engine, which has ended, has left."""
-    if _others_run():
+    if others_run():
         return
     for tool in TOOLS:
         if tool not in before:
@@ -48,7 +51,7 @@ def _remove_chains(tool: str, table: str) -> None:
     rules = _rules(tool, table)
     for line in rules:
         words = shlex.split(line)
-        if words[:1] == ["-A"] and not words[1].startswith("DOCKER") and _jumps_to_docker(words):
+        if words[:1] == ["-A"] and not words[1].startswith("DOCKER") and (_jumps_to_docker(words) or _of_bridge(words)):
             _run(tool, "-t", table, "-D", *words[1:])
     chains = [line[1:].split()[0] for line in rules if line.startswith(":DOCKER")]
     for action in ("-F", "-X"):
@@ -60,7 +63,13 @@ def _jumps_to_docker(words: list[str]) -> bool:
     return "-j" in words and words[words.index("-j") + 1].startswith("DOCKER")
 
 
-def _others_run() -> bool:
+def _of_bridge(words: list[str]) -> bool:
+    """A rule for the bridge of a network that is no more."""
+    there = {name for _, name in socket.if_nameindex()}
+    return any(_BRIDGE.fullmatch(word) and word not in there for word in words)
+
+
+def others_run() -> bool:
     """Whether any Docker engine uses the same packet filter."""
     mine = Path("/proc/self/ns/net").readlink()
     for comm in Path("/proc").glob("[0-9]*/comm"):

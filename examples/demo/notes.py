@@ -50,6 +50,7 @@ class Notes:
     run_folder: str = ""  # of our own engine: sockets have short paths
     made_folders: list[str] = field(default_factory=list)  # that our own engine makes outside its own
     firewall: dict[str, str] = field(default_factory=dict)  # as it was before our own engine
+    bridges: list[str] = field(default_factory=list)  # of networks that were there before our own engine
     dockerd: Process | None = None
     spinney: Process | None = None
     port: int = 0

@@ -84,6 +84,8 @@ def test_the_demo_from_nothing_to_nothing(stage: Stage) -> None:
 
     notes = stage.notes()
     stage.kill_spinney()
+    if notes["own_engine"]:
+        os.kill(notes["dockerd"]["pid"], signal.SIGKILL)
     down = stage.run("./run", "demo-down")
     assert down.returncode == 0, down.stdout + down.stderr
     assert "Removed 5 containers that were left." in down.stdout
@@ -91,6 +93,7 @@ def test_the_demo_from_nothing_to_nothing(stage: Stage) -> None:
     assert not stage.folder.exists()
     if notes["own_engine"]:
         assert not Path(notes["run_folder"]).exists()
+        assert "br-" not in stage.run("cat", "/proc/net/dev").stdout
         assert _rules(stage.run("iptables-save").stdout) == _rules(filters)
     else:
         mine = {"filters": json.dumps({"label": [f"io.spinney.deployment={notes['deployment']}"]}), "all": "1"}
@@ -124,3 +127,23 @@ def test_a_process_is_known_by_more_than_its_number() -> None:
     another = Process(me.pid, me.started + "0")
     assert not another.alive()
     another.signal(signal.SIGKILL)
+
+
+LEFT = """
+import fcntl, socket
+from demo import bridges
+control = socket.socket()
+for name in (b"br-0123456789ab", b"br-ba9876543210", b"br-mine"):
+    fcntl.ioctl(control, 0x89A0, name)
+bridges.remove(["br-0123456789ab"])
+print(*sorted(name for _, name in socket.if_nameindex() if name.startswith("br-")))
+"""
+
+
+def test_bridges_that_came_with_an_engine_go_and_all_others_stay() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes networks of its own")
+    command = ["unshare", "--net", sys.executable, "-c", LEFT]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "examples")}
+    made = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=60)
+    assert (made.stdout, made.stderr) == ("br-0123456789ab br-mine\n", "")
