@@ -39,6 +39,13 @@ def test_a_plan_is_a_table_of_steps_and_one_of_those_without_room(spinney: Any, 
     assert json.loads(spinney("plan", "drain", "hosts", "h1", "-o", "json").stdout) == PLAN
 
 
+def test_what_is_said_of_many_is_said_once(spinney: Any, stub: Stub) -> None:
+    without = [{"node": f"web #{n}", "summary": "0 of 2 hosts fit", "nearest_miss": None} for n in range(5)]
+    stub.on("POST /v1/clusters/web/plan", {"plan": {"summary": "x", "steps": [], "unplaceable": without}})
+    lines = spinney("plan", "scale-out", "web", "5").stdout.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("web #0, web #1, web #2 and 2 more  0 of 2 hosts fit")
+
+
 @pytest.mark.parametrize(
     ("words", "asked"),
     [

@@ -36,7 +36,7 @@ def test_a_refusal_names_the_cluster_and_its_budget() -> None:
     purse = Purse([Standing("b", "web", 5, out=1, budget=2, starts_first=False)])
     assert purse.spend("b", serving=True) is None
     said = purse.spend("b", serving=True)
-    assert said is not None and "web" in said and "2 of 5" in said
+    assert said is not None and "web" in said and "2 of its 5" in said
     never = Purse([Standing("b", "web", 5, out=0, budget=0, starts_first=False)]).spend("b", serving=True)
     assert never is not None and "spinney.disruption_budget" in never
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from spinney.cli import output
@@ -33,6 +34,19 @@ def nearest(row: output.Row) -> str:
     return one_line(miss.get("text")) if miss else ""
 
 
+def alike(rows: Sequence[output.Row], most: int = 3) -> list[output.Row]:
+    """One row for all nodes of which the same is said."""
+    groups: dict[tuple[str, str], list[output.Row]] = {}
+    for row in rows:
+        groups.setdefault((one_line(row["summary"]), nearest(row)), []).append(row)
+    return [{**same[0], "node": _named([str(row["node"]) for row in same], most)} for same in groups.values()]
+
+
+def _named(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 UNPLACEABLE = (
     Column("NO ROOM FOR", "node", style=lambda cell: "red"),
     Column("WHY", "summary"),
@@ -49,5 +63,5 @@ def show(use: Use, plan: Any) -> None:
     if plan["unplaceable"]:
         if plan["steps"]:
             output.emit("")
-        output.show_list(plan["unplaceable"], UNPLACEABLE, Format.TABLE, "")
+        output.show_list(alike(plan["unplaceable"]), UNPLACEABLE, Format.TABLE, "")
     output.note(harmless(plan["summary"]))

@@ -66,6 +66,6 @@ class Purse:
                 f"(spinney.disruption_budget, spinney.overlap)"
             )
         return (
-            f"the disruption budget of cluster {standing.name} is used up: {standing.budget} of {standing.members} members "
-            f"may be out of service, and that many are or would be"
+            f"the disruption budget of cluster {standing.name} allows {standing.budget} of its {standing.members} members out "
+            f"of service at a time, and it is used up"
         )
