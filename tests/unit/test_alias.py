@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spinney.domain.alias import NAMELESS, Called, HostIdentity, alias, called, index_of
+from spinney.domain.alias import NAMELESS, Called, HostIdentity, alias, called, conceal, index_of
 
 HOST = HostIdentity("id-7", "metal", "ours", 7)
 
@@ -23,3 +23,14 @@ def test_an_alias_leads_back_to_its_index(index: int) -> None:
 @pytest.mark.parametrize("word", ["host-0", "host-01", "host-", "host", "metal", "host-1\n", "xhost-1"])
 def test_what_is_no_alias(word: str) -> None:
     assert index_of(word) is None
+
+
+def test_names_of_others_are_concealed_where_they_stand_as_words() -> None:
+    mine, theirs = HostIdentity("a", "h1", "ours", 1), HostIdentity("b", "h2.example", "theirs", 2)
+    text = (
+        "0 of 2 hosts fit: memory short on 2 (nearest: h2.example by 5 MiB), h1 is cordoned, xh2.example; h2.example."
+    )
+    told = "0 of 2 hosts fit: memory short on 2 (nearest: host-2 by 5 MiB), h1 is cordoned, xh2.example; host-2."
+    assert conceal(text, [mine, theirs], "ours") == told
+    assert conceal("h1", [mine, theirs], "theirs") == "host-1"
+    assert conceal(text, [mine], "ours") == text

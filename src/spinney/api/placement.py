@@ -1,7 +1,12 @@
-"""Where a container is, and why; or why it is nowhere yet. What the scheduler wrote down is told; nothing is decided again."""
+"""Where a container is, and why; or why it is nowhere yet. What the scheduler wrote down is told; nothing is decided again.
+
+Of hosts that belong to another project only an alias is told, whether they fit, and by which rules they do not: how much they
+have or lack says how much others use.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +15,10 @@ from sqlalchemy import Connection
 
 from spinney.api import views
 from spinney.api.wire import Call, Reply, json_reply
+from spinney.domain.alias import HostIdentity, called, conceal
 from spinney.domain.placement.decision import Explanation, HostVerdict, explain
 from spinney.errors import BadRequest
-from spinney.store import nodes, tables
+from spinney.store import hosts, nodes, tables
 
 
 async def get(call: Call) -> Reply:
@@ -31,15 +37,48 @@ def _get(connection: Connection, call: Call) -> dict[str, Any]:
     ).first()
     if stored is not None:
         shown = of(explain(stored.body, stored.decision_step))
-    placed = row.host_id is not None
+        if not call.caller.is_admin:
+            shown = _before(connection, shown, row.project)
+    host = views.host_of(row, operator=call.caller.is_admin)
     return {
         **shown,
-        "state": "placed" if placed else "waiting",
-        "host": row.host_name,
-        "host_id": row.host_id,
+        "state": "waiting" if host is None else "placed",
+        "host": None if host is None else host.name,
+        "host_id": None if host is None else host.id,
         "generation": row.generation,
         "decided_at": views.when(row.placed_at),
     }
+
+
+def _before(connection: Connection, shown: dict[str, Any], viewer: str) -> dict[str, Any]:
+    """The same as people of that project may see it."""
+    told, miss = shown["hosts"], shown["nearest_miss"]
+    known = hosts.identities(connection, {one["host_id"] for one in (told if miss is None else [*told, miss])})
+    foreign = {host_id: host for host_id, host in known.items() if host.project != viewer}
+    if not foreign:
+        return shown
+    if miss is not None and miss["host_id"] in foreign:
+        text = conceal(miss["text"], foreign.values(), viewer)
+        miss = {**miss, **_name(foreign[miss["host_id"]], viewer), "text": text}
+    return {
+        **shown,
+        "summary": conceal(shown["summary"], foreign.values(), viewer),
+        "hosts": [_aliased(one, foreign, viewer) for one in told],
+        "nearest_miss": miss,
+    }
+
+
+def _aliased(verdict: dict[str, Any], foreign: Mapping[str, HostIdentity], viewer: str) -> dict[str, Any]:
+    host = foreign.get(verdict["host_id"])
+    if host is None:
+        return verdict
+    reasons = [{**one, "available": None, "text": f"the rule {one['rule']} is not met"} for one in verdict["reasons"]]
+    return {**verdict, **_name(host, viewer), "score": None, "scores": {}, "reasons": reasons}
+
+
+def _name(host: HostIdentity, viewer: str) -> dict[str, str]:
+    shown = called(host, viewer)
+    return {"host": shown.name, "host_id": shown.id}
 
 
 def _nothing(reason: str) -> dict[str, Any]:

@@ -8,8 +8,11 @@ goes. Guaranteed: neither the id nor the name of a host comes out of here for an
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+#: What a name may consist of: what stands between other characters in a sentence is a word.
+_WORD = re.compile(r"[A-Za-z0-9._~\-\u4e00-\u9fa5]+")
 _ALIAS = re.compile(r"host-([1-9][0-9]{0,9})")
 #: A host that is no member of a cluster any more, but still runs a container of others.
 NAMELESS = "host"
@@ -48,3 +51,15 @@ def called(host: HostIdentity, viewer: str, *, operator: bool = False) -> Called
     if operator or host.project == viewer:
         return Called(host.id, host.name)
     return Called(alias(host.index), alias(host.index))
+
+
+def conceal(text: str, hosts: Iterable[HostIdentity], viewer: str) -> str:
+    """The sentence with the alias of each of these hosts that is not the viewer's, wherever its name stands as a word."""
+    names = {host.name: alias(host.index) for host in hosts if host.project != viewer}
+
+    def told(match: re.Match[str]) -> str:
+        word = match[0]
+        bare = word if word in names else word.rstrip(".")
+        return names.get(bare, bare) + word[len(bare) :]
+
+    return _WORD.sub(told, text) if names else text

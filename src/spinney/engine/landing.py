@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind
+from spinney.domain.alias import conceal
 from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.decision import Decision
@@ -175,7 +177,7 @@ class Lander:
         if not requests:
             return [], []
         fleet = load_fleet(self._connection, requests, self._network_limit, self._now)
-        answers = fleet.place(requests)
+        answers = discreet(self._connection, requests, fleet.place(requests))
         stored = store_decisions(self._connection, answers, self._ids, self._now)
         choices: list[tuple[Action, Node, PlacementRequest, Placed, str]] = []
         stuck: list[Stuck] = []
@@ -192,6 +194,22 @@ def load_fleet(connection: Connection, requests: Sequence[PlacementRequest], net
     """The hosts that the requests may land on, as they are."""
     found = fleets.candidates(connection, requests)
     return Fleet(found, fleets.surroundings(connection, requests, found, network_limit=network_limit, now=now))
+
+
+def discreet(
+    connection: Connection, requests: Sequence[PlacementRequest], answers: Sequence[Placed | Waiting]
+) -> list[Placed | Waiting]:
+    """The same answers as the nodes' own projects may be told: hosts of others go by their aliases."""
+    pinned: dict[str, set[str]] = defaultdict(set)
+    for request in requests:
+        pinned[request.project].add(request.host_node or request.host_cluster or UNSHARED)
+    known = {p: shares.foreign_hosts(connection, p, targets - {UNSHARED}) for p, targets in pinned.items()}
+    return [
+        replace(answer, summary=conceal(answer.summary, foreign, request.project))
+        if (foreign := known[request.project])
+        else answer
+        for request, answer in zip(requests, answers, strict=True)
+    ]
 
 
 def store_decisions(

@@ -22,7 +22,7 @@ from spinney.engine import preempting
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.endings import waiting_reason
-from spinney.engine.landing import load_fleet, requests_for, store_decisions
+from spinney.engine.landing import discreet, load_fleet, requests_for, store_decisions
 from spinney.engine.worker import Session
 from spinney.store import actions, healing, tenants
 
@@ -62,7 +62,8 @@ def _order_creations(connection: Connection, context: EngineContext, waiting: li
         return 0
     now = context.clock.now()
     requests = requests_for(connection, wanted)
-    answers = _place(connection, load_fleet(connection, requests, context.rules.subnet_count, now), wanted, requests)
+    fleet = load_fleet(connection, requests, context.rules.subnet_count, now)
+    answers = discreet(connection, requests, _place(connection, fleet, wanted, requests))
     busy = actions.live_targets(connection, [n.id for n, _ in wanted])
     free = [(n, answer) for (n, _), answer in zip(wanted, answers, strict=True) if n.id not in busy]
     ordered = [_creation(context, n, now) for n, answer in free if isinstance(answer, Placed)]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
-from spinney.domain.alias import index_of
+from spinney.domain.alias import HostIdentity, index_of
 from spinney.profiles.hosts import EVERYBODY
 from spinney.store import clusters, nodes
 from spinney.store.identity import as_uuid
@@ -147,6 +147,16 @@ def barred(connection: Connection, wanted: Collection[tuple[str, str]]) -> set[t
         for (project, profile_id), clusters_needed in foreign.items()
         if any(shared[one].isdisjoint({project, EVERYBODY}) for one in clusters_needed)
     }
+
+
+def foreign_hosts(connection: Connection, project: str, pinned: Collection[str]) -> list[HostIdentity]:
+    """The hosts of others among those that are pinned, and among the members of pinned clusters."""
+    rows = connection.execute(
+        sa.select(node.c.id, node.c.name, node.c.project, node.c.index)
+        .join_from(host, node, host.c.node_id == node.c.id)
+        .where(node.c.project != project, sa.or_(node.c.cluster_id.in_(pinned), node.c.id.in_(pinned)))
+    )
+    return [HostIdentity(*row) for row in rows]
 
 
 def revoked_residents(connection: Connection, cluster_id: str | None = None) -> list[Resident]:

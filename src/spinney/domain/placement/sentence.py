@@ -8,7 +8,7 @@ from spinney.domain.placement.filters import RULES, Demand
 from spinney.domain.placement.kinds import Rank, Verdict
 from spinney.domain.placement.reasons import cores, several, short_cpu, short_memory, size, term_words
 from spinney.domain.placement.room import Room
-from spinney.domain.placement.rules import Strategy
+from spinney.domain.placement.rules import UNSHARED, Strategy
 
 _NAMES_TOLD = 3
 
@@ -43,6 +43,8 @@ def placed(demand: Demand, name: str, rank: Rank, fitting: int, total: int) -> s
 
 def nowhere(demand: Demand) -> str:
     request = demand.request
+    if request.host_node == UNSHARED:
+        return "0 of 0 hosts fit: what the profile names as host is not shared with your project any more; name another"
     if request.host_node is not None:
         where = "the host node named by the profile"
     else:
