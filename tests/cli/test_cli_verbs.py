@@ -81,6 +81,17 @@ def test_a_wrong_inventory_is_refused_before_anything_is_sent(
     assert stub.asked == []
 
 
+def test_a_host_of_another_cluster_is_left_there_and_that_cluster_is_named(
+    spinney: Any, stub: Stub, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts.yaml").write_text("- {name: a, endpoint: x}")
+    stub.on("GET /v1/hosts", {"hosts": [{"id": "id-a", "name": "a", "cluster_id": "c9"}]})
+    stub.on("GET /v1/clusters/c9", {"cluster": cluster(id="c9", name="others")})
+    result = spinney("host", "import", str(tmp_path / "hosts.yaml"), "--cluster", "hosts")
+    assert result.exit_code == 1 and stub.sent("POST") == []
+    assert "a: it is a member of the cluster others: take it out there first" in result.stderr
+
+
 def test_an_update_waits_for_every_member_to_have_the_new_profile(spinney: Any, stub: Stub) -> None:
     stub.on("GET /v1/profiles/v2", {"profile": {"id": "p2", "name": "v2"}})
     stub.on("PATCH /v1/clusters/web", accepted({"cluster": cluster()}))

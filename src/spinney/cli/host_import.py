@@ -42,7 +42,8 @@ def import_(
             refused += 1
             continue
         if there and (target is None or there != target["id"]):
-            complain(f"{entry['name']}: it is a member of another cluster ({there}): take it out there first")
+            other = looking.found(use.service, "clusters", there) or {"id": there}
+            complain(f"{entry['name']}: it is a member of the cluster {output.name_of(other)}: take it out there first")
             refused += 1
             continue
         ids.append(node_id)
