@@ -20,7 +20,7 @@ typedef unsigned long u64; /* also wide enough for a pointer and for what a syst
 
 enum {
     ANSWER_BYTES = 16384, FILE_BYTES = 65536, PATH_BYTES = 512, LINE_BYTES = 128,
-    PARENTS = 16, DEEPEST = 10, ID_LETTERS = 64,
+    PARENTS = 16, DEEPEST = 10, ID_LETTERS = 64, FULL_PIECE = 2048,
 };
 
 #define NOT_KNOWN (~0UL)
@@ -188,7 +188,8 @@ static int load(const char *path) {
     text[0] = 0;
     if (file < 0)
         return 0;
-    for (long count = 1; count > 0 && size < FILE_BYTES - 1; size += count > 0 ? (u64)count : 0)
+    /* The kernel writes such files by the page: a piece that is far from full was the last one. */
+    for (long count = FULL_PIECE; count >= FULL_PIECE && size < FILE_BYTES - 1; size += count > 0 ? (u64)count : 0)
         count = call(READ, (u64)file, (u64)(text + size), FILE_BYTES - 1 - size);
     call(CLOSE, (u64)file, 0, 0);
     text[size] = 0;
