@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from spinney.cli import cluster_members, host_view, logs, node, output, profile, spec, text
+from spinney.cli import cluster_members, host_view, logs, node, output, spec, text, types
 from spinney.cli.command import list_query, pairs, scalars
 from spinney.cli.faults import CliError
 from spinney.cli.lazy import Entry, load
@@ -124,7 +124,7 @@ def test_every_option_of_the_quick_form_is_what_the_profile_type_takes() -> None
 
 def test_a_schema_is_shown_by_paths() -> None:
     item = {"type": "Map", "schema": {"network": {"type": "String", "required": True}}}
-    rows = list(profile.flattened({"networks": {"type": "List", "schema": {"*": item}}}))
+    rows = list(types.flattened({"networks": {"type": "List", "schema": {"*": item}}}))
     assert [(row["path"], row["needed"]) for row in rows] == [
         ("networks", ""), ("networks[]", ""), ("networks[].network", "yes"),
     ]  # fmt: skip
