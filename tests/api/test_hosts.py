@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from api.world import CONTAINER_TYPE, HOST_TYPE, OURS, World, run
+from spinney.domain.node import Node
+from spinney.domain.placement.model import PlacementRequest, Surroundings
+from spinney.domain.placement.scheduler import Fleet
 from spinney.errors import HostUnreachable
-from spinney.store import tables
+from spinney.store import hosts, tables
 
 SOCKET = "unix:///run/docker.sock"
 
@@ -141,17 +144,31 @@ class TestPlacement:
     def show(self, world: World) -> Any:
         return run(lambda: world.client.at(OURS).get("/v1/nodes/box/placement")).json["placement"]
 
+    def decide(self, world: World, node: Node, memory: int) -> None:
+        """What the scheduler says of one request to the one host, kept with the node."""
+        found = world.store.run(hosts.find)
+        request = PlacementRequest(node.id, 0.1, memory, host_cluster="", host_node=found[0].node_id)
+        (answer,) = Fleet(found, Surroundings()).place([request])
+        row = {"id": "d" * 36, "decided_at": 1.0, "body": answer.decision.body()}
+        world.store.run(lambda c: c.execute(tables.decision.insert(), row))
+        world.change(tables.node, node.id, decision_id=row["id"], decision_step=answer.step)
+
     def test_placed(self, world: World) -> None:
         node = world.container(world.profile(), world.host())
-        world.change(tables.node, node.id, data={"placement": {"strategy": "spread", "summary": "emptiest of 3"}})
+        self.decide(world, node, 1)
         shown = self.show(world)
         assert (shown["state"], shown["host"], shown["generation"]) == ("placed", "metal", 1)
-        assert (shown["strategy"], shown["summary"]) == ("spread", "emptiest of 3")
+        assert shown["strategy"] == "spread" and "metal" in shown["summary"]
+        assert [(h["host"], h["fits"], h["reasons"]) for h in shown["hosts"]] == [("metal", True, [])]
         in_the_node = run(lambda: world.client.get("/v1/nodes/box")).json["node"]["data"]["placement"]
         assert set(in_the_node) == {"host_id", "host_name", "generation", "decided_at"}
 
     def test_waiting(self, world: World) -> None:
-        world.node(world.profile(), "box", status_reason="no host has room", data={"placement": {"hosts": [1]}, "x": 1})
+        world.host()
+        node = world.node(world.profile(), "box", status_reason="no host has room", data={"x": 1})
+        assert self.show(world)["summary"] == "no host has room", "nothing was decided yet"
+        self.decide(world, node, 2**60)
         shown = self.show(world)
-        assert (shown["state"], shown["host"], shown["summary"]) == ("waiting", None, "no host has room")
+        assert (shown["state"], shown["host"], shown["failed"]) == ("waiting", None, {"memory": 1})
+        assert shown["nearest_miss"]["host"] == "metal"
         assert run(lambda: world.client.get("/v1/nodes/box")).json["node"]["data"] == {"x": 1}

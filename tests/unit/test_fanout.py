@@ -15,9 +15,12 @@ from spinney.domain.fanout import Begin, Child, Member, Refusal, Results, begin,
 from spinney.domain.node import NodeStatus
 
 _LIMIT = 20
+#: Policies are not fanned out, and rebalancing orders its moves a few at a time.
 _KINDS = [
-    kind for kind in ActionKind if kind.on_cluster and not kind.value.endswith("_POLICY")
-]  # policies are not fanned out
+    kind
+    for kind in ActionKind
+    if kind.on_cluster and not kind.value.endswith("_POLICY") and kind is not ActionKind.CLUSTER_REBALANCE
+]
 
 
 def _action(kind: ActionKind, inputs: Mapping[str, Any] | None = None, **fields: Any) -> Action:
