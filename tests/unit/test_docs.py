@@ -116,7 +116,14 @@ def test_options_in_sample_configurations_exist() -> None:
 
 
 def test_keys_of_clusters_named_anywhere_are_known() -> None:
-    good = {"spinney.disruption_budget": 1, "spinney.overlap": "at-most-one", "spinney.priority": 0}
+    good = {
+        "spinney.disruption_budget": 1,
+        "spinney.overlap": "at-most-one",
+        "spinney.priority": 0,
+        "spinney.rebalance_threshold": "10%",
+        "spinney.rebalance_moves_per_minute": 1,
+        "spinney.rebalance_settling": 1,
+    }
     for page in PAGES:
         for key in re.findall(r"`(spinney\.[a-z]+_[a-z]+)`", page.read_text()):
             assert config_fault({key: good.get(key, True)}) is None, f"{name_of(page)}: {key} is no key of a cluster"

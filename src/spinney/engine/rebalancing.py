@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from spinney.clock import Ids
+from spinney.clock import Ids, iso
 from spinney.domain import ownership
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
 from spinney.domain.budget import Purse
@@ -169,7 +169,7 @@ def told(advice: Advice) -> str:
 
 def _remember(scene: Scene, cluster: Cluster, shown: Mapping[str, Any]) -> None:
     """The latest advice is shown with the cluster."""
-    data = {**cluster.data, "rebalance": {**shown, "advised_at": scene.now}}
+    data = {**cluster.data, "rebalance": {**shown, "advised_at": iso(scene.now)}}
     scene.connection.execute(table.update().where(table.c.id == cluster.id).values(data=data))
 
 
