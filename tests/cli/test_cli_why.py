@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from cli.stub import Stub, fault, node
+from spinney.api import placement as api_placement
 from spinney.cli import why
+from spinney.domain.host import Host, HostState
+from spinney.domain.placement.explaining import explain
+from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.rules import LabelTerm, PlacementRules, Preference, Strategy
+from spinney.domain.placement.scheduler import Fleet
 
 
 def host(name: str, fits: bool = False, reasons: Any = (), **scores: float | None) -> dict[str, Any]:
@@ -111,3 +117,29 @@ def test_only_amounts_are_drawn(words: Any, amount: float | None) -> None:
     assert why.amount(words) == amount
     drawn = why.picture({"needed": words, "available": "0"})
     assert bool(drawn) is bool(amount)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_what_the_scheduler_writes_down_is_understood(strategy: Strategy) -> None:
+    """Its scores have words, its amounts are drawn, and what it chose comes first."""
+
+    def machine(name: str, reserved: float, **more: Any) -> Host:
+        return Host(
+            node_id=f"id-{name}", endpoint="", name=name, cluster_id="c", project="p", state=HostState.READY, cpu=4.0,
+            memory=2**33, reserved_cpu=reserved, **more,
+        )  # fmt: skip
+
+    hosts = [machine("full", 3.9), machine("busy", 3.0, reserved_memory=2**33), machine("a", 1.0), machine("b", 2.0)]
+    rules = PlacementRules(strategy=strategy, prefer=(Preference(LabelTerm("disk")),), spread_over="host")
+    (answer,) = Fleet(hosts, Surroundings()).place(
+        [PlacementRequest("n", 0.5, 2**29, host_cluster="c", rules=rules, workload="w")]
+    )
+    assert isinstance(answer, Placed)
+    told = api_placement.of(explain(answer.decision.body(), answer.step))
+    shown = told | {"state": "placed", "host_id": answer.host_id}
+    lines = [line for one in shown["hosts"] for line in why.rows(one, shown)]
+    assert [line.get("verdict") for line in lines] == ["chosen", "fits", "no", "no"]
+    assert [line["rule"] for line in lines[2:]] == ["memory", "cpu"]
+    assert all(line["picture"] for line in lines[2:])
+    assert {name for one in shown["hosts"] for name in one["scores"]} <= why.SCORE_WORDS.keys()
+    assert sum(bool(row["decided"]) for row in why.scores(shown["hosts"], shown)) == (strategy is not Strategy.RANDOM)

@@ -28,7 +28,7 @@ _DECIDED = "What decided: of the scores, in this order, the first that differs; 
 _EQUAL = "What decided: not the scores, which are equal, but the names of the hosts, or for random the seed."
 _ALONE = "Its scores; there was no other host to choose."
 #: What the scores of the service mean.
-_SCORES = {
+SCORE_WORDS = {
     "setbacks": "failed there lately",
     "quota": "over the quota",
     "spread_over": "members in its group",
@@ -179,7 +179,7 @@ def scores(hosts: Sequence[Row], placement: Row) -> list[Row]:
     deciding = next((name for name in own if following is not None and own[name] != other.get(name)), None)
     return [
         {
-            "score": _SCORES.get(name) or word(name),
+            "score": SCORE_WORDS.get(name) or word(name),
             "chosen": figure(value, name in _SHARES),
             "next": figure(other.get(name), name in _SHARES),
             "decided": "← this one" if name == deciding else "",
