@@ -28,6 +28,10 @@ listing_interval = 2
 repair_delay = 0.2
 repair_ceiling = 1
 
+[hosts]
+sample_interval = 0.5
+average_over = 1
+
 [driver]
 credentials_dir = {credentials}
 call_timeout = 10
@@ -105,7 +109,7 @@ def inventory(bed: Bed) -> str:
         endpoint, credential = _approach(bed, host)
         lines.append(
             f"- {{name: {host.name}, endpoint: '{endpoint}', credential: {credential}, zone: {'ab'[number % 2]}, "
-            f"labels: {{disk: {'ssd' if number < 2 else 'hdd'}}}}}"
+            f"labels: {{disk: {'ssd' if number < 2 else 'hdd'}}}, metrics_url: '{bed.metrics.url(host)}'}}"
         )
     return "\n".join(lines) + "\n"
 

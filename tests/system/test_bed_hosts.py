@@ -140,7 +140,7 @@ def test_policies_decide_where_members_go(fleet: Fleet) -> None:
     spec = {
         "type": "spinney.policy.placement",
         "version": "1.0",
-        "properties": {"max_per_host": 1, "labels": {"require": ["disk=ssd"]}},
+        "properties": {"max_per_host": 1, "require": ["disk=ssd"]},
     }
     policy = fleet.api.create("policy", name="picky", spec=spec)
     cluster = fleet.cluster(fleet.profile(), 3, policies=[{"policy_id": policy["id"]}])
@@ -155,6 +155,23 @@ def test_policies_decide_where_members_go(fleet: Fleet) -> None:
         for host in fleet.api.get(f"/nodes/{waiting['id']}/placement")["hosts"]
     }
     assert {name for name, failed in rules.items() if any("label" in rule for rule in failed)} == {"h3", "h4", "h5"}
+
+
+def test_the_least_utilized_hosts_are_preferred_and_a_busy_one_is_left_alone(fleet: Fleet) -> None:
+    spec = {
+        "type": "spinney.policy.placement",
+        "version": "1.0",
+        "properties": {"strategy": "least_utilized", "thresholds": {"cpu": 0.5}},
+    }
+    policy = fleet.api.create("policy", name="idle", spec=spec)
+    busy = fleet.bed.hosts[:3]
+    for host in busy:
+        fleet.bed.metrics.pretend(host, 1.8)
+    fleet.until(lambda: [fleet.host(h.name)["used"]["cpu"] or 0 for h in busy], lambda used: min(used) > 1.2)
+    cluster = fleet.active_cluster(fleet.profile(), 4, policies=[{"policy_id": policy["id"]}])
+    assert fleet.where(cluster) == {"h4": 2, "h5": 2}
+    told = fleet.api.get(f"/nodes/{fleet.members(cluster)[0]['id']}/placement")
+    assert told["strategy"] == "least_utilized"
 
 
 # --- living with hosts ------------------------------------------------------------------------------------------------
