@@ -43,7 +43,7 @@ COLUMNS = (
     Column("TYPE", "type"),
     Column("FOR", lambda row: one_line(about(row))),
     Column("EXPIRES", lambda row: one_line((row.get("facts") or {}).get("expires_at"))),
-    Column("WARNING", lambda row: one_line("; ".join(row.get("warnings") or ())), optional=True),
+    Column("WARNING", lambda row: harmless("; ".join(row.get("warnings") or ())), optional=True),
 )
 
 

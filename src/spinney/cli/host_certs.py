@@ -166,8 +166,8 @@ def daemon_json(one: Machine) -> str:
     return json.dumps(settings, indent=2) + "\n"
 
 
-#: The packaged unit says ``-H fd://``, which daemon.json's ``hosts`` excludes.
-OVERRIDE_TEXT = "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --containerd=/run/containerd/containerd.sock\n"
+#: The packaged unit says ``-H fd://``, which daemon.json's ``hosts`` excludes; where dockerd lies differs between packages.
+OVERRIDE_TEXT = "[Service]\nExecStart=\nExecStart=/usr/bin/env dockerd\n"
 
 
 def _import(use: Use, name: str, client: Path) -> None:
