@@ -97,6 +97,22 @@ class Decision:
         self._steps.append(_Step(host, rank, summary, changed, extras, failed))
         return len(self._steps) - 1
 
+    def hears(self, after: Verdict) -> None:
+        """Between two steps another kind's request took room on a host."""
+        if self._nowhere is not None:
+            return
+        told = (after, self._reasons(after) if after.rank is None or after.rank[0][0] else ())
+        if self._steps:
+            step = self._steps[-1]
+            if after.room.id in self._told:
+                step.changed.append(told)
+            if after.mask:
+                step.failed = self._kind.failed_first()
+            return
+        if after.mask:
+            self._failed = self._kind.failed_first()
+        self._start = [told if one[0].room.id == after.room.id else one for one in self._start]
+
     def waits(self) -> tuple[int, str, NearestMiss | None]:
         """Nothing fits; from here on nothing will. The number of the step, why, and what comes nearest."""
         if self._nowhere is None:

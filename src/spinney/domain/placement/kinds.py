@@ -275,6 +275,17 @@ class Kind:
             self._drain_pool(before, verdict)
         return verdict, self._ask_again(verdict.group.values, census) if self.demand.terms else [], False
 
+    def mend(self, room: Room, census: Census) -> Verdict | None:
+        """After another kind took room on a host; only for kinds without rules about members. None: nothing is different."""
+        before = self.verdicts.get(room.id)
+        if before is None:
+            return None
+        verdict = self._judge(room, before, census)
+        if verdict is before:
+            return None
+        _sift(verdict)
+        return verdict
+
     def _drain_pool(self, before: Verdict, after: Verdict) -> None:
         """While the host only lost room, the others are as they were; if nothing is left, the next level is pooled."""
         assert self._pool is not None and before.rank is not None
@@ -297,6 +308,10 @@ class Kind:
                 if before != (group.mask, group.extra):
                     changed.append(group)
         return changed
+
+    def packs(self) -> bool:
+        """Whether its requests may take turns with those of other kinds, see ``packing``."""
+        return self.demand.rules.strategy is Strategy.BINPACK and not self._terms
 
     # --- telling ----------------------------------------------------------------------------------------------------
 

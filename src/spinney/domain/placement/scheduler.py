@@ -4,11 +4,12 @@ Pure and deterministic: equal input gives equal output, in whatever order reques
 placement returned: the host breaks no hard rule and has the reserved room, counted with all placements before it; and the
 explanation stored with it is what the choice was made from. A single request is placed whenever one host fits; so one host
 more never makes a single request unplaceable. For a batch that holds as far as its requests are of one kind and under no hard
-affinity that keeps members together: then each host takes what it can, whatever the others do. A batch of several kinds is
-placed greedily, so there one host more may lead to an order of filling in which a later request finds no room.
+quota or affinity: then each host takes what it can, whatever the others do. A batch of several kinds is placed greedily, so
+there one host more may lead to an order of filling in which a later request finds no room.
 
 Order within a batch: requests that few hosts can take come before those that many can (counted in powers of two), the larger
-before the smaller, measured by the larger part of what all hosts of the fleet have together. Names decide only between equals.
+before the smaller, measured by the larger part of what all hosts of the fleet have together. Requests under ``binpack``
+take turns as ``packing`` says. Names decide only between equals.
 
 Of the hosts that fit, the best is taken. Hosts are compared by these, in this order, and the first difference decides:
 
@@ -27,23 +28,23 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from spinney.domain.host import Host, HostState
-from spinney.domain.placement.decision import Decision
-from spinney.domain.placement.kinds import Kind
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Port, Surroundings, Waiting
+from spinney.domain.placement.kinds import Kind, Verdict
+from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.packing import pack
 from spinney.domain.placement.room import EVERYWHERE, Census, Room
 from spinney.domain.placement.rules import NO_RULES, PlacementRules
-from spinney.domain.placement.sentence import placed
+from spinney.domain.placement.runs import Run
 
 #: Kinds of requests whose verdicts are kept from batch to batch; what is not asked for longest is forgotten.
 _KINDS_KEPT = 32
+#: More kinds than that do not take turns: each turn asks all of them.
+_PACKED_TOGETHER = 64
 #: The journal is cut when it is that many times as long as there are hosts; who has not read so far begins anew.
 _JOURNAL_LIMIT = 4
-
-__all__ = ["Fleet", "Placed", "PlacementRequest", "Port", "Waiting"]
 
 
 class Fleet:
@@ -122,21 +123,38 @@ class Fleet:
 
     def place(self, requests: Sequence[PlacementRequest]) -> list[Placed | Waiting]:
         """One answer per request, in their order. The fleet is filled by those placed. Node ids are distinct."""
-        answers: dict[str, Placed | Waiting] = {}
         runs = [
-            _Run(self._kind(key, run), sorted(run, key=_node_id))
+            Run(self._kind(key, run), sorted(run, key=_node_id), self._census)
             for key, run in _Sorter(self._troubled, self._around.network_limit > 0).runs(requests).items()
         ]
         for run in runs:
             run.members = self._members(run, runs)
             self._catch_up(run)
-        runs.sort(key=self._urgency)
-        for index, run in enumerate(runs):
-            if index:
+        ordered = sorted([(self._urgency(run), run) for run in runs], key=_first)
+        for several in _together(ordered):
+            for run in several:
                 self._catch_up(run)
-            self._place(run, answers)
+                run.begin()
+            if len(several) > 1:
+                pack(several, self._place)
+            else:
+                self._place_all(several[0])
         self._trim()
+        answers = {answer.node_id: answer for run in runs for answer in run.answers}
         return [answers[request.node_id] for request in requests]
+
+    def _place(self, run: Run, verdict: Verdict) -> None:
+        run.place(verdict)
+        self._journal.append(verdict.room.id)
+
+    def _place_all(self, run: Run) -> None:
+        while run.left():
+            verdict = run.best()
+            if verdict is None:
+                run.wait()
+            else:
+                self._place(run, verdict)
+        run.kind.position = self._cut + len(self._journal)
 
     def _kind(self, key: Hashable, run: Sequence[PlacementRequest]) -> Kind:
         kind = self._kinds.get(key)
@@ -148,14 +166,14 @@ class Fleet:
         self._kinds.move_to_end(key)
         return kind
 
-    def _members(self, run: _Run, runs: Sequence[_Run]) -> int:
+    def _members(self, run: Run, runs: Sequence[Run]) -> int:
         request = run.requests[0]
         if request.members or not request.rules.quotas:
             return request.members
         asked = sum(len(one.requests) for one in runs if one.requests[0].workload == request.workload)
         return asked + self._census.by(EVERYWHERE).count((request.workload,), EVERYWHERE)
 
-    def _catch_up(self, run: _Run) -> None:
+    def _catch_up(self, run: Run) -> None:
         kind = run.kind
         changed = None
         if kind.position >= self._cut:
@@ -172,33 +190,10 @@ class Fleet:
                 rooms = {one: rooms[one]} if one in rooms else {}
         return rooms
 
-    def _urgency(self, run: _Run) -> tuple[int, float, float, str]:
+    def _urgency(self, run: Run) -> _Urgency:
         request = run.requests[0]
         cpu, memory = self._balance.parts(self._rooms, request.cpu, request.memory)
         return run.kind.fitting().bit_length(), -max(cpu, memory), -cpu - memory, request.node_id
-
-    def _place(self, run: _Run, answers: dict[str, Placed | Waiting]) -> None:
-        kind, demand, census = run.kind, run.kind.demand, self._census
-        decision = Decision(kind, census)
-        total = len(kind.verdicts)
-        for number, request in enumerate(run.requests):
-            verdict = kind.select(request.node_id)
-            if verdict is None:
-                for late in run.requests[number:]:
-                    step, summary, miss = decision.waits()
-                    answers[late.node_id] = Waiting(late.node_id, summary, decision, step, miss)
-                break
-            room = verdict.room
-            assert verdict.rank is not None
-            rank = verdict.group.full_rank(verdict.rank)
-            summary = placed(demand, room.name, rank, kind.fitting(), total)
-            room.take(request.cpu, request.memory, request.ports, request.workload, demand.project)
-            census.note(room, request.workload, 1)
-            self._journal.append(room.id)
-            after, groups, everything = kind.taken(room, census)
-            step = decision.places(verdict, rank, summary, after, groups, everything)
-            answers[request.node_id] = Placed(request.node_id, room.id, summary, decision, step)
-        kind.position = self._cut + len(self._journal)
 
     def _trim(self) -> None:
         if len(self._journal) > _JOURNAL_LIMIT * len(self._rooms) + 1024:
@@ -213,13 +208,29 @@ def _node_id(request: PlacementRequest) -> str:
     return request.node_id
 
 
-@dataclass(slots=True)
-class _Run:
-    """The requests of one kind within a batch."""
+#: Few fitting hosts first, then large size, then names.
+_Urgency = tuple[int, float, float, str]
 
-    kind: Kind
-    requests: list[PlacementRequest]
-    members: int = 0
+
+def _first(one: tuple[_Urgency, Run]) -> _Urgency:
+    return one[0]
+
+
+def _together(ordered: Sequence[tuple[_Urgency, Run]]) -> list[list[Run]]:
+    """Neighbours that may be packed together, for which about as many hosts fit; the others by themselves.
+
+    Of very many kinds each part gets large and small ones.
+    """
+    found: list[list[Run]] = []
+    level = None
+    for (fitting, *_), run in ordered:
+        if run.kind.packs() and level == fitting:
+            found[-1].append(run)
+        else:
+            found.append([run])
+            level = fitting if run.kind.packs() else None
+    parts = [(runs, -(-len(runs) // _PACKED_TOGETHER)) for runs in found]
+    return [runs[start::count] for runs, count in parts for start in range(count)]
 
 
 class _Sorter:
