@@ -87,7 +87,9 @@ def test_a_batch_never_exceeds_what_hosts_have_nor_breaks_a_rule(world: World) -
     oracle = Oracle(hosts, around)
     answers = Fleet(hosts, around).place(requests)
     assert [answer.node_id for answer in answers] == [wanted.node_id for wanted in requests]
-    placed = [(one, answer.host_id) for one, answer in zip(requests, answers, strict=True) if isinstance(answer, Placed)]
+    placed = [
+        (one, answer.host_id) for one, answer in zip(requests, answers, strict=True) if isinstance(answer, Placed)
+    ]
     for wanted, host_id in placed:
         oracle.take(wanted, host_id)
     for wanted, host_id in placed:
@@ -346,7 +348,9 @@ def test_of_many_hosts_the_best_are_told_and_all_are_counted() -> None:
         assert explanation.failed["state"] == 60
     assert told(placed).failed == {"state": 60, "cpu": 139}
     assert isinstance(waiting, Waiting) and len(told(waiting).hosts) == 64
-    assert waiting.summary.startswith("0 of 200 hosts fit: cpu short on 140 (nearest: h100 by 4 cores), not ready on 60")
+    assert waiting.summary.startswith(
+        "0 of 200 hosts fit: cpu short on 140 (nearest: h100 by 4 cores), not ready on 60"
+    )
 
 
 def test_requests_of_one_kind_share_one_decision() -> None:
