@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from api.client import Client
 from api.world import HOST_TYPE, OURS, World, run
 from spinney.domain.cluster import Cluster
 from spinney.domain.host import Host
+from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.scheduler import Fleet
+from spinney.store import hosts as store_hosts
 from spinney.store import shares, tables
 from spinney.store.tables import pin
 
@@ -227,3 +232,35 @@ class TestSeeing:
         profile = name_in_profile(world, host_cluster="racks").json["profile"]["id"]
         status, _, message = run(lambda: as_user(world, "member").delete("/v1/clusters/racks")).error
         assert status == 409 and "in use by others" in message and profile not in message
+
+
+def test_why_a_node_is_where_it_is_names_no_host_of_others(world: World, racks: Cluster) -> None:
+    share(world, racks)
+    known = world.store.run(store_hosts.find, tables.node.c.cluster_id == racks.id)
+    tight = [replace(host, cpu=1.0, reserved_cpu=0.75) for host in known]
+    profile = world.profile("web", project="theirs", pins={"host_cluster": racks.id})
+    for name, cpu in (("placed", 0.25), ("waits", 0.5)):
+        node = world.node(profile, name, project="theirs")
+        request = PlacementRequest(node.id, cpu, 1, host_cluster=racks.id, project="theirs")
+        (answer,) = Fleet(tight, Surroundings()).place([request])
+        decision = {"id": world.ids.new(), "decided_at": 1.0, "body": answer.decision.body()}
+        world.store.run(lambda c, row=decision: c.execute(tables.decision.insert(), row))
+        home = {"host_id": answer.host_id} if isinstance(answer, Placed) else {}
+        world.change(tables.node, node.id, decision_id=decision["id"], decision_step=answer.step, **home)
+
+    def why(who: str, word: str) -> Any:
+        return run(lambda: as_user(world, who).get(f"/v1/nodes/{word}/placement"))
+
+    placed = why("stranger", "placed").json["placement"]
+    assert placed["host"] == placed["host_id"] and placed["host"] in ("host-1", "host-3")
+    assert placed["host"] in placed["summary"]
+    waits = why("stranger", "waits").json["placement"]
+    assert {one["host"] for one in waits["hosts"]} == {"host-1", "host-3"}
+    assert {reason["available"] for one in waits["hosts"] for reason in one["reasons"]} == {None}
+    assert waits["nearest_miss"]["host"] in waits["nearest_miss"]["text"]
+    ids = [host.node_id.encode() for host in known]
+    for answer in (why("stranger", "placed"), why("stranger", "waits")):
+        assert not any(secret in answer.body for secret in (*SECRETS, *ids)), answer.body
+    named = sa.select(tables.node.c.id).where(tables.node.c.name == "waits")
+    told = why("other-admin", world.store.run(lambda c: str(c.execute(named).scalar_one())))
+    assert b"metal-1" in told.body and ids[0] in told.body

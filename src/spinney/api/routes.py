@@ -14,7 +14,6 @@ from spinney.api import (
     bindings,
     cluster_actions,
     clusters,
-    credentials,
     events,
     host_actions,
     hosts,
@@ -23,12 +22,12 @@ from spinney.api import (
     node_actions,
     nodes,
     openapi,
+    own_routes,
     placement,
     planning,
     policies,
     profile_types,
     profiles,
-    shares,
     system,
 )
 from spinney.api.wire import Body, Reply, Route, json_reply
@@ -134,7 +133,9 @@ _POLICIES = (
         body=Body(policies.PolicyUpdate, "policy"),
         refusals=(404,),
     ),
-    Route("DELETE", "policies/{policy}", policies.delete, "policies:delete", "Delete a policy", 204, refusals=(404, 409)),
+    Route(
+        "DELETE", "policies/{policy}", policies.delete, "policies:delete", "Delete a policy", 204, refusals=(404, 409)
+    ),
     Route("GET", "receivers", policies.receivers, "receivers:index", "List receivers", list=policies.RECEIVERS),
     Route("GET", "receivers/{receiver}", policies.receiver, "receivers:get", "Show a receiver", refusals=(404,)),
 )
@@ -318,108 +319,6 @@ async def _openapi(call: object) -> Reply:
     return _description()
 
 
-_SHARES = (
-    Route(
-        "GET",
-        "clusters/{cluster}/shares",
-        shares.index,
-        "shares:index",
-        "List the projects that may use a host cluster",
-        ours=True,
-        refusals=(404,),
-    ),
-    Route(
-        "POST",
-        "clusters/{cluster}/shares",
-        shares.create,
-        "shares:create",
-        "Let another project, or all, use a host cluster",
-        201,
-        Body(shares.ShareCreate, "share"),
-        ours=True,
-        refusals=(404,),
-    ),
-    Route(
-        "GET",
-        "clusters/{cluster}/shares/{project}",
-        shares.get,
-        "shares:get",
-        "Show whether a project may use a host cluster",
-        ours=True,
-        refusals=(404,),
-    ),
-    Route(
-        "DELETE",
-        "clusters/{cluster}/shares/{project}",
-        shares.delete,
-        "shares:delete",
-        "Let a project use a host cluster no more",
-        204,
-        ours=True,
-        refusals=(404,),
-    ),
-    Route(
-        "GET",
-        "shared-clusters",
-        shares.shared,
-        "clusters:shared",
-        "List the host clusters that others let the caller's project use",
-        ours=True,
-    ),
-)
-
-_CREDENTIALS = (
-    Route(
-        "GET",
-        "credentials",
-        credentials.index,
-        "credentials:index",
-        "List credentials, without what they hold",
-        list=credentials.LIST,
-        ours=True,
-    ),
-    Route(
-        "POST",
-        "credentials",
-        credentials.create,
-        "credentials:create",
-        "Keep material to approach hosts or registries with",
-        201,
-        Body(credentials.CredentialCreate, "credential"),
-        ours=True,
-        refusals=(409,),
-    ),
-    Route(
-        "GET",
-        "credentials/{credential}",
-        credentials.get,
-        "credentials:get",
-        "Show a credential, without what it holds",
-        ours=True,
-        refusals=(404,),
-    ),
-    Route(
-        "PATCH",
-        "credentials/{credential}",
-        credentials.update,
-        "credentials:update",
-        "Replace what a credential holds",
-        body=Body(credentials.CredentialUpdate, "credential"),
-        ours=True,
-        refusals=(404, 409),
-    ),
-    Route(
-        "DELETE",
-        "credentials/{credential}",
-        credentials.delete,
-        "credentials:delete",
-        "Forget a credential",
-        204,
-        ours=True,
-        refusals=(404, 409),
-    ),
-)
-
 _OURS = (
     Route("GET", "hosts", hosts.index, "hosts:index", "List hosts", list=hosts.LIST, ours=True),
     Route("GET", "hosts/{host}", hosts.get, "hosts:get", "Show a host", ours=True, refusals=(404,)),
@@ -497,4 +396,4 @@ _OURS = (
 )
 
 _SENLINS = _SYSTEM + _TYPES + _PROFILES + _POLICIES + _CLUSTERS + _NODES + _HISTORY
-ROUTES: tuple[Route, ...] = _SENLINS + _OURS + _SHARES + _CREDENTIALS
+ROUTES: tuple[Route, ...] = _SENLINS + _OURS + own_routes.SHARES + own_routes.CREDENTIALS

@@ -32,6 +32,7 @@ from spinney.store.database import Store, StoreUnavailable
 
 #: Seconds for which what was read is used without asking the database again.
 FRESH = 2.0
+_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,10 @@ class StoreCredentials:
         if known is None or now - known.read_at > FRESH:
             if known is not None:  # who comes meanwhile need not ask too
                 self._known[name] = replace(known, read_at=now)
-            known = self._known[name] = await self._read(name, known, now)
+            known = await self._read(name, known, now)
+            if len(self._known) >= _KEPT:  # tenants name registry credentials as they like
+                self._known.clear()
+            self._known[name] = known
         if known.fault:
             raise HostRefused(known.fault)
         return known.material
