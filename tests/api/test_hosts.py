@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -46,6 +47,31 @@ def test_adopting_makes_node_profile_and_host(world: World) -> None:
     assert host["endpoint"] == SOCKET
     assert world.rung == 1
     assert "endpoint" not in run(lambda: world.client.as_user("reader").at(OURS).get("/v1/hosts/metal")).json["host"]
+
+
+def test_what_the_machine_says_and_what_its_profile_gives_are_kept(world: World) -> None:
+    facts = replace(world.access.facts, kernel="6.12", cgroup_driver="systemd", labels={"rack": "r1", "disk": "hdd"})
+    world.access.facts = facts
+    url = "http://metal:9100/metrics"
+    adopt(world, name="metal", overrides={"labels": {"disk": "ssd"}, "capacity": {"cpu": 2}, "metrics_url": url})
+    (stored,) = world.store.run(hosts.find)
+    assert (stored.given, stored.metrics_url, stored.cpu, stored.memory) == ({"cpu": 2.0}, url, 2.0, 16 * 2**30)
+    shown = run(lambda: world.client.at(OURS).get("/v1/hosts/metal")).json["host"]
+    assert shown["labels"] == {"rack": "r1", "disk": "ssd"}, "where both say something, the operator is right"
+    assert (shown["engine"]["kernel"], shown["engine"]["cgroup_driver"]) == ("6.12", "systemd")
+    assert "engine_id" not in shown["engine"] and "hostname" not in shown["engine"]
+
+
+def test_a_host_cluster_bigger_than_its_inventory_is_refused(world: World) -> None:
+    machines = [{"endpoint": f"unix:///run/m{number}.sock"} for number in range(2)]
+    spec = {"type": "host.docker", "version": "1.0", "properties": {"inventory": machines}}
+    fleet = world.profile("fleet", HOST_TYPE, spec=spec)
+    body = {"cluster": {"name": "hosts", "profile_id": fleet.id, "desired_capacity": 3}}
+    answer = run(lambda: world.client.as_user("admin").post("/v1/clusters", body))
+    assert answer.status == 400
+    assert "2 machines of the profile are free: ask for 2 at most" in answer.json["error"]["message"]
+    body["cluster"]["desired_capacity"] = 2
+    assert run(lambda: world.client.as_user("admin").post("/v1/clusters", body)).status == 202
 
 
 def test_a_host_tells_what_of_the_callers_own_is_on_it_and_names_it(world: World) -> None:

@@ -99,10 +99,11 @@ class MortalConnector:
 class MortalEngine:
     """An engine process of its own in the world; ``stop`` ends it whether it lives or not."""
 
-    def __init__(self, world: World, kill_at: int = 0, seed: int = 7) -> None:
+    def __init__(self, world: World, kill_at: int = 0, seed: int = 7, **changes: Any) -> None:
         self.reaper = Reaper(kill_at)
         store: Any = MortalStore(world.store, self.reaper)
-        self._engine = Engine(world.context(store=store, connector=MortalConnector(world, self.reaper), ids=Ids(seed)))
+        connector = MortalConnector(world, self.reaper)
+        self._engine = Engine(world.context(store=store, connector=connector, ids=Ids(seed), **changes))
         self._task = asyncio.create_task(self._engine.run())
         self.reaper.on_kill = self._task.cancel
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+from engine.killing import MortalEngine
 from engine.world import World
 from spinney.config import SchedulerSettings
 from spinney.domain.action import ActionKind, ActionStatus
@@ -149,3 +151,46 @@ def test_a_host_that_cannot_be_asked_keeps_its_containers() -> None:
             assert len(world.running()) == 1
 
     run_virtually(story())
+
+
+async def _killed(kill_at: int) -> tuple[World, str, str, int]:
+    """One of two containers makes room while the engine dies at a step, and another takes over."""
+    world = World(host_count=1, cpu=4.0)
+    before = MortalEngine(world, seed=3)
+    cheap = _cluster(world, 2, 0, 2.0)
+    await world.settle()
+    urgent = _cluster(world, 1, 5, 2.0)
+    await world.settle()
+    await before.stop()
+    first = MortalEngine(world, kill_at, scheduler=_ON)
+
+    def done() -> bool:
+        return [n.status for n in world.members(urgent)] == [NodeStatus.ACTIVE] and world.idle()
+
+    if kill_at:
+        await world.until(lambda: first.reaper.dead or done())
+        second = MortalEngine(world, seed=11, scheduler=_ON)
+        await world.until(done)
+        await world.clock.sleep(8.0)
+        await second.stop()
+    else:
+        await world.until(done)
+    await first.stop()
+    return world, cheap, urgent, first.reaper.steps
+
+
+def test_room_is_made_once_wherever_the_engine_dies() -> None:
+    logging.disable(logging.CRITICAL)
+    try:
+        *_, steps = run_virtually(_killed(0))
+        assert steps >= 20, "steps have escaped the counting"
+        for kill_at in range(1, steps + 1, 3):  # every other one before something, every other one after it
+            world, cheap, urgent, _ = run_virtually(_killed(kill_at))
+            where = f"killed at step {kill_at} of {steps}"
+            assert sorted(n.status for n in world.members(cheap)) == [NodeStatus.ACTIVE, NodeStatus.INIT], where
+            assert [n.status for n in world.members(urgent)] == [NodeStatus.ACTIVE], where
+            assert len(world.running()) == len(world.containers()) == 2, where
+            world.check_invariants()
+            world.store.close()
+    finally:
+        logging.disable(logging.NOTSET)

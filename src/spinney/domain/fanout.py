@@ -112,8 +112,8 @@ def _used_fault(outcome: Begin, members: Sequence[Member]) -> str | None:
     told = ", ".join(member.use for member in used[:_TOLD]) + (f" and {len(used) - _TOLD} more" if used[_TOLD:] else "")
     empty = sum(1 for member in members if not member.used)
     return (
-        f"{len(leaving)} hosts would have to leave, and of {len(members)} only {empty} are empty; in use: {told}. Drain "
-        f"those first"
+        f"hosts in use stay in their cluster: {told}; empty are {empty} of {len(members)}, and {len(leaving)} would have to "
+        f"leave. Drain those in use first, or take fewer"
     )
 
 
