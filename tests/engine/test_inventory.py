@@ -11,12 +11,13 @@ from virtual_time import run_virtually
 def test_each_host_takes_a_machine_of_its_own_and_gives_it_back() -> None:
     async def story() -> None:
         world = FleetWorld()
-        machines = [{"endpoint": f"unix:///m{i}.sock", "zone": f"z{i}"} for i in range(3)]
+        machines = [{"endpoint": f"unix:///m{i}.sock", "zone": f"z{i}", "name": f"m{i}"} for i in range(3)]
         profile_id = world.host_profile(inventory=machines, labels={"rack": "r1"})
         async with world.engine(connector=world.unix):
             cluster_id = world.create(3, profile_id=profile_id)
             await world.settle()
             assert [node.status for node in world.members(cluster_id)] == [NodeStatus.ACTIVE] * 3
+            assert {node.name for node in world.members(cluster_id)} == {"m0", "m1", "m2"}
             assert {(h.endpoint, h.zone) for h in world.hosts()} == {(m["endpoint"], m["zone"]) for m in machines}
             assert all(h.labels["rack"] == "r1" and h.cpu > 0 for h in world.hosts())
             world.submit(ActionKind.NODE_DELETE, world.members(cluster_id)[0].id)

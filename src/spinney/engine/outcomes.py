@@ -48,6 +48,8 @@ class Recorder:
                     "physical_id": result.facts.engine_id,
                     "created_at": job.node.created_at or now,
                 }
+                if job.machine is not None and job.machine.name is not None:
+                    changes["name"] = job.machine.name
                 return self._end(job, ActionStatus.SUCCEEDED, "The host joined.", changes, now)
             case StillGood():
                 changes = {
