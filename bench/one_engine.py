@@ -47,7 +47,7 @@ from common import (
 )
 
 import docker_engine
-from spinney.domain.container import LABEL_DEPLOYMENT, NetworkRequest
+from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_HELPER, NetworkRequest
 from spinney.drivers.docker.request import create_body, network_body
 from spinney.profiles.container import ContainerProperties
 from spinney.profiles.container_request import ContainerDefaults, NodeIdentity, container_request
@@ -292,6 +292,9 @@ def clean_up(socket: str, folder: Path) -> None:
         docker_engine.call(socket, "DELETE", f"/containers/{container['Id']}", query={"force": "1", "v": "1"})
     for network in docker_engine.call(socket, "GET", "/networks", query=query)[1]:
         docker_engine.call(socket, "DELETE", f"/networks/{network['Id']}")
+    helpers = {"filters": json.dumps({"label": [LABEL_HELPER]})}
+    for image in docker_engine.call(socket, "GET", "/images/json", query=helpers)[1]:
+        docker_engine.call(socket, "DELETE", f"/images/{image['Id']}")  # refused while another service uses it
 
 
 # -- results ---------------------------------------------------------------------------------------------------------
