@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from system.docker_side import NODE, DockerSide
-from system.running import Service, spinney
+from system.running import Service, fresh, spinney
 from testbed.bed import Bed
 from testbed.host import Host
 
@@ -53,6 +53,11 @@ class Fleet(Service):
     def profile(self, *command: str, **properties: Any) -> str:
         return super().profile(*command, **{"host_cluster": FLEET, **properties})
 
+    def policy(self, spec: dict[str, Any]) -> str:
+        reply = self.api.call("POST", "/policies", {"policy": {"name": fresh("policy"), "spec": spec}})
+        assert reply.status == 201, reply.body
+        return str(reply.body["policy"]["id"])
+
     def host(self, name: str) -> dict[str, Any]:
         return dict(next(h for h in self.api.get("/hosts") if h["name"] == name))
 
@@ -92,9 +97,12 @@ class Fleet(Service):
                 self.delete("cluster", cluster["id"], force=True)
         for policy in self.api.get("/policies"):
             self.api.call("DELETE", f"/policies/{policy['id']}")
-        for host in self.api.get("/hosts"):
-            if host["state"] in ("cordoned", "draining"):
-                self.tell("host", "uncordon", host["name"])
+
+    def use_every_host(self) -> None:
+        names = [host.name for host in self.bed.hosts]
+        self.tell("host", "uncordon", *names)
+        for name in names:
+            self.until_host_is("ready", name)
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -29,8 +29,7 @@ def fleet(standing: Fleet) -> Iterator[Fleet]:
         host.heal()
         host.resume()
         host.start()
-    for host in standing.bed.hosts:
-        standing.until_host_is("ready", host.name)
+    standing.use_every_host()
     standing.clear()
     standing.until(standing.containers, lambda found: not any(found.values()))
 
@@ -142,12 +141,10 @@ def test_policies_decide_where_members_go(fleet: Fleet) -> None:
         "version": "1.0",
         "properties": {"max_per_host": 1, "require": ["disk=ssd"]},
     }
-    policy = fleet.api.create("policy", name="picky", spec=spec)
-    cluster = fleet.cluster(fleet.profile(), 3, policies=[{"policy_id": policy["id"]}])
+    policy = fleet.policy(spec)
+    cluster = fleet.cluster(fleet.profile(), 3, policies=[{"policy_id": policy}])
     fleet.until(lambda: fleet.members(cluster), lambda found: [m["status"] for m in found].count("ACTIVE") == 2)
-    placed = Counter(
-        m["data"]["placement"]["host_name"] for m in fleet.members(cluster) if "placement" in m["data"]
-    )
+    placed = Counter(m["data"]["placement"]["host_name"] for m in fleet.members(cluster) if "placement" in m["data"])
     assert placed == {"h1": 1, "h2": 1}
     waiting = next(m for m in fleet.members(cluster) if "placement" not in m["data"])
     rules = {
@@ -163,12 +160,12 @@ def test_the_least_utilized_hosts_are_preferred_and_a_busy_one_is_left_alone(fle
         "version": "1.0",
         "properties": {"strategy": "least_utilized", "thresholds": {"cpu": 0.5}},
     }
-    policy = fleet.api.create("policy", name="idle", spec=spec)
+    policy = fleet.policy(spec)
     busy = fleet.bed.hosts[:3]
     for host in busy:
         fleet.bed.metrics.pretend(host, 1.8)
     fleet.until(lambda: [fleet.host(h.name)["used"]["cpu"] or 0 for h in busy], lambda used: min(used) > 1.2)
-    cluster = fleet.active_cluster(fleet.profile(), 4, policies=[{"policy_id": policy["id"]}])
+    cluster = fleet.active_cluster(fleet.profile(), 4, policies=[{"policy_id": policy}])
     assert fleet.where(cluster) == {"h4": 2, "h5": 2}
     told = fleet.api.get(f"/nodes/{fleet.members(cluster)[0]['id']}/placement")
     assert told["strategy"] == "least_utilized"
@@ -183,14 +180,16 @@ def _drained(fleet: Fleet, name: str) -> None:
 
 
 def test_draining_moves_everything_and_never_leaves_a_member_out_of_service(fleet: Fleet) -> None:
-    cluster = fleet.active_cluster(fleet.profile(), 10)
+    cluster = fleet.active_cluster(fleet.profile(cpu={"reservation": 0.4, "limit": 1}), 10)
     action = fleet.api.call("POST", f"/hosts/{fleet.host('h1')['id']}/actions", {"drain": {}})
     assert action.status == 202, action.body
     fewest = 10
 
     def running() -> int:
         nonlocal fewest
-        nodes = {c["Labels"]["io.spinney.node"] for f in fleet.containers().values() for c in f if c["State"] == "running"}
+        nodes = {
+            c["Labels"]["io.spinney.node"] for f in fleet.containers().values() for c in f if c["State"] == "running"
+        }
         fewest = min(fewest, len(nodes))
         return len(fleet.sides["h1"].ours())
 
