@@ -18,8 +18,9 @@ from engine.world import World
 from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.container import LABEL_NODE
-from spinney.domain.host import HostState
+from spinney.domain.host import Duty, HostState
 from spinney.domain.node import NodeStatus
+from spinney.store import duties
 from virtual_time import run_virtually
 
 #: Long enough for the dead engine's lease, for retries, and for the reaper's two sightings.
@@ -85,6 +86,24 @@ def _emptied(world: World) -> None:
     assert ended == [ActionStatus.SUCCEEDED]
 
 
+async def _four_on_one_of_two(world: World) -> str:
+    """One host has just been opened; until then the other had everything."""
+    world.store.run(duties.set_duty, world.host_ids[1], Duty.CORDONED, "", 0.0)
+    engine = MortalEngine(world, seed=3)
+    quiet = {"spinney.self_healing": False}
+    cluster_id = world.create(4, profile_id=world.profile(cpu=1.0), config=quiet)
+    await world.settle()
+    await engine.stop()
+    world.store.run(duties.set_duty, world.host_ids[1], Duty.OPEN, "", world.clock.now())
+    return cluster_id
+
+
+def _evened_out(world: World) -> None:
+    assert [host.containers for host in world.hosts()] == [2, 2]
+    ended = [a.status for a in world.actions() if a.action is ActionKind.CLUSTER_REBALANCE]
+    assert ended == [ActionStatus.SUCCEEDED]
+
+
 STORIES = {
     "create": Story(_nothing, _create, 3, 40),
     "scale-out": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_OUT, c, {"count": 2}), 5, 30),
@@ -97,6 +116,7 @@ STORIES = {
     "move, old first": Story(_three_apart, _move_one, 3, 15),
     "drain": Story(_three, _drain, 3, 20, _emptied),
     "drain, old first": Story(_three_apart, _drain, 3, 20, _emptied),
+    "rebalance": Story(_four_on_one_of_two, lambda w, c: w.submit(ActionKind.CLUSTER_REBALANCE, c), 4, 20, _evened_out),
 }
 
 

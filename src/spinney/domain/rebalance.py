@@ -102,6 +102,12 @@ def imbalance(hosts: Iterable[Host]) -> float:
     return _Fills(hosts).imbalance()
 
 
+def sources(hosts: Iterable[Host], max_moves: int) -> list[str]:
+    """The ids of the hosts that so many moves can come from: what is on others need not be known."""
+    fills = _Fills(hosts)
+    return fills.fullest(fills.ready, _SOURCES + max_moves)
+
+
 #: Containers alike in everything that the scheduler looks at: trying one of them tries all.
 _Kind = tuple[Any, ...]
 

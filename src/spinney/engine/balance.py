@@ -13,7 +13,7 @@ from spinney.domain.cluster_config import Rebalancing
 from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement.model import Occupant, PlacementRequest
-from spinney.domain.rebalance import Advice, Movable, choose
+from spinney.domain.rebalance import Advice, Movable, choose, sources
 from spinney.engine.landing import load_fleet
 from spinney.engine.moving import Scene
 from spinney.store import fleets, hosts, standing
@@ -24,7 +24,7 @@ from spinney.store.tables import node as table
 
 def advise(scene: Scene, cluster: Cluster, wanted: Rebalancing, max_moves: int) -> Advice:
     """For a host cluster: containers of anybody on its hosts; for a container cluster: its members, wherever they may be."""
-    nodes = movable_nodes(scene, cluster, wanted.settling)
+    nodes = _movable(scene, cluster, wanted.settling, max_moves)
     requests = scene.requests(nodes)
     movables = [
         Movable(node.name, _away(requests[node.id], node), occupant_of(node, requests[node.id]))
@@ -39,14 +39,16 @@ def advise(scene: Scene, cluster: Cluster, wanted: Rebalancing, max_moves: int) 
     return choose(fleet, found, movables, threshold=wanted.threshold, max_moves=max_moves)
 
 
-def movable_nodes(scene: Scene, cluster: Cluster, settling: float) -> list[Node]:
-    """In service, with nothing at work on them, and not moved within the settling time."""
-    here = sa.select(host_table.c.node_id).join(table, table.c.id == host_table.c.node_id)
-    members = here.where(table.c.cluster_id == cluster.id)
-    is_host_cluster = scene.connection.execute(members.limit(1)).first() is not None
-    where = table.c.host_id.in_(members) if is_host_cluster else table.c.cluster_id == cluster.id
-    query = NODES.select().where(where, table.c.host_id.is_not(None)).order_by(table.c.cluster_id, table.c.index)
-    nodes = [NODES.value(row) for row in scene.connection.execute(query.order_by(table.c.id))]
+def _movable(scene: Scene, cluster: Cluster, settling: float, max_moves: int) -> list[Node]:
+    """On the fullest hosts what is in service, with nothing at work on it, and was not moved within the settling time."""
+    members = hosts.find(scene.connection, table.c.cluster_id == cluster.id)
+    own = [] if members else [table.c.cluster_id == cluster.id]
+    if own:
+        carrying = sa.select(table.c.host_id).where(*own, table.c.host_id.is_not(None)).distinct()
+        members = hosts.find(scene.connection, host_table.c.node_id.in_(carrying))
+    wanted = table.c.host_id.in_(sources(members, max_moves))
+    query = NODES.select().where(wanted, *own).order_by(table.c.cluster_id, table.c.index, table.c.id)
+    nodes = [NODES.value(row) for row in scene.connection.execute(query)]
     ids = [node.id for node in nodes]
     busy = standing.at_work(scene.connection, ids)
     moved = standing.recently_moved(scene.connection, ids, scene.now - settling)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 
 from spinney.domain.action import LIVE_STATUSES, ActionKind, ActionStatus
 from spinney.domain.budget import Standing, disruption_budget, starts_first
+from spinney.domain.cluster import Cluster
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import action, cluster, hold, host
 from spinney.store.tables import node as table
 
 _LIVE = [status.value for status in LIVE_STATUSES]
+_CHUNK = 1000
 #: Actions during which a member goes on serving.
 _HARMLESS = (ActionKind.NODE_CHECK, ActionKind.NODE_JOIN, ActionKind.NODE_LEAVE)
 
@@ -51,15 +53,22 @@ def arriving_at(connection: Connection, host_id: str) -> int:
 def at_work(connection: Connection, node_ids: Collection[str]) -> dict[str, list[ActionKind]]:
     """The kinds of the live actions on each node; those without any are left out."""
     found: dict[str, list[ActionKind]] = defaultdict(list)
-    if node_ids:
+    for chunk in _chunks(node_ids):
         rows = connection.execute(
             sa.select(action.c.target, action.c.action)
-            .where(action.c.target.in_(node_ids), action.c.status.in_(_LIVE))
+            .where(action.c.target.in_(chunk), action.c.status.in_(_LIVE))
             .order_by(action.c.created_at, action.c.id)
         )
         for target, kind in rows:
             found[target].append(ActionKind(kind))
     return found
+
+
+def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
+    """A host cluster has more containers than a statement may have parameters."""
+    every = list(ids)
+    for first in range(0, len(every), _CHUNK):
+        yield every[first : first + _CHUNK]
 
 
 def serves(node: Node) -> bool:
@@ -87,23 +96,26 @@ def standings(connection: Connection, cluster_ids: Iterable[str]) -> list[Standi
     """The clusters as their disruption budgets see them.
 
     Out of service are members that are not ACTIVE, that something works on which takes them out, or whose host does not
-    answer, and those that are missing. Members that their user has stopped or paused are neither in nor out.
+    answer, and those that are missing. Members that their user has stopped or paused are neither in nor out. Where new
+    containers come first nobody is counted: nothing depends on it.
     """
     wanted = sorted(set(cluster_ids) - {""})
-    if not wanted:
-        return []
+    found = CLUSTERS.all(connection, cluster.c.id.in_(wanted)) if wanted else []
+    strict = [one.id for one in found if not starts_first(one.config)]
     members: dict[str, list[Node]] = defaultdict(list)
-    for member in NODES.all(connection, table.c.cluster_id.in_(wanted)):
+    for member in NODES.all(connection, table.c.cluster_id.in_(strict)) if strict else ():
         members[member.cluster_id].append(member)
-    silent = _silent_hosts(connection)
-    found = []
-    for one in CLUSTERS.all(connection, cluster.c.id.in_(wanted)):
-        first = starts_first(one.config)
-        its = members[one.id]
-        size = max(one.desired_capacity, len(its))
-        out = 0 if first else _out(connection, its, silent) + size - len(its)
-        found.append(Standing(one.id, one.name, size, out, disruption_budget(one.config, size), first))
-    return found
+    silent = _silent_hosts(connection) if strict else set()
+    return [_standing(connection, one, members[one.id], silent) for one in found]
+
+
+def _standing(connection: Connection, one: Cluster, members: Sequence[Node], silent: Collection[str]) -> Standing:
+    size = max(one.desired_capacity, len(members))
+    budget = disruption_budget(one.config, size)
+    if starts_first(one.config):
+        return Standing(one.id, one.name, size, 0, budget)
+    out = _out(connection, members, silent) + size - len(members)
+    return Standing(one.id, one.name, size, out, budget, starts_first=False)
 
 
 def _out(connection: Connection, members: Sequence[Node], silent: Collection[str]) -> int:
@@ -126,14 +138,15 @@ def _silent_hosts(connection: Connection) -> set[str]:
 
 def recently_moved(connection: Connection, node_ids: Collection[str], since: float) -> set[str]:
     """Those of the nodes that a move has taken somewhere after that moment, whoever ordered it."""
-    if not node_ids:
-        return set()
-    rows = connection.execute(
-        sa.select(action.c.target).where(
-            action.c.target.in_(node_ids),
-            action.c.action == ActionKind.NODE_MOVE,
-            action.c.status == ActionStatus.SUCCEEDED,
-            action.c.end_time > since,
+    found: set[str] = set()
+    for chunk in _chunks(node_ids):
+        rows = connection.execute(
+            sa.select(action.c.target).where(
+                action.c.target.in_(chunk),
+                action.c.action == ActionKind.NODE_MOVE,
+                action.c.status == ActionStatus.SUCCEEDED,
+                action.c.end_time > since,
+            )
         )
-    )
-    return set(rows.scalars())
+        found.update(rows.scalars())
+    return found
