@@ -29,7 +29,7 @@ from typing import Any
 from spinney.domain.placement.filters import RULES, Demand, failures, satisfies
 from spinney.domain.placement.model import NearestMiss
 from spinney.domain.placement.reasons import (
-    cores,
+    in_cores,
     refusing,
     several,
     short_cpu,
@@ -39,7 +39,7 @@ from spinney.domain.placement.reasons import (
     term_words,
 )
 from spinney.domain.placement.room import Census, Room
-from spinney.domain.placement.terms import AffinityTerm, QuotaTerm
+from spinney.domain.placement.terms import AffinityTerm, QuotaTerm, in_members
 
 #: How far away a change is.
 _ROOM, _OPERATOR, _POLICY, _HOST = range(4)
@@ -110,7 +110,7 @@ def _terms(demand: Demand, room: Room, rule: str, census: Census) -> _Change:
 
 def _cpu(demand: Demand, room: Room) -> _Change:
     short = demand.cpu - demand.free_cpu(room)
-    return "cpu", short, f"with {cores(short)} cores more to reserve"
+    return "cpu", short, f"with {in_cores(short)} more to reserve"
 
 
 def _memory(demand: Demand, room: Room) -> _Change:
@@ -134,7 +134,7 @@ def _state(demand: Demand, room: Room) -> _Change:
 
 def _max_per_host(demand: Demand, room: Room) -> _Change:
     most = demand.members_on(room) + 1
-    return "max_per_host", most, f"with {most} members allowed on one host"
+    return "max_per_host", most, f"with {in_members(most)} allowed on one host"
 
 
 def _allowing(key: str, allowed: tuple[str, ...], value: str | None) -> _Change:

@@ -8,7 +8,7 @@ from spinney.domain.placement.filters import SETBACKS, Demand, failures, satisfi
 from spinney.domain.placement.model import Reason
 from spinney.domain.placement.room import EPSILON, Census, Room, group_of
 from spinney.domain.placement.rules import SETBACKS_TOO_MANY, LabelTerm, Operator
-from spinney.domain.placement.terms import Term
+from spinney.domain.placement.terms import Term, in_members
 
 #: needed, available, text
 _Words = tuple[str, str, str]
@@ -18,6 +18,10 @@ def cores(amount: float) -> str:
     """Rounded to thousandths; a shortfall that would round to nothing is shown in full."""
     rounded = f"{amount:.3f}".rstrip("0").rstrip(".")
     return rounded if float(rounded) or not amount else f"{amount:.2g}"
+
+
+def in_cores(amount: float) -> str:
+    return "1 core" if cores(amount) == "1" else f"{cores(amount)} cores"
 
 
 def size(amount: int) -> str:
@@ -117,11 +121,8 @@ def _state(demand: Demand, room: Room) -> _Words:
 
 def _max_per_host(demand: Demand, room: Room) -> _Words:
     count, most = demand.members_on(room), demand.rules.max_per_host
-    return (
-        f"fewer than {most}",
-        str(count),
-        f"it has {count} members of the cluster, and {most} is the most for one host",
-    )
+    text = f"it has {in_members(count)} of the cluster, and {most} is the most for one host"
+    return f"fewer than {most}", str(count), text
 
 
 def _networks(demand: Demand, room: Room) -> _Words:

@@ -1,7 +1,7 @@
 """The strategies: which of the hosts that fit is best. Two numbers each, a class and a value; smaller is better.
 
 ``spread``        the larger reserved share of CPU and memory, with this request; the smallest is best.
-``binpack``       what would stay free on the host, measured over CPU and memory together; the least is best.
+``binpack``       the share of the host that would stay free, the mean over CPU and memory; the least is best.
 ``least_utilized``  class 0: every measured share that has a threshold is below it; of these the smallest reserved share is
                   best, for below the thresholds one machine is as good as another. Class 1: measured, but not below; the
                   smallest measured share is best. Class 2: never measured, or too long ago; the smallest reserved share is
@@ -96,7 +96,8 @@ class Scorer:
 
     def _binpack(self, room: Room) -> Score:
         cpu, memory = self._shares(room)
-        return 0, _even(self._weight_cpu * (1 - cpu) + self._weight_memory * (1 - memory))
+        free = self._weight_cpu * (1 - cpu) + self._weight_memory * (1 - memory)
+        return 0, _even(free / (self._weight_cpu + self._weight_memory or 1))
 
     def _balanced(self, room: Room) -> Score:
         cpu, memory = self._weighed(room)

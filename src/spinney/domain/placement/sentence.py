@@ -6,26 +6,23 @@ from collections.abc import Callable, Mapping
 
 from spinney.domain.placement.filters import RULES, Demand
 from spinney.domain.placement.kinds import Rank, Verdict
-from spinney.domain.placement.reasons import cores, several, short_cpu, short_memory, size, term_words
+from spinney.domain.placement.reasons import in_cores, several, short_cpu, short_memory, size, term_words
 from spinney.domain.placement.room import Room
 from spinney.domain.placement.rules import UNSHARED, Strategy
 
 _NAMES_TOLD = 3
 
-_USED = ("measured use below the threshold", "the lowest measured share, {:.0%} with it", "never measured lately")
+_USED = ("measured use below the threshold", "measured share {:.0%} with it", "not measured lately")
 _WORDS: Mapping[Strategy, str] = {
-    Strategy.SPREAD: "the lowest reserved share, {:.0%} with it",
-    Strategy.BINPACK: "the least left free with it",
+    Strategy.SPREAD: "reserved share {:.0%} with it",
+    Strategy.BINPACK: "{:.0%} of it left free",
     Strategy.BALANCED: "CPU and memory {:d} % apart with it",
     Strategy.RANDOM: "drawn by seed {:d}",
 }
 
 
 def placed(demand: Demand, name: str, rank: Rank, fitting: int, total: int) -> str:
-    """``spread: h3 is the best of 7 hosts that fit, of 12 (the lowest reserved share, 42% with it)``.
-
-    What is in brackets describes the host; if a soft rule weighed more than the strategy, others may be better in it.
-    """
+    """``spread: h3 is the best of 7 hosts that fit, of 12 (reserved share 42% with it)``."""
     rules = demand.rules
     strategy = rules.strategy
     if strategy is Strategy.LEAST_UTILIZED:
@@ -74,7 +71,7 @@ def _clause(demand: Demand, rule: str) -> str:
 def _more(demand: Demand, rule: str, rooms: list[Room]) -> str:
     if rule == "cpu":
         room = min(rooms, key=lambda one: (short_cpu(demand, one), one.name, one.id))
-        return f" (nearest: {room.name} by {cores(short_cpu(demand, room))} cores)"
+        return f" (nearest: {room.name} by {in_cores(short_cpu(demand, room))})"
     if rule == "memory":
         room = min(rooms, key=lambda one: (short_memory(demand, one), one.name, one.id))
         return f" (nearest: {room.name} by {size(short_memory(demand, room))})"

@@ -19,6 +19,10 @@ WORST = 2**40
 QUOTA, SPREAD, AFFINITY = 1, 2, 3
 
 
+def in_members(count: int) -> str:
+    return f"{count} member{'' if count == 1 else 's'}"
+
+
 class Term:
     """``slot``: of the rank, where its penalty is added. ``rule``: what it is called where it refuses."""
 
@@ -102,7 +106,7 @@ class QuotaTerm(Term):
         return (
             f"fewer than {limit}",
             str(count),
-            f"{self.quota.key} {group} has {count} members, and its quota is {limit}",
+            f"{self.quota.key} {group} has {in_members(count)}, and its quota is {limit}",
         )
 
 
@@ -139,7 +143,7 @@ class AffinityTerm(Term):
             return f"a {key}", "none", f"it has no {key} to go by"
         if self.affinity.apart:
             count = self.count(group, census)
-            return "none", str(count), f"{count} members of {whose} are on the same {key}"
+            return "none", str(count), f"{in_members(count)} of {whose} on the same {key}"
         return "at least 1", "0", f"no member of {whose} is on the same {key}"
 
 
