@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,3 +94,55 @@ def test_the_full_one_measures_containers_and_none_leaves_nothing(measuring: Ser
     want(measuring, "none")
     measuring.until(lambda: helpers(measuring), lambda found: found == [])
     want(measuring, "plain")
+
+
+class Exporter(http.server.BaseHTTPRequestHandler):
+    """One of two cores is busy, all the time."""
+
+    def do_GET(self) -> None:
+        now = time.monotonic()
+        told = [
+            f'node_cpu_seconds_total{{cpu="0",mode="user"}} {now}',
+            f'node_cpu_seconds_total{{cpu="1",mode="idle"}} {now}',
+            "node_memory_MemTotal_bytes 8e9",
+            "node_memory_MemAvailable_bytes 6e9",
+        ]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write("\n".join(told).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_host_that_tells_its_own_load_is_believed_and_needs_no_helper(measuring: Service) -> None:
+    cluster = measuring.api.get("/clusters?name=local")[0]
+    before = measuring.api.get(f"/profiles/{cluster['profile_id']}")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/metrics"
+    properties = {**before["spec"]["properties"], "metrics_url": url}
+    telling = measuring.api.create("profile", name="telling", spec={**before["spec"], "properties": properties})
+    try:
+        give(measuring, cluster["id"], telling["id"])
+        host = measuring.until(
+            lambda: measuring.api.get("/hosts")[0],
+            lambda host: host["used"]["memory"] == 2_000_000_000 and host["used"]["cpu"] is not None,
+        )
+        assert host["used"]["cpu"] == pytest.approx(1.0, abs=0.2)
+        assert (host["used"]["disk"], host["capacity"]["disk"]) == (None, None)
+        measuring.until(lambda: helpers(measuring), lambda found: found == [])
+        give(measuring, cluster["id"], before["id"])
+        measuring.until(lambda: measuring.api.get("/hosts")[0]["used"]["disk"])
+        assert len(helpers(measuring)) == 1
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def give(service: Service, cluster: str, profile: str) -> None:
+    """Another profile to the host cluster."""
+    reply = service.api.call("PATCH", f"/clusters/{cluster}", {"cluster": {"profile_id": profile}})
+    assert reply.status == 202, reply.body
+    done = service.finished(reply.headers["location"].rpartition("/")[2])
+    assert done["status"] == "SUCCEEDED", done["status_reason"]
