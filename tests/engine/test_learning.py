@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
+from typing import Any
 
 from engine.fleet import FleetWorld
+from spinney.config import HostSettings
 from spinney.domain.action import ActionKind, ActionStatus
+from spinney.domain.container import HostFacts
 from spinney.domain.host import HostState
 from spinney.domain.node import NodeStatus
+from spinney.drivers.base import ContainerHost, HostAddress
 from virtual_time import run_virtually
 
-_LONG = 400.0  # more than facts_interval
+_OFTEN = HostSettings(facts_interval=10.0)
+_LONG = 15.0
+
+
+class Fickle:
+    """A Docker engine that gives itself another id each time it is asked, as Podman does."""
+
+    def __init__(self, host: ContainerHost, asked: count[int]) -> None:
+        self._host = host
+        self._asked = asked
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+    async def facts(self) -> HostFacts:
+        return replace(await self._host.facts(), engine_id=f"id-{next(self._asked)}")
+
+
+class FickleConnector:
+    def __init__(self, world: FleetWorld) -> None:
+        self._world = world
+        self._asked = count()
+
+    def connect(self, address: HostAddress) -> Any:
+        return Fickle(self._world.unix.connect(address), self._asked)
+
+
+def test_an_id_that_does_not_last_is_no_sign_of_another_machine() -> None:
+    async def story() -> None:
+        world = FleetWorld()
+        async with world.engine(connector=FickleConnector(world), hosts=_OFTEN):
+            cluster_id = world.create(1, profile_id=world.fleet_profile(1))
+            await world.settle()
+            (node,) = world.members(cluster_id)
+            await world.clock.sleep(2 * _LONG)
+            world.submit(ActionKind.NODE_CHECK, node.id)
+            await world.settle()
+            assert world.told("HOST_REPLACED") == [] and world.told("HOST_CHANGED") == []
+            assert [host.state for host in world.hosts()] == [HostState.READY]
+
+    run_virtually(story())
 
 
 def test_a_docker_engine_that_was_upgraded_is_told_once() -> None:
     async def story() -> None:
         world = FleetWorld()
-        async with world.engine(connector=world.unix):
+        async with world.engine(connector=world.unix, hosts=_OFTEN):
             world.create(1, profile_id=world.fleet_profile(1, capacity={"cpu": 2}))
             await world.settle()
             (host,) = world.hosts()
@@ -35,7 +80,7 @@ def test_a_docker_engine_that_was_upgraded_is_told_once() -> None:
 def test_a_replaced_machine_is_told_and_its_containers_are_made_anew() -> None:
     async def story() -> None:
         world = FleetWorld()
-        async with world.engine(connector=world.unix):
+        async with world.engine(connector=world.unix, hosts=_OFTEN):
             cluster_id = world.create(1, profile_id=world.fleet_profile(1))
             await world.settle()
             web = world.create(2, profile_id=world.on(cluster_id))
@@ -61,7 +106,7 @@ def test_an_endpoint_that_leads_to_another_host_is_not_taken_for_a_second_one() 
     async def story() -> None:
         world = FleetWorld()
         world.connector.engines["twin.sock"] = world.connector.engine("m0.sock")
-        async with world.engine(connector=world.unix):
+        async with world.engine(connector=world.unix, hosts=_OFTEN):
             cluster_id = world.create(1, profile_id=world.fleet_profile(1))
             await world.settle()
             twin = world.create(1, profile_id=world.host_profile(endpoint="unix:///twin.sock"))
@@ -76,7 +121,7 @@ def test_an_endpoint_that_leads_to_another_host_is_not_taken_for_a_second_one() 
 def test_a_new_profile_changes_the_host_in_place() -> None:
     async def story() -> None:
         world = FleetWorld()
-        async with world.engine(connector=world.unix):
+        async with world.engine(connector=world.unix, hosts=_OFTEN):
             cluster_id = world.create(2, profile_id=world.fleet_profile(2, labels={"disk": "hdd"}))
             await world.settle()
             world.create(2, profile_id=world.on(cluster_id, cpu={"limit": 3, "reservation": 3}))
@@ -102,7 +147,7 @@ def test_a_new_profile_changes_the_host_in_place() -> None:
 def test_a_profile_without_the_machine_is_refused() -> None:
     async def story() -> None:
         world = FleetWorld()
-        async with world.engine(connector=world.unix):
+        async with world.engine(connector=world.unix, hosts=_OFTEN):
             cluster_id = world.create(1, profile_id=world.fleet_profile(1))
             await world.settle()
             (node,) = world.members(cluster_id)

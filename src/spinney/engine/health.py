@@ -92,7 +92,7 @@ class Watch:
     async def _learn_regularly(self) -> None:
         context = self._context
         while True:
-            facts = await self._session.pool.get(self.host).docker.facts()
+            facts = await learning.ask(self._session.pool.get(self.host).docker, self.host)
             told = await context.store.transact(
                 learning.learn, context.rules.catalog, self.host.node_id, facts, context.ids, context.clock.now()
             )

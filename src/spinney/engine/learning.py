@@ -6,6 +6,8 @@ is never taken for a second one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from spinney.clock import Ids
@@ -16,6 +18,7 @@ from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
+from spinney.drivers.base import ContainerObserver
 from spinney.engine.catalog import Catalog, HostProfile
 from spinney.errors import HostRefused
 from spinney.profiles.docker_host import described, measured
@@ -28,6 +31,16 @@ _REPLACED = (
     "another Docker engine answers at this host's endpoint than before: the machine was replaced, or its Docker engine lost "
     "its state; its containers are gone from here"
 )
+
+
+async def ask(docker: ContainerObserver, host: Host) -> HostFacts:
+    """The facts of a host that is known already. Podman's Docker API gives itself another id each time it is asked: an id that
+    does not last is no sign of another machine, so the host keeps the one it has."""
+    facts = await docker.facts()
+    known = host.facts.get("engine_id")
+    if known and facts.engine_id != known and (await docker.facts()).engine_id != facts.engine_id:
+        return replace(facts, engine_id=known)
+    return facts
 
 
 def refuse_namesake(connection: Connection, node_id: str, engine_id: str) -> None:

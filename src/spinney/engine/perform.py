@@ -18,6 +18,7 @@ from spinney.domain.health import Ailment, diagnose
 from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
+from spinney.engine import learning
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.making import Maker, MoveSubnet, wanted_power
@@ -245,7 +246,9 @@ class Performer:
         return Joined(host_of(job.node, job.machine, facts, self._clock.now()), facts)
 
     async def _host_check(self, job: Job) -> StillGood:
-        return StillGood(await self._host(job).docker.facts())
+        connected = self._host(job)
+        assert job.host is not None
+        return StillGood(await learning.ask(connected.docker, job.host))
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:
