@@ -189,3 +189,30 @@ def test_rebalance_is_an_action_of_clusters_for_those_who_speak_our_version(worl
     answer = run(lambda: world.client.at(OURS).post("/v1/clusters/hosts/actions", {"rebalance": {"max_moves": 3}}))
     action = world.action(answer.action)
     assert (action.action, action.inputs) == (ActionKind.CLUSTER_REBALANCE, {"max_moves": 3})
+
+
+def test_hosts_of_others_have_no_names_in_plans(world: World) -> None:
+    _, (h1, h2) = fleet(world)
+    spec = {"type": "container.dockerinc.docker", "version": "1.0", "properties": SPEC}
+    pins = {"host_cluster": world.store.run(_hosts_id)}
+    profile = world.profile("theirs", spec=spec, pins=pins, project="theirs")
+    for index, host in ((1, h1), (3, h2)):
+        world.change(tables.node, host.node_id, index=index)
+    cluster = world.cluster(profile, "app", project="theirs", next_index=2, desired_capacity=1)
+    world.container(profile, h2, "app-1", cluster_id=cluster.id, index=1, project="theirs", reserved_cpu=1.0)
+    grant = {"cluster_id": pins["host_cluster"], "project": "theirs", "created_at": 0.0}
+    world.store.run(lambda c: c.execute(tables.share.insert(), grant))
+    client = world.client.as_user("stranger").at(OURS)
+
+    def ask_them(body: Any) -> Any:
+        answer = run(lambda: client.post("/v1/clusters/app/plan", body))
+        assert answer.status == 200, answer.body
+        assert not any(word in answer.body.decode() for word in ("h1", "h2", h1.node_id, h2.node_id))
+        return answer.json["plan"]
+
+    told = ask_them({"scale_out": {"count": 9}})
+    assert {step["to"] for step in told["steps"]} == {"host-1", "host-3"}
+    assert told["unplaceable"] and told["unplaceable"][0]["hosts"] == []
+    (step,) = ask_them({"drain": {"host": "host-3"}})["steps"]
+    assert (step["node"], step["from"], step["to"]) == ("app-1", "host-3", "host-1")
+    assert ask_them({"lose": {"host": "host-1"}})["steps"] == []

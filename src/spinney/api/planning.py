@@ -21,7 +21,7 @@ from spinney.api.wire import Call, Reply, json_reply
 from spinney.domain.placement.decision import explain
 from spinney.domain.plan import Plan, Question, QuestionKind, Unplaceable
 from spinney.errors import BadRequest
-from spinney.store import clusters, nodes
+from spinney.store import clusters, nodes, shares, tables
 
 Ask = Callable[[Connection, Call], Question]
 
@@ -77,10 +77,19 @@ def _update(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any
 
 def _on_host(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any], data: OnHost) -> Question:
     """Of a host of the cluster everything on it is told; of any other host this cluster's members there."""
-    host = nodes.FINDER.find(connection, data.host, call.scope)
+    host = nodes.FINDER.find(connection, data.host, call.scope) or _by_alias(connection, row, data.host)
     if host is None or host.as_host is None:
         raise BadRequest(f"host: The specified host '{data.host[:255]}' could not be found.")
     return Question(kind, host.id, cluster_id=None if host.cluster_id == row.id else row.id)
+
+
+def _by_alias(connection: Connection, row: Row[Any], word: str) -> Row[Any] | None:
+    """A host of the host cluster that the cluster's containers run on, as those see it with whom it is shared."""
+    pin = tables.pin
+    found = connection.execute(
+        pin.select().where(pin.c.profile_id == row.profile_id, pin.c.kind == "host_cluster")
+    ).first()
+    return None if found is None else shares.member(connection, found.target_id, word)
 
 
 _MODELS: Mapping[QuestionKind, type[Request]] = {
