@@ -13,7 +13,7 @@ from spinney.domain.cluster import ClusterStatus
 from spinney.domain.event import Event, Level
 from spinney.domain.node import NodeStatus
 from spinney.errors import LeaseLost
-from spinney.store import action_requests, actions, engines, networks, placements, work
+from spinney.store import action_requests, actions, engines, networks, work
 from spinney.store.database import Store
 from spinney.store.rows import ACTIONS, CLUSTERS, NODES
 from spinney.store.tables import action as table
