@@ -1,8 +1,9 @@
 """What one kind of request makes of each host, kept up to date instead of asked anew.
 
-A kind holds a verdict for every host that it may go to, and for each group of hosts a heap of the verdicts that fit. Whoever
-changes a host writes its id into the fleet's journal; a kind reads on from where it stopped and asks anew about those hosts
-alone. Superseded verdicts stay in the heaps and are dropped when they come up.
+A kind holds a verdict for every host that it may go to, and for each group of hosts a heap of the ranks of those that fit.
+Whoever changes a host writes its id into the fleet's journal; a kind reads on from where it stopped and asks anew about those
+hosts alone. Ranks of superseded verdicts stay in the heaps until they come up; what tells them is that the verdict's rank is
+another object.
 
 A *rank* is a tuple, smaller is better: what soft rules say (setbacks, quota, spread_over, affinity, prefer), class and value of
 the strategy, containers, name, id. Groups exist where rules count members over a key other than ``host``: what such a rule
@@ -32,9 +33,9 @@ _MANY = 16
 
 
 class Verdict:
-    """One host as one kind sees it at one moment; never changed but for ``live``. ``rank`` is None where it does not fit."""
+    """One host as one kind sees it at one moment; never changed. ``rank`` is None where it does not fit."""
 
-    __slots__ = ("fixed", "group", "live", "mask", "rank", "room")
+    __slots__ = ("fixed", "group", "mask", "rank", "room")
 
     def __init__(self, room: Room, fixed: Fixed, group: Group, mask: int, rank: Rank | None) -> None:
         self.room = room
@@ -42,11 +43,6 @@ class Verdict:
         self.group = group
         self.mask = mask
         self.rank = rank
-        self.live = True
-
-    def __lt__(self, other: Verdict) -> bool:
-        """In a heap, between an old and a new verdict of one host with equal ranks: either may come first."""
-        return False
 
 
 class Group:
@@ -57,7 +53,7 @@ class Group:
     def __init__(self, index: int, values: tuple[str | None, ...]) -> None:
         self.index = index
         self.values = values
-        self.heap: list[tuple[Rank, Verdict]] = []
+        self.heap: list[Rank] = []
         self.mask = 0
         self.extra = (0, 0, 0)
         #: How many of its hosts fail which rules, by themselves.
@@ -66,12 +62,6 @@ class Group:
         self.shunned = 0
         self.best: Rank | None = None
         self.dirty = True
-
-    def top(self) -> Verdict | None:
-        heap = self.heap
-        while heap and not heap[0][1].live:
-            heapq.heappop(heap)
-        return heap[0][1] if heap else None
 
     def full_rank(self, rank: Rank) -> Rank:
         if not any(self.extra):
@@ -123,7 +113,7 @@ class Kind:
                 if room is not None:
                     verdict = self._judge(room, self.verdicts.get(host_id), census)
                     if not many:
-                        _sift(verdict)
+                        self._sift(verdict)
                 elif host_id in self.verdicts:
                     self._retire(self.verdicts.pop(host_id))
             if many:
@@ -179,7 +169,7 @@ class Kind:
                 soft = _NOTHING_SOFT
             rank = (soft, klass, value, room.containers, room.name, room.id)
             verdict = Verdict(room, fixed, group, 0, rank)
-            group.heap.append((rank, verdict))
+            group.heap.append(rank)
             if shunned:
                 group.shunned += 1
                 self.troubled = True
@@ -191,7 +181,6 @@ class Kind:
         return verdict
 
     def _retire(self, verdict: Verdict) -> None:
-        verdict.live = False
         group = verdict.group
         group.masks[verdict.mask] -= 1
         group.dirty = True
@@ -200,8 +189,32 @@ class Kind:
 
     def _sort_heaps(self) -> None:
         for group in self.groups.values():
-            group.heap = [entry for entry in group.heap if entry[1].live]
-            heapq.heapify(group.heap)
+            self._clear(group)
+
+    def _clear(self, group: Group) -> None:
+        group.heap = [rank for rank in group.heap if self._live(rank)]
+        heapq.heapify(group.heap)
+
+    def _sift(self, verdict: Verdict) -> None:
+        """Bring the last rank of its heap to its place; clear the heap when most of it is superseded."""
+        group = verdict.group
+        if verdict.rank is not None:
+            heapq.heappush(group.heap, group.heap.pop())
+            if len(group.heap) > 64 + 3 * group.masks[0]:
+                self._clear(group)
+
+    def _live(self, rank: Rank) -> bool:
+        verdict = self.verdicts.get(rank[-1])
+        return verdict is not None and verdict.rank is rank
+
+    def _top(self, group: Group) -> Verdict | None:
+        heap = group.heap
+        while heap:
+            verdict = self.verdicts.get(heap[0][-1])
+            if verdict is not None and verdict.rank is heap[0]:
+                return verdict
+            heapq.heappop(heap)
+        return None
 
     def _group_for(self, values: tuple[str | None, ...], census: Census) -> Group:
         group = self.groups.get(values)
@@ -226,11 +239,11 @@ class Kind:
         """The best host that fits."""
         if len(self.groups) == 1 and not self.random:
             for only in self.groups.values():
-                return None if only.mask else only.top()
+                return None if only.mask else self._top(only)
         best: Rank | None = None
         for group in self.groups.values():
             if group.dirty:
-                top = None if group.mask else group.top()
+                top = None if group.mask else self._top(group)
                 group.best = None if top is None or top.rank is None else group.full_rank(top.rank)
                 group.dirty = False
             if group.best is not None and (best is None or group.best < best):
@@ -252,7 +265,7 @@ class Kind:
             if not group.mask and group.best is not None and group.best[0] == best[0]:
                 level = self.verdicts[group.best[-1]].rank
                 assert level is not None
-                host_ids += [rank[-1] for rank, verdict in group.heap if verdict.live and rank[0] == level[0]]
+                host_ids += [rank[-1] for rank in group.heap if rank[0] == level[0] and self._live(rank)]
         host_ids.sort()
         for host_id in host_ids:
             if host_id not in self._tokens:
@@ -270,7 +283,7 @@ class Kind:
                 self._build({verdict.room.id: verdict.room for verdict in self.verdicts.values()}, census)
                 return self.verdicts[room.id], list(self.groups.values()), True
         verdict = self._judge(room, before, census)
-        _sift(verdict)
+        self._sift(verdict)
         if self._pool is not None:
             self._drain_pool(before, verdict)
         return verdict, self._ask_again(verdict.group.values, census) if self.demand.terms else [], False
@@ -283,7 +296,7 @@ class Kind:
         verdict = self._judge(room, before, census)
         if verdict is before:
             return None
-        _sift(verdict)
+        self._sift(verdict)
         return verdict
 
     def _drain_pool(self, before: Verdict, after: Verdict) -> None:
@@ -337,7 +350,7 @@ class Kind:
 
     def best_of(self, count: int) -> list[Verdict]:
         """The best hosts that fit, in order."""
-        frontiers = [_in_order(group) for group in self.groups.values() if not group.mask]
+        frontiers = [self._in_order(group) for group in self.groups.values() if not group.mask]
         merged = frontiers[0] if len(frontiers) == 1 else heapq.merge(*frontiers)
         return [verdict for (_, verdict), _ in zip(merged, range(count), strict=False)]
 
@@ -345,28 +358,14 @@ class Kind:
         """The hosts that do not fit, in no order."""
         return (verdict for verdict in self.verdicts.values() if verdict.mask | verdict.group.mask)
 
-
-def _in_order(group: Group) -> Iterator[tuple[Rank, Verdict]]:
-    """A heap's live entries by rank, looking at no more of it than is asked for."""
-    heap = group.heap
-    if not heap:
-        return
-    frontier = [(heap[0], 0)]
-    while frontier:
-        (rank, verdict), index = heapq.heappop(frontier)
-        for child in (2 * index + 1, 2 * index + 2):
-            if child < len(heap):
-                heapq.heappush(frontier, (heap[child], child))
-        if verdict.live:
-            yield group.full_rank(rank), verdict
-
-
-def _sift(verdict: Verdict) -> None:
-    """Bring the last entry of its heap to its place; clear the heap when most of it is superseded."""
-    group = verdict.group
-    if verdict.rank is not None:
+    def _in_order(self, group: Group) -> Iterator[tuple[Rank, Verdict]]:
+        """A heap's hosts by rank, looking at no more of it than is asked for."""
         heap = group.heap
-        heapq.heappush(heap, heap.pop())
-        if len(heap) > 64 + 3 * group.masks[0]:
-            group.heap = [entry for entry in heap if entry[1].live]
-            heapq.heapify(group.heap)
+        frontier = [(heap[0], 0)] if heap else []
+        while frontier:
+            rank, index = heapq.heappop(frontier)
+            for child in (2 * index + 1, 2 * index + 2):
+                if child < len(heap):
+                    heapq.heappush(frontier, (heap[child], child))
+            if self._live(rank):
+                yield group.full_rank(rank), self.verdicts[rank[-1]]
