@@ -9,7 +9,7 @@ from spinney.domain.container import ContainerRequest, ImageRequest
 from spinney.store import images, profiles, tables
 from virtual_time import run_virtually
 
-_OFTEN = HostSettings(image_interval=10.0)
+_OFTEN = HostSettings(helper="none", image_interval=10.0)
 _GB = 10**9
 
 

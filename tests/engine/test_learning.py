@@ -15,7 +15,7 @@ from spinney.domain.node import NodeStatus
 from spinney.drivers.base import ContainerHost, HostAddress
 from virtual_time import run_virtually
 
-_OFTEN = HostSettings(facts_interval=10.0)
+_OFTEN = HostSettings(helper="none", facts_interval=10.0)
 _LONG = 15.0
 
 
