@@ -171,3 +171,21 @@ def test_it_can_be_stopped() -> None:
             assert 0 < len(moves(world)) <= 4 and all(a.status is ActionStatus.SUCCEEDED for a in moves(world))
 
     run_virtually(story())
+
+
+def test_what_a_budget_holds_up_for_too_long_is_given_up() -> None:
+    async def story() -> None:
+        world = uneven()
+        async with world.engine():
+            fixed = {"spinney.overlap": "at-most-one", "spinney.disruption_budget": 0}
+            world.create(12, profile_id=world.profile(cpu=0.2), config=fixed)
+            await world.settle()
+            open_third(world)
+            action_id = world.submit(ActionKind.CLUSTER_REBALANCE, HOSTS, timeout=20)
+            await world.settle()
+            ended = world.action(action_id)
+            assert ended.status is ActionStatus.FAILED and not moves(world)
+            assert "Not done within 20 s" in ended.status_reason and "disruption budget" in ended.status_reason
+            assert sum(e.status == "blocked" for e in world.events()) == 1
+
+    run_virtually(story())

@@ -7,11 +7,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spinney.domain.budget import Purse, Standing
 from spinney.domain.host import Host, HostState
 from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.rules import Affinity, PlacementRules, Strategy
 from spinney.domain.placement.scheduler import Fleet
-from spinney.domain.rebalance import LEAST_GAIN, Advice, Movable, choose
+from spinney.domain.rebalance import LEAST_GAIN, Advice, Movable, Present, Turn, choose, take_turns
 
 GIB = 2**30
 FREE = PlacementRules()
@@ -141,3 +142,29 @@ def test_hosts_that_are_not_ready_neither_give_nor_take() -> None:
     fleet = Fleet(hosts, Surroundings())
     advice = choose(fleet, hosts, movables_of([[0.5] * 6, [], [0.5]]), threshold=0.0, max_moves=9)
     assert (advice.before, advice.moves) == (0.0, ())
+
+
+HERE = Present("h0", "c", serving=True, busy=False)
+
+
+def turns(present: dict[str, Present], *, free: int = 9, left: int = 9, first: int = 0) -> Turn:
+    purse = Purse([Standing("c", "db", members=9, out=0, budget=left, starts_first=False)])
+    return take_turns([("a", "h0"), ("b", "h0"), ("c", "h0")], first, present, purse, free)
+
+
+def test_moves_begin_in_their_order_as_far_as_there_is_room_for_them() -> None:
+    everybody = dict.fromkeys("abc", HERE)
+    assert turns(everybody) == Turn((0, 1, 2), 3)
+    assert turns(everybody, free=2) == Turn((0, 1), 2)
+    assert turns(everybody, first=2, free=1) == Turn((2,), 3)
+    assert turns(everybody, free=-1) == Turn((), 0)
+
+
+def test_what_makes_no_sense_any_more_is_passed_over() -> None:
+    present = {"a": replace(HERE, host_id="h1"), "b": replace(HERE, busy=True)}
+    assert turns(present) == Turn((), 3)
+
+
+def test_a_budget_holds_up_the_move_and_those_behind_it() -> None:
+    turn = turns(dict.fromkeys("abc", HERE), left=1)
+    assert (turn.start, turn.next) == ((0,), 1) and "disruption budget of cluster db" in turn.held

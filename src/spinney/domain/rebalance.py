@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spinney.domain.budget import Purse
 from spinney.domain.host import Host, HostState
 from spinney.domain.placement.model import Occupant, Placed, PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
@@ -96,6 +97,46 @@ def choose(
             )
         )
     return Advice(before, fills.imbalance(), tuple(moves))
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A container that was chosen to move, as it is when its turn comes."""
+
+    host_id: str | None
+    cluster_id: str
+    serving: bool
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """``start``: places in the list of those that begin now; ``next``: the first that has not had its turn; ``held``: what
+    that one waits for, other than for the end of others."""
+
+    start: tuple[int, ...]
+    next: int
+    held: str = ""
+
+
+def take_turns(
+    moves: Sequence[tuple[str, str]], first: int, present: Mapping[str, Present], purse: Purse, free: int
+) -> Turn:
+    """At most ``free`` of the moves (node and the host it is to leave) from ``first`` on, in their order; one that makes no
+    sense any more, because the container is gone, elsewhere or at something else, is passed over."""
+    start: list[int] = []
+    for place in range(first, len(moves)):
+        if len(start) >= free:
+            return Turn(tuple(start), place)
+        node_id, source = moves[place]
+        node = present.get(node_id)
+        if node is None or node.host_id != source or node.busy:
+            continue
+        held = purse.spend(node.cluster_id, serving=node.serving)
+        if held is not None:
+            return Turn(tuple(start), place, held)
+        start.append(place)
+    return Turn(tuple(start), len(moves))
 
 
 def imbalance(hosts: Iterable[Host]) -> float:

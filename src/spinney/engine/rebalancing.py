@@ -18,14 +18,14 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids, iso
 from spinney.domain import ownership
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
+from spinney.domain.action import FINAL_STATUSES, Action, ActionKind, ActionStatus, Cause, queued
 from spinney.domain.budget import Purse
 from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import RebalanceMode, Rebalancing, rebalancing
 from spinney.domain.event import Level
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
-from spinney.domain.rebalance import MAX_MOVES, Advice
+from spinney.domain.rebalance import MAX_MOVES, Advice, Present, Turn, take_turns
 from spinney.engine.balance import advise, names_of
 from spinney.engine.moving import PAUSE, Scene
 from spinney.store import actions, engines, hosts, standing, windows
@@ -79,67 +79,78 @@ def _begin(scene: Scene, action: Action, cluster: Cluster) -> None:
 def _go_on(scene: Scene, action: Action, cluster: Cluster) -> None:
     """Begin the moves whose turn it is, and conclude when all are through."""
     moves: Sequence[Sequence[str]] = action.data["moves"]
-    position = int(action.data["next"])
     nodes = {node.id: node for node in NODES.all(scene.connection, node_table.c.id.in_([move[0] for move in moves]))}
-    working = standing.at_work(scene.connection, list(nodes))
     children = _children(scene.connection, action)
-    moving = sum(status not in ("SUCCEEDED", "FAILED", "CANCELLED") for status, _, _ in children)
-    if action.cancel_requested:
-        position = len(moves)
-    rate = rebalancing(cluster.config).moves_per_minute if action.cause is Cause.HEALING else None
-    recent = sum(created > scene.now - 60.0 for _, created, _ in children)
-    purse = Purse(standing.standings(scene.connection, {node.cluster_id for node in nodes.values()}))
-    chosen: list[tuple[Node, Mapping[str, Any]]] = []
-    held = ""
-    while position < len(moves) and moving + len(chosen) < _MAX_IN_FLIGHT and not held:
-        node_id, source, target = moves[position]
-        node = nodes.get(node_id)
-        if rate is not None and recent + len(chosen) >= rate:
-            held = f"{rate} moves a minute are allowed (spinney.rebalance_moves_per_minute)"
-        elif node is None or node.host_id != source or node_id in working:
-            position += 1
-        else:
-            refusal = purse.spend(node.cluster_id, serving=standing.serves(node))
-            held = refusal or ""
-            if refusal is None:
-                reason = f"rebalancing {cluster.name}"
-                chosen.append((node, {"exclude": [], "to": target, "reason": reason}))
-                position += 1
+    moving = sum(status not in FINAL_STATUSES for status, _, _ in children)
+    over = action.cancel_requested or _late(scene, action)
+    turn = Turn((), len(moves)) if over else _turn(scene, action, cluster, nodes, children, moving)
+    reason = f"rebalancing {cluster.name}"
+    chosen = [(nodes[moves[i][0]], {"exclude": [], "to": moves[i][2], "reason": reason}) for i in turn.start]
     scene.order_moves(action, chosen)
-    if moving or chosen or position < len(moves):
-        if held and held != action.data.get("held"):
-            scene.tell(action, cluster.name, "blocked", Level.WARN, held)
-        data = {**action.data, "next": position, "held": held}
-        begun = len(children) + len(chosen)
-        reason = (
-            f"{begun} of {len(moves)} moves have begun, {moving + len(chosen)} under way{f': {held}' if held else ''}."
-        )
-        scene.wait(action, data, action.outputs, reason, scene.now + PAUSE)
-    else:
+    if not moving and not chosen and turn.next == len(moves):
         _conclude(scene, action, cluster, children)
+        return
+    if turn.held and turn.held != action.data.get("held"):
+        scene.tell(action, cluster.name, "blocked", Level.WARN, turn.held)
+    said = f"{len(children) + len(chosen)} of {len(moves)} moves have begun, {moving + len(chosen)} under way"
+    data = {**action.data, "next": turn.next, "held": turn.held}
+    scene.wait(action, data, action.outputs, f"{said}{turn.held and ': '}{turn.held}.", scene.now + PAUSE)
 
 
-def _conclude(scene: Scene, action: Action, cluster: Cluster, children: Sequence[tuple[str, float, str]]) -> None:
-    done = sum(status == "SUCCEEDED" for status, _, _ in children)
-    failed = [reason for status, _, reason in children if status != "SUCCEEDED"]
-    total = len(action.data["moves"])
-    said = f"{done} of {total} moves were made"
+def _late(scene: Scene, action: Action) -> bool:
+    assert action.start_time is not None
+    return scene.now >= action.start_time + action.timeout
+
+
+def _turn(
+    scene: Scene,
+    action: Action,
+    cluster: Cluster,
+    nodes: Mapping[str, Node],
+    children: Sequence[tuple[ActionStatus, float, str]],
+    moving: int,
+) -> Turn:
+    """A rebalance that nobody asked for keeps to its pace."""
+    free = _MAX_IN_FLIGHT - moving
+    if action.cause is Cause.HEALING:
+        recent = sum(created > scene.now - 60.0 for _, created, _ in children)
+        free = min(free, rebalancing(cluster.config).moves_per_minute - recent)
+    working = standing.at_work(scene.connection, list(nodes))
+    present = {
+        node.id: Present(node.host_id, node.cluster_id, standing.serves(node), node.id in working)
+        for node in nodes.values()
+    }
+    purse = Purse(standing.standings(scene.connection, {node.cluster_id for node in nodes.values()}))
+    moves = [(move[0], move[1]) for move in action.data["moves"]]
+    return take_turns(moves, int(action.data["next"]), present, purse, free)
+
+
+def _conclude(
+    scene: Scene, action: Action, cluster: Cluster, children: Sequence[tuple[ActionStatus, float, str]]
+) -> None:
+    failed = [reason for status, _, reason in children if status is not ActionStatus.SUCCEEDED]
+    said = f"{len(children) - len(failed)} of {len(action.data['moves'])} moves were made"
+    outputs = action.outputs
     if action.cancel_requested:
-        scene.end(action, cluster.name, ActionStatus.CANCELLED, action.outputs, f"The rebalance was stopped; {said}.")
+        scene.end(action, cluster.name, ActionStatus.CANCELLED, outputs, f"The rebalance was stopped; {said}.")
+    elif int(action.data["next"]) < len(action.data["moves"]) and _late(scene, action):
+        why = action.data.get("held") or "the others had not come to an end"
+        reason = f"Not done within {action.timeout} s; {said}: {why}."
+        scene.end(action, cluster.name, ActionStatus.FAILED, outputs, reason)
     elif failed:
         reason = f"{said}; {len(failed)} failed: {failed[0]}"
-        scene.end(action, cluster.name, ActionStatus.FAILED, action.outputs, reason)
+        scene.end(action, cluster.name, ActionStatus.FAILED, outputs, reason)
     else:
-        reason = f"{said}; imbalance {action.outputs['before']:.0%} before, {action.outputs['after']:.0%} expected now."
-        scene.end(action, cluster.name, ActionStatus.SUCCEEDED, action.outputs, reason)
+        reason = f"{said}; imbalance {outputs['before']:.0%} before, {outputs['after']:.0%} expected now."
+        scene.end(action, cluster.name, ActionStatus.SUCCEEDED, outputs, reason)
 
 
-def _children(connection: Connection, action: Action) -> list[tuple[str, float, str]]:
+def _children(connection: Connection, action: Action) -> list[tuple[ActionStatus, float, str]]:
     c = action_table.c
     rows = connection.execute(
         sa.select(c.status, c.created_at, c.status_reason).where(c.parent_id == action.id).order_by(c.created_at)
     )
-    return [(str(status), created, reason) for status, created, reason in rows]
+    return [(ActionStatus(status), created, reason) for status, created, reason in rows]
 
 
 def view(advice: Advice, names: Mapping[str, str]) -> dict[str, Any]:
