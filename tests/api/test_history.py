@@ -209,3 +209,12 @@ def test_services(world: World) -> None:
 def test_a_body_never_has_an_action_key_when_it_is_an_error(world: World, noun: str) -> None:
     answer = run(lambda: world.client.get(f"/v1/{noun}/nope"))
     assert answer.error[0] == 404 and "action" not in answer.json
+
+
+def test_an_action_names_no_host_by_id(world: World) -> None:
+    world.cluster(world.profile())
+    action = start(world)
+    told = {"generation": 2, "previous_host": "h1", "to": "h2", "moves": [["n", "h1", "h2"]]}
+    world.change(tables.action, action, data=told, inputs={"exclude": ["h1"], "to": None, "reason": "it is drained"})
+    shown = run(lambda: world.client.get(f"/v1/actions/{action}")).json["action"]
+    assert (shown["data"], shown["inputs"]) == ({"generation": 2}, {"reason": "it is drained"})

@@ -177,6 +177,16 @@ def _host(row: Mapping[str, Any], operator: bool) -> Called:
     return called(host, project, operator=operator)
 
 
+#: Ids of hosts that an engine has to remember about an action; they may be somebody else's.
+_HOSTS_OF_ACTIONS = frozenset({"previous_host", "to", "exclude", "moves"})
+
+
+def _without_hosts(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    if _HOSTS_OF_ACTIONS.isdisjoint(values):
+        return values
+    return {key: value for key, value in values.items() if key not in _HOSTS_OF_ACTIONS}
+
+
 def action(found: Row[Any], children: list[str], *, cluster_id: bool) -> dict[str, Any]:
     """``children``: the live ones; ``cluster_id``: whether the request's version has that key."""
     row = dict(zip(ACTIONS.names, found, strict=True))
@@ -185,12 +195,12 @@ def action(found: Row[Any], children: list[str], *, cluster_id: bool) -> dict[st
         "action": row["action"],
         "cause": row["cause"],
         "created_at": when(row["created_at"]),
-        "data": row["data"],
+        "data": _without_hosts(row["data"]),
         "depended_by": [row["parent_id"]] if row["parent_id"] is not None and not final else [],
         "depends_on": children,
         "end_time": row["end_time"],
         "id": row["id"],
-        "inputs": row["inputs"],
+        "inputs": _without_hosts(row["inputs"]),
         "interval": -1,
         "name": row["name"],
         "outputs": row["outputs"],
