@@ -16,6 +16,7 @@ from spinney.domain.placement.model import Placed, PlacementRequest, Surrounding
 from spinney.domain.placement.scheduler import Fleet
 from spinney.store import hosts as store_hosts
 from spinney.store import shares, tables
+from spinney.store.rows import ACTIONS
 from spinney.store.tables import pin
 
 SECRETS = (b"metal", b"10.9.8.7", b"racks-secret", b"ENGINE")
@@ -177,6 +178,7 @@ class TestUsing:
         assert world.store.run(shares.revoked_residents) == []
         unshare(world, racks)
         share(world, racks, "third")
+        assert [a.target for a in world.store.run(ACTIONS.all, tables.action.c.action == "NODE_EVICT")] == [box.id]
         (found,) = world.store.run(shares.revoked_residents)
         assert (found.node_id, found.host_id, found.project) == (box.id, first.node_id, "theirs")
         assert world.store.run(shares.revoked_residents, racks.id) == [found]

@@ -52,7 +52,7 @@ def test_room_is_made_by_the_least_important_and_they_come_back() -> None:
             world.submit(ActionKind.CLUSTER_DELETE, urgent)
             await world.until(lambda: len(_where(world, cheap)) == 2 and world.idle())
             back = world.node(waiting.id)
-            assert back is not None and back.status is NodeStatus.ACTIVE and "preempted" not in back.data
+            assert back is not None and back.status is NodeStatus.ACTIVE and "evicted" not in back.data
             assert len(world.running()) == 4
 
     run_virtually(story())

@@ -5,7 +5,9 @@ from __future__ import annotations
 from engine.world import HOSTS, OWNER, World
 from spinney.domain.cluster import Cluster
 from spinney.domain.node import NodeStatus
+from spinney.engine import revoking
 from spinney.store import shares, tables
+from spinney.store.revoking import order_evictions
 from spinney.store.rows import CLUSTERS
 from virtual_time import run_virtually
 
@@ -52,6 +54,33 @@ def test_a_revoked_share_stops_the_next_placement_and_names_who_is_there() -> No
             assert {node.host_id for node in world.members(second)} == {None}
             there = {resident.node_id for resident in world.store.run(shares.revoked_residents)}
             assert there == {node.id for node in world.members(first)}
+            await world.until(lambda: world.containers() == [], 2 * revoking.INTERVAL)
+            await world.settle()
+            for node in world.members(first):
+                assert node.waiting_since is not None and "no longer shared" in node.status_reason
+            world.store.run(shares.add, HOSTS, OURS, world.clock.now())
+            await world.until(lambda: all(n.status is NodeStatus.ACTIVE for n in world.members(first)))
+            assert "evicted" not in world.members(first)[0].data
+        world.check_invariants()
+
+
+def test_what_is_shared_again_before_it_left_stays() -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        foreign(world)
+        world.store.run(shares.add, HOSTS, OURS, world.clock.now())
+        async with world.engine():
+            cluster_id = world.create(2)
+            await world.settle()
+            before = {c.id for c in world.containers()}
+            world.store.run(shares.remove, HOSTS, OURS)
+            assert world.store.run(order_evictions, world.ids, world.clock.now(), HOSTS) == 2
+            assert world.store.run(order_evictions, world.ids, world.clock.now(), HOSTS) == 0, "once is enough"
+            world.store.run(shares.add, HOSTS, OURS, world.clock.now())
+            world.bell.ring()
+            await world.settle()
+            assert {c.id for c in world.running()} == before
+            assert all(n.status is NodeStatus.ACTIVE for n in world.members(cluster_id))
 
     run_virtually(story())
 

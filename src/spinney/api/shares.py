@@ -17,7 +17,7 @@ from spinney.domain.alias import alias
 from spinney.domain.schema import Kind, NotAllowed
 from spinney.errors import BadRequest, ResourceNotFound
 from spinney.profiles.hosts import can_host
-from spinney.store import clusters, shares
+from spinney.store import clusters, revoking, shares
 
 
 def _project(value: Any) -> str:
@@ -69,7 +69,7 @@ def _get(connection: Connection, call: Call) -> Row[Any]:
 
 async def delete(call: Call) -> Reply:
     await call.deps.store.transact(_delete, call)
-    call.deps.ring()  # what is placed there already has to leave
+    call.deps.ring()
     return Reply(204)
 
 
@@ -77,6 +77,7 @@ def _delete(connection: Connection, call: Call) -> None:
     cluster = clusters.FINDER.get(connection, call.word, call.scope)
     if not shares.remove(connection, cluster.id, call.words[1]):
         raise _absent(cluster, call.words[1])
+    revoking.order_evictions(connection, call.deps.ids, call.now, cluster.id)
 
 
 def _absent(cluster: Row[Any], project: str) -> ResourceNotFound:

@@ -70,8 +70,8 @@ def unmoved(action: Action, node: Node, reason: str, ids: Ids, now: float) -> Ou
 
 def waiting_reason(answer: Waiting, node: Node) -> str:
     """What a waiting node shows; one that was pushed out says by whom."""
-    preempted = node.data.get("preempted")
-    return f"{preempted + ' ' if preempted else ''}Waiting for room: {answer.summary}."
+    evicted = node.data.get("evicted")
+    return f"{evicted + ' ' if evicted else ''}Waiting for room: {answer.summary}."
 
 
 def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: Ids, now: float) -> Outcome:
@@ -88,7 +88,7 @@ def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: 
 
 
 def evicted(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
-    """Its container made room for a more important one: it waits until there is room for both."""
+    """Its container had to leave its host: the node waits until some host may take it."""
     reason = str(action.inputs["reason"])
     data = {key: value for key, value in node.data.items() if key not in ("addresses", "ports")}
     changes = {
@@ -96,7 +96,7 @@ def evicted(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
         "status_reason": reason,
         "waiting_since": now,
         "physical_id": None,
-        "data": {**data, "preempted": reason},
+        "data": {**data, "evicted": reason},
     }
     return ended(action, node, ActionStatus.SUCCEEDED, reason, changes, ids, now, release_placement=True)
 

@@ -13,7 +13,7 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings
 from spinney.engine.catalog import HostProfile
 from spinney.profiles.docker_host import Machine, described
-from spinney.store import duties, hosts
+from spinney.store import duties, hosts, shares
 from spinney.store.rows import NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
@@ -114,7 +114,10 @@ def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: fl
 def objection(connection: Connection, action: Action, node: Node) -> str | None:
     """Why an eviction is not to be carried out any more; None: it is."""
     if node.host_id is None or node.host_id != action.inputs.get("host"):
-        return "the node is no longer on the host where room was to be made"
+        return "the node is no longer on the host that it was to leave"
+    if "for" not in action.inputs:
+        revoked = {one.node_id for one in shares.revoked_residents(connection)}
+        return None if node.id in revoked else "the host is shared with this project again"
     beneficiary = NODES.one(connection, table.c.id == str(action.inputs.get("for")))
     if beneficiary is None or beneficiary.waiting_since is None:
         return "nobody waits for its room any more"

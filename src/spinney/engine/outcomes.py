@@ -232,7 +232,7 @@ _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery"
 def _data(node: Node, container: Container) -> dict[str, Any]:
     """What the API shows of a container without asking its host."""
     data: dict[str, Any] = {
-        key: value for key, value in node.data.items() if key not in ("preempted", "addresses", "ports")
+        key: value for key, value in node.data.items() if key not in ("evicted", "addresses", "ports")
     }
     if container.addresses:
         data["addresses"] = [{"network": a.network, "addr": a.addr, "version": a.version} for a in container.addresses]
