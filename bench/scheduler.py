@@ -237,12 +237,14 @@ def speed_table(found: Sequence[Speed]) -> Table:
 
 # -- Packing ---------------------------------------------------------------------------------------------------------
 
+#: Of each sort of instance, one is drawn with each.
+_SEEDS = (1, 2, 3, 7)
 _BIN: Size = (16.0, 65536 * _MIB)
 
 
-def instances(items: int) -> dict[str, list[tuple[Size, int]]]:
+def instances(items: int, seed: int = 7) -> dict[str, list[tuple[Size, int]]]:
     """Sizes with how many there are of each, for hosts of 16 cores and 64 GiB."""
-    chance = random.Random(7)
+    chance = random.Random(seed)
 
     def drawn(kinds: int, size: Callable[[], tuple[float, float]]) -> list[tuple[Size, int]]:
         sizes = [size() for _ in range(kinds)]
@@ -456,9 +458,11 @@ def main() -> None:
     given = parser.parse_args()
     progress("packing")
     packing = []
-    for name, instance in instances(given.items).items():
+    drawn = [instances(given.items, seed) for seed in _SEEDS]
+    for name in drawn[0]:
         progress(f"  {name}")
-        packing.append((name, packed(instance), bound(instance)))
+        several = [one[name] for one in drawn]
+        packing.append((name, sum(map(packed, several)), sum(map(bound, several))))
     progress("balance")
     evenness = balance(1200)
     small = small_fleet(30)
@@ -466,7 +470,7 @@ def main() -> None:
     rows = [(name, used, least, f"{used / least - 1:.1%}") for name, used, least in packing]
     tables = [
         speed_table(found),
-        Table("Hosts used by binpack", ("instance", "used", "bound", "more"), rows),
+        Table(f"Hosts used by binpack, sums over {len(_SEEDS)} instances", ("instance", "used", "bound", "more"), rows),
         evenness,
     ]
     aims = [Aim("4 hosts, 100 nodes: us per placement", small * 1e6, 15)]

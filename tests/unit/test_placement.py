@@ -15,7 +15,7 @@ from spinney.domain.placement.decision import Explanation, explain
 from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
 from spinney.domain.placement.rules import NO_RULES, LabelTerm, PlacementRules, Strategy
 from spinney.domain.placement.scheduler import Fleet
-from unit.placement_world import MIB, Oracle, World, host, hosts_of, request, requests_of, told, worlds
+from unit.placement_world import Oracle, World, host, hosts_of, request, requests_of, told, worlds
 
 
 def agrees(explanation: Explanation, oracle: Oracle, wanted: PlacementRequest, members: int) -> None:
@@ -265,7 +265,6 @@ def test_a_fleet_that_lived_answers_as_one_that_was_just_made(world: World, step
             oracle = _without(oracle, gone)
     hosts, around = oracle.world()
     fresh = Fleet(hosts, around)
-    assert abs(fleet.imbalance() - fresh.imbalance()) < 1e-9
     for lived, new in zip(fleet.place(requests), fresh.place(requests), strict=True):
         assert lived == replace(new, decision=lived.decision)
         assert told(lived) == told(new)
@@ -360,12 +359,3 @@ def test_requests_of_one_kind_share_one_decision() -> None:
     )
     assert len({id(answer.decision) for answer in answers}) == 1
     assert len(json.dumps(answers[0].decision.body())) < 20 * 300
-
-
-def test_the_imbalance_is_that_of_ready_hosts_alone() -> None:
-    half = [host(0, reserved_cpu=4.0), host(1), host(2, reserved_memory=1024 * MIB), host(3)]
-    fleet = Fleet([*half, host(4, state=HostState.LOST)], Surroundings())
-    assert fleet.imbalance() == 0.5
-    fleet.leave(Occupant("id0", 4.0, 0, "w"))
-    fleet.leave(Occupant("id2", 0.0, 1024 * MIB, "w"))
-    assert fleet.imbalance() == 0.0

@@ -93,10 +93,6 @@ class Room:
         elif workload in self.residents:
             self.residents = {name: count for name, count in self.residents.items() if name != workload}
 
-    def share(self) -> float:
-        """The larger of the reserved shares of CPU and memory."""
-        return max(self.cpu * self.cpu_part, self.memory * self.memory_part)
-
 
 def group_of(host: Host, by: Grouping) -> str | None:
     """None: the host is in no group."""

@@ -31,7 +31,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spinney.domain.host import Host, HostState
+from spinney.domain.host import Host
 from spinney.domain.placement.kinds import Kind, Verdict
 from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
 from spinney.domain.placement.packing import pack
@@ -60,7 +60,8 @@ class Fleet:
         self._journal: list[str] = []
         self._cut = 0
         self._troubled: set[str] = set()
-        self._balance = _Balance()
+        #: CPU and memory of all hosts; None: to be summed again.
+        self._capacity: tuple[float, float] | None = None
         for host in hosts:
             self.put(host)
 
@@ -76,7 +77,7 @@ class Fleet:
         self._rooms[room.id] = room
         self._clusters.setdefault(host.cluster_id, {})[room.id] = room
         self._census.join(room)
-        self._balance.capacity = None
+        self._capacity = None
         self._troubled.update(room.setbacks)
         self._note(room.id)
 
@@ -86,7 +87,7 @@ class Fleet:
         if room is not None:
             self._census.part(room)
             del self._rooms[host_id]
-            self._balance.capacity = None
+            self._capacity = None
             del self._clusters[room.host.cluster_id][host_id]
             self._note(host_id)
 
@@ -108,13 +109,6 @@ class Fleet:
             if known:
                 self._census.note(room, occupant.workload, -1)
             self._note(room.id)
-
-    def imbalance(self) -> float:
-        """The standard deviation of the reserved shares of the ready hosts, each the larger of CPU and memory.
-
-        0: all are equally full; 0.5 is the most there can be, with half of the hosts full and half of them empty.
-        """
-        return self._balance.read(self._rooms, self._journal, self._cut)
 
     def _note(self, host_id: str) -> None:
         self._journal.append(host_id)
@@ -192,7 +186,10 @@ class Fleet:
 
     def _urgency(self, run: Run) -> _Urgency:
         request = run.requests[0]
-        cpu, memory = self._balance.parts(self._rooms, request.cpu, request.memory)
+        if self._capacity is None:
+            hosts = [room.host for room in self._rooms.values()]
+            self._capacity = sum([host.cpu for host in hosts]) or 1.0, sum([host.memory for host in hosts]) or 1.0
+        cpu, memory = request.cpu / self._capacity[0], request.memory / self._capacity[1]
         return run.kind.fitting().bit_length(), -max(cpu, memory), -cpu - memory, request.node_id
 
     def _trim(self) -> None:
@@ -284,39 +281,3 @@ def _hashable(rules: PlacementRules) -> Hashable:
         return None
     values: list[Any] = [getattr(rules, name) for name in rules.__slots__ if name != "weights"]
     return (*values, tuple(sorted(rules.weights.items())))
-
-
-class _Balance:
-    """Sums over the ready hosts, brought up to date by what the journal tells."""
-
-    def __init__(self) -> None:
-        self._shares: dict[str, float] = {}
-        self._position = -1
-        #: Of CPU and memory; None: to be summed again.
-        self.capacity: tuple[float, float] | None = None
-
-    def read(self, rooms: Mapping[str, Room], journal: Sequence[str], cut: int) -> float:
-        changed: Iterable[str] = rooms if self._position < cut else dict.fromkeys(journal[self._position - cut :])
-        if self._position < cut:
-            self._shares = {}
-        for host_id in changed:
-            room = rooms.get(host_id)
-            if room is not None and room.host.state is HostState.READY:
-                self._shares[host_id] = room.share()
-            else:
-                self._shares.pop(host_id, None)
-        self._position = cut + len(journal)
-        count = len(self._shares)
-        if not count:
-            return 0.0
-        mean = sum(self._shares.values()) / count
-        return float((sum([(share - mean) ** 2 for share in self._shares.values()]) / count) ** 0.5)
-
-    def parts(self, rooms: Mapping[str, Room], cpu: float, memory: int) -> tuple[float, float]:
-        """What part of everything that the hosts have this is."""
-        if self.capacity is None:
-            self.capacity = (
-                sum([room.host.cpu for room in rooms.values()]) or 1.0,
-                sum([room.host.memory for room in rooms.values()]) or 1.0,
-            )
-        return cpu / self.capacity[0], memory / self.capacity[1]
