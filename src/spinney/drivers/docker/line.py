@@ -6,6 +6,8 @@ guaranteed: that what one line sends only this line gets the answer to, as the c
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import aiohttp
@@ -17,7 +19,8 @@ from spinney.errors import HostUnreachable
 
 _LARGEST_MESSAGE = 1 << 20
 #: Seconds: nobody on the other side needs a farewell.
-_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=0.1)
+_FAREWELL = 0.1
+_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=_FAREWELL)
 _DATA = (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT)
 
 
@@ -38,7 +41,10 @@ class Line:
         return data if isinstance(data, bytes) else data.encode()
 
     async def close(self) -> None:
-        await self._socket.close()
+        # Who goes on talking would be listened to for ever: each message renews the limit of the socket's own.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await self._socket.close()
         await self._session.close()
 
 
