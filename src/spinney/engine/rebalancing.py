@@ -28,10 +28,11 @@ from spinney.domain.node import Node
 from spinney.domain.rebalance import MAX_MOVES, Advice, Present, Turn, take_turns
 from spinney.engine.balance import advise, names_of
 from spinney.engine.moving import PAUSE, Scene
-from spinney.store import actions, engines, hosts, standing, windows
+from spinney.store import actions, engines, standing, windows
 from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as table
+from spinney.store.tables import host as host_table
 from spinney.store.tables import node as node_table
 
 if TYPE_CHECKING:
@@ -202,16 +203,10 @@ async def look_after(session: Session) -> None:
 
 def _due(connection: Connection, engine_id: str, now: float) -> list[str]:
     """The host clusters of this engine in which a host has joined or returned, and things have settled since."""
-    alive = [row.id for row in engines.alive(connection)]
-    return [
-        cluster.id
-        for cluster in _host_clusters(connection)
-        if _due_at(cluster, now) and ownership.owner(cluster.id, alive) == engine_id
-    ]
-
-
-def _host_clusters(connection: Connection) -> list[Cluster]:
-    return CLUSTERS.all(connection, table.c.id.in_({host.cluster_id for host in hosts.find(connection)} - {""}))
+    of_hosts = sa.select(node_table.c.cluster_id).join(host_table, host_table.c.node_id == node_table.c.id).distinct()
+    waiting = [c.id for c in CLUSTERS.all(connection, table.c.id.in_(of_hosts)) if _due_at(c, now)]
+    alive = [row.id for row in engines.alive(connection)] if waiting else []
+    return [cluster_id for cluster_id in waiting if ownership.owner(cluster_id, alive) == engine_id]
 
 
 def _due_at(cluster: Cluster, now: float) -> bool:
