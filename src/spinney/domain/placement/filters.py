@@ -130,12 +130,15 @@ class Demand:
         for bit, passes in self._checks:
             if not passes(host):
                 mask |= bit
-        prefer = sum([one.weight for one in self.rules.prefer if not satisfies(host, one.term)])
+        prefer = 0
+        for one in self.rules.prefer:
+            if not satisfies(host, one.term):
+                prefer += one.weight
         most_cpu = host.cpu * self._cpu_limit + EPSILON - self.cpu
         return mask, prefer, most_cpu, int(host.memory * self._memory_limit) - self.memory
 
     def groups(self, host: Host) -> tuple[str | None, ...]:
-        return tuple([group_of(host, term.by) for term in self.terms])
+        return tuple([group_of(host, term.by) for term in self.terms]) if self.terms else ()
 
     def crowded(self, room: Room, census: Census) -> tuple[int, int, int, int]:
         """What the host fails by what else than CPU and memory is taken, and what its own members add to its rank."""
