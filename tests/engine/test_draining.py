@@ -17,7 +17,7 @@ from spinney.domain.plan import Plan, Question, QuestionKind
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.planning import Planner
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.store import actions, duties, tables
+from spinney.store import action_requests, actions, duties, tables
 from spinney.store.rows import NODES
 from virtual_time import run_virtually
 
@@ -238,5 +238,20 @@ def test_a_user_comes_first() -> None:
             assert world.action(deletion).status is ActionStatus.SUCCEEDED
             assert world.action(action_id).status is ActionStatus.SUCCEEDED
             assert not world.containers()
+
+    run_virtually(story())
+
+
+def test_a_drain_that_is_cancelled_by_force_leaves_the_host_cordoned() -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        async with world.engine():
+            world.create(2)
+            await world.settle()
+            action_id = drain(world)
+            await world.until(lambda: host(world, 0).state is HostState.DRAINING)
+            world.store.run(action_requests.cancel_by_force, action_id, world.clock.now())
+            ended = host(world, 0)
+            assert (ended.state, ended.duty_reason) == (HostState.CORDONED, "its drain was cancelled by force")
 
     run_virtually(story())

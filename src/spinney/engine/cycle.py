@@ -23,7 +23,7 @@ from spinney.engine.catalog import Catalog
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.jobs import Job
 from spinney.engine.moving import Scene
-from spinney.store import database, windows, work
+from spinney.store import database, duties, windows, work
 from spinney.store.placements import PlacementRace
 from spinney.store.rows import NODES
 from spinney.store.tables import node as table
@@ -107,6 +107,7 @@ def _guarded(connection: Connection, action: Action, run: Callable[[], None], id
         reason = f"{action.action.value} failed inside Spinney: {type(error).__name__}: {error}"
         if windows.in_window(action.action):
             windows.end(connection, action, ActionStatus.FAILED, action.outputs, reason, now)
+            duties.drain_ended(connection, action.target, "its drain failed inside Spinney", now)
             return
         if action.action.on_cluster:
             clusters.fail(connection, action, reason, ids, now)

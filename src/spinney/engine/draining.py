@@ -45,7 +45,6 @@ def advance(scene: Scene, action: Action) -> None:
         scene.tell(action, host.name, "start", Level.INFO, "")
         if not action.cancel_requested:
             duties.set_duty(scene.connection, host.node_id, Duty.DRAINING, MOVED_AWAY, scene.now)
-            host = replace(host, duty=Duty.DRAINING)
     nodes = standing.placed_on(scene.connection, host.node_id)
     situation = look(scene, action, host, nodes)
     situation, step = choose(scene, host, nodes, situation)
@@ -174,8 +173,7 @@ def _conclude(scene: Scene, action: Action, host: Host, situation: Situation, st
         result = ActionStatus.FAILED
         reason = f"Not drained within {deadline} s; {gone}, these have not: {drain.reasons(step.held, most=10)}"
         duty_reason = f"its drain ran out of time with {left} containers left"
-    if host.duty is Duty.DRAINING:
-        duties.set_duty(scene.connection, host.node_id, Duty.CORDONED, duty_reason, scene.now)
+    duties.drain_ended(scene.connection, host.node_id, duty_reason, scene.now)
     status.refresh(scene.connection, {resident.cluster_id for resident in situation.residents})
     scene.end(action, host.name, result, outputs(total, left, [], step), reason)
 

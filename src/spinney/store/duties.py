@@ -35,6 +35,13 @@ def set_duty(connection: Connection, host_id: str, duty: Duty, reason: str, now:
     return True
 
 
+def drain_ended(connection: Connection, host_id: str, reason: str, now: float) -> None:
+    """A host that is drained no more stays cordoned; one that was given another duty meanwhile keeps that."""
+    draining = sa.select(table.c.node_id).where(table.c.node_id == host_id, table.c.duty == Duty.DRAINING)
+    if connection.execute(draining.with_for_update()).first() is not None:
+        set_duty(connection, host_id, Duty.CORDONED, reason, now)
+
+
 def answers(connection: Connection, host_id: str, now: float) -> bool:
     """Note that a host answers; True when it had not."""
     connection.execute(table.update().where(table.c.node_id == host_id).values(seen_at=now))
