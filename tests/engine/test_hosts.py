@@ -103,7 +103,7 @@ def test_a_project_network_exists_as_long_as_somebody_needs_it() -> None:
     run_virtually(story())
 
 
-def test_a_host_whose_subnets_are_used_up_fails_those_nodes_and_holds_up_nobody_else() -> None:
+def test_a_host_whose_subnets_are_used_up_is_passed_over_until_one_is_free() -> None:
     async def story() -> None:
         world = World(host_count=1)
         async with running(world.context(rules=Rules(Catalog(ContainerDefaults()), ClusterRules(1000), 1))):
@@ -114,13 +114,12 @@ def test_a_host_whose_subnets_are_used_up_fails_those_nodes_and_holds_up_nobody_
             await world.settle()
             assert [n.status for n in world.members(first) + world.members(other)] == [NodeStatus.ACTIVE] * 2
             (node,) = world.members(late)
-            assert node.status is NodeStatus.ERROR and "all 1 project networks of the host" in node.status_reason
+            assert node.waiting_since is not None and "0 of 1 hosts fit" in node.status_reason, node.status_reason
             world.check_invariants()
             for cluster_id in (first, other):
                 world.submit(ActionKind.CLUSTER_DELETE, cluster_id)
             await world.settle()
-            world.submit(ActionKind.CLUSTER_RECOVER, late, project="another")
-            await world.settle()
+            await world.until(lambda: world.members(late)[0].status is NodeStatus.ACTIVE)
             check_whole(world, late, 1)
 
     run_virtually(story())
