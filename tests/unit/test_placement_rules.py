@@ -10,7 +10,7 @@ import pytest
 
 from spinney.domain.host import Host, HostState
 from spinney.domain.placement.filters import offers
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
 from spinney.domain.placement.rules import (
     Affinity,
     LabelTerm,
@@ -67,6 +67,17 @@ def test_binpack_gives_a_host_what_suits_what_is_left_on_it() -> None:
     wide = [request(f"a{n}", 3.0, 256 * MIB, rules=rules) for n in range(2)]
     tall = [request(f"b{n}", 1.0, 768 * MIB, rules=rules) for n in range(2)]
     assert len(set(where([*wide, *tall], [host(n) for n in range(4)]))) == 2
+
+
+def test_what_the_others_took_meanwhile_is_in_the_explanation_of_each_turn() -> None:
+    rules = PlacementRules(strategy=Strategy.BINPACK)
+    wide = [request(f"a{n}", 3.0, 256 * MIB, rules=rules) for n in range(2)]
+    tall = [request(f"b{n}", 1.0, 768 * MIB, rules=rules) for n in range(2)]
+    answers = Fleet([host(0), host(1), host(2)], Surroundings()).place([*wide, *tall])
+    second = next(answer for answer in answers if answer.step == 1)
+    fits = {verdict.host_name: verdict.fits for verdict in told(second).hosts}
+    assert fits == {"h0": False, "h1": True, "h2": True}
+    assert told(second).failed in ({"cpu": 1}, {"memory": 1})
 
 
 MEASURED: dict[str, Any] = {"sampled_at": NOW - 10, "used_memory": 0}
@@ -206,6 +217,26 @@ def test_affinity_keeps_together_or_apart_and_soft_ones_give_way() -> None:
     assert len(set(choice(Affinity("w", "zone", apart=False), 3))) <= 2
     assert choice(Affinity("nobody", "host", apart=False)) == [None]
     assert choice(Affinity("w", "host", apart=True, also=("db",)), 4).count("h2") == 0
+
+
+def test_whether_there_is_anybody_to_be_with_is_asked_again_for_each_batch() -> None:
+    wanted = request(rules=PlacementRules(affinities=(Affinity("w", "host", apart=False),)))
+    fleet = Fleet([host(0), host(1)], Surroundings())
+    first, after_leaving, after_entering = "a", "b", "c"
+    there = Occupant("id0", 1.0, MIB, "w")
+
+    def choice(name: str) -> str:
+        (answer,) = fleet.place([replace(wanted, node_id=name)])
+        assert isinstance(answer, Placed)
+        return answer.host_id
+
+    assert choice(first) == "id0"
+    fleet.leave(there)
+    fleet.enter(replace(there, workload="other"))
+    assert choice(after_leaving) == "id1"
+    fleet.leave(replace(there, host_id="id1"))
+    fleet.enter(replace(there, cpu=2.0))
+    assert choice(after_entering) == "id0"
 
 
 def test_preferences_are_weighed_and_only_then_the_strategy() -> None:

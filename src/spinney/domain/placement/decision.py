@@ -99,8 +99,6 @@ class Decision:
 
     def hears(self, after: Verdict) -> None:
         """Between two steps another kind's request took room on a host."""
-        if self._nowhere is not None:
-            return
         told = (after, self._reasons(after) if after.rank is None or after.rank[0][0] else ())
         if self._steps:
             step = self._steps[-1]
