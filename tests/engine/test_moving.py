@@ -11,10 +11,10 @@ from engine.weather import check_whole
 from engine.world import World
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.container import ContainerState
-from spinney.domain.host import HostState
+from spinney.domain.host import Duty, HostState
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.drivers.simulated.faults import Operation
-from spinney.store import hosts
+from spinney.store import duties
 from spinney.store.rows import NODES
 from virtual_time import run_virtually
 
@@ -228,7 +228,7 @@ def test_what_a_waiting_node_says_follows_the_hosts() -> None:
             await world.settle()
             (node,) = world.members(cluster_id)
             assert "cpu short" in node.status_reason
-            world.store.run(hosts.set_state, world.host_ids[0], HostState.CORDONED, "", world.clock.now())
+            world.store.run(duties.set_duty, world.host_ids[0], Duty.CORDONED, "", world.clock.now())
             await world.until(lambda: "cpu short" not in _now(world, node).status_reason, 10)
             assert _now(world, node).decision_id != node.decision_id
 

@@ -72,7 +72,9 @@ def _no_memory(store: Store, host_id: str) -> None:
 
 
 def _suspect(store: Store, host_id: str) -> None:
-    store.run(hosts.set_state, host_id, HostState.SUSPECT, "", 0.0)
+    store.run(
+        lambda c: c.execute(tables.host.update().where(tables.host.c.node_id == host_id).values(state=HostState.SUSPECT))
+    )
 
 
 def _gone(store: Store, host_id: str) -> None:

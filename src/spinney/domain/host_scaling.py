@@ -3,7 +3,8 @@
 Guaranteed: never more hosts than the policy's maximum, nor more machines than there are; only as many as it takes for one more
 waiting container to be placed by the scheduler itself, on a machine such as the next ones are expected to be; never fewer than
 the minimum; no host whose going would leave the next member of any cluster without room; nothing within the cooldown of the
-last change. Machines are taken in the order of the inventory, so one that helps nobody may be taken on the way to one that does.
+last change. Machines are taken in the order of the inventory, so one that helps nobody may be taken on the way to one that
+does.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Maker:
             if container is None or sick is not None:
                 said = f"; it said: {made.last_words}" if made.last_words else ""
                 reason = sick.text if sick is not None else "it vanished"
-                raise ContainerRefused(f"the new container on {host.name} is not fit to take over: {reason}{said}")
+                raise ContainerRefused(f"the new container is not fit to take over: {reason}{said}")
             if container.health != "starting" or job.node.power is not PowerState.RUNNING:
                 return container
             await self._clock.sleep(_READY_PAUSE)

@@ -137,8 +137,10 @@ class Recorder:
 
     def _moved(self, job: Job, container: Container, now: float) -> Outcome:
         assert job.host is not None
-        came = f" from {job.previous_host.name}" if job.previous_host is not None else ""
-        reason = f"Moved{came} to {job.host.name}."
+        reason = "Moved to another host."
+        if job.host.project == job.node.project:  # hosts of others have no names here
+            came = f" from {job.previous_host.name}" if job.previous_host is not None else ""
+            reason = f"Moved{came} to {job.host.name}."
         changes = {
             "physical_id": container.id,
             "data": _data(job.node, container),

@@ -98,16 +98,6 @@ def identities(connection: Connection, ids: Collection[str]) -> dict[str, HostId
     return {row.id: HostIdentity(*row) for row in rows}
 
 
-def set_state(connection: Connection, node_id: str, state: HostState, reason: str, now: float) -> bool:
-    """True when that changed something."""
-    changed = connection.execute(
-        table.update()
-        .where(table.c.node_id == node_id, table.c.state != state)
-        .values(state=state, state_reason=reason, seen_at=now if state is HostState.READY else table.c.seen_at)
-    )
-    return changed.rowcount > 0
-
-
 def remove(connection: Connection, node_id: str) -> None:
     connection.execute(table.delete().where(table.c.node_id == node_id))
     connection.execute(image.delete().where(image.c.host_id == node_id))
