@@ -13,6 +13,7 @@ import ipaddress
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -146,7 +147,7 @@ class Bed:
         if self._metrics is not None:
             for host in self.hosts:
                 self._metrics.pretend(host, 0)
-        self._each(Host.mend)
+        self._each(_mend)
 
     @property
     def metrics(self) -> Metrics:
@@ -224,6 +225,16 @@ class Bed:
         """False when the process died that this bed was for."""
         owner = json.loads((self.folder / "bed.json").read_text())["owner"]
         return not owner or _identity(int(owner.partition(":")[0])) == owner
+
+
+def _mend(host: Host) -> None:
+    """A host that cannot be mended is made anew, so that one test's damage is not every later test's."""
+    try:
+        host.mend()
+    except (RuntimeError, OSError) as error:
+        print(f"{host.name} could not be mended and is made anew: {error}", file=sys.stderr)
+        host.renew()
+        docker_engine.demo_image(host.socket)
 
 
 @contextlib.contextmanager

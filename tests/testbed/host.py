@@ -194,6 +194,12 @@ class Host:
         self.start()
         self.clear()
 
+    def renew(self) -> None:
+        """As it was when it was made, but without its image: for one whose Docker engine starts no more."""
+        self.power_off()
+        shutil.rmtree(self.place.folder / "data")
+        self.start()
+
     def clear(self) -> None:
         for container in self.call("GET", "/containers/json", all="1"):
             with suppress(RuntimeError):

@@ -117,6 +117,15 @@ def test_mending_empties_a_host(bed: Bed) -> None:
     assert {network["Name"] for network in host.call("GET", "/networks")} == {"bridge", "host", "none"}
 
 
+def test_a_host_that_cannot_be_mended_is_made_anew(bed: Bed) -> None:
+    host = bed.hosts[3]
+    host.kill()
+    (host.place.folder / "data/network/files/local-kv.db").write_bytes(b"garbage" * 1000)
+    bed.mend()
+    assert asked(bed, host) == "HTTP/1.0 200 OK"
+    started(host)
+
+
 def test_what_a_host_uses_is_told_of_it_alone(bed: Bed) -> None:
     busy, idle = bed.hosts[:2]
     before = busy.group.cpu_seconds(), idle.group.cpu_seconds()
