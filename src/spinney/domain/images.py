@@ -1,9 +1,9 @@
 """Which images may leave a host whose disk fills up: pure.
 
 Guaranteed: nothing is chosen below the high watermark; nothing that Spinney did not pull there itself, that any container of
-the host uses, or that any profile needs which may be placed there; the least recently used go first, and no more than are estimated
-to bring the disk below the low watermark. Not guaranteed: that their going frees what they are told to take, because images
-share layers; the next look at the disk tells.
+the host uses, or that any profile needs which may be placed there; the least recently used go first, and no more than are
+estimated to bring the disk below the low watermark. Not guaranteed: that their going frees what they are told to take,
+because images share layers; the next look at the disk tells.
 """
 
 from __future__ import annotations
