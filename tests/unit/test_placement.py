@@ -306,13 +306,18 @@ def test_whoever_takes_turns_each_request_has_the_best_host_of_its_moment(world:
     if packing:
         plain = PlacementRules(strategy=Strategy.BINPACK)
         requests = [replace(one, rules=replace(plain, max_per_host=one.rules.max_per_host)) for one in requests]
-    for answer in Fleet(hosts, around).place(requests):
+    oracle = Oracle(hosts, around)
+    for wanted, answer in zip(requests, Fleet(hosts, around).place(requests), strict=True):
         explanation = told(answer)
         fits = [verdict for verdict in explanation.hosts if verdict.fits]
         if isinstance(answer, Placed):
             assert fits[0].host_id == answer.host_id
             assert all(list(fits[0].scores.values()) <= list(other.scores.values()) for other in fits)
             assert sum(explanation.failed.values()) <= explanation.total - len(fits)
+            oracle.take(wanted, answer.host_id)
+            target = oracle.hosts[answer.host_id]
+            assert oracle.cpu[target.node_id] <= target.cpu + 1e-6
+            assert oracle.memory[target.node_id] <= target.memory
         else:
             assert not fits
 
