@@ -1,51 +1,36 @@
-"""Evening out hosts: the action that does it, and the loop that orders it when a host cluster wants it by itself.
+"""Evening out hosts: the action that does it.
 
 What is to move is chosen once, when the action begins, and stored with it; after that moves begin in that order as budgets,
 the rate and the window let them, and one that no longer makes sense (the container is gone or elsewhere) is passed over. So a
 plan and what is done agree, and an engine that takes over goes on with the same list.
-
-Of the engines alive one looks after each host cluster (rendezvous hashing, as for hosts).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from spinney.clock import Ids, iso
-from spinney.domain import ownership
-from spinney.domain.action import FINAL_STATUSES, Action, ActionKind, ActionStatus, Cause, queued
+from spinney.clock import iso
+from spinney.domain.action import FINAL_STATUSES, Action, ActionStatus, Cause
 from spinney.domain.budget import Purse
 from spinney.domain.cluster import Cluster
-from spinney.domain.cluster_config import RebalanceMode, Rebalancing, rebalancing
+from spinney.domain.cluster_config import rebalancing
 from spinney.domain.event import Level
-from spinney.domain.identity import Owner
 from spinney.domain.node import Node
 from spinney.domain.rebalance import MAX_MOVES, Advice, Present, Turn, take_turns
 from spinney.engine.balance import advise, names_of
 from spinney.engine.moving import PAUSE, Scene
-from spinney.store import actions, engines, standing, windows
+from spinney.store import standing
 from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as table
-from spinney.store.tables import host as host_table
 from spinney.store.tables import node as node_table
 
-if TYPE_CHECKING:
-    from spinney.engine.worker import Session
-
-#: Seconds between looks at windows and at clusters that are due.
-_TICK = 1.0
 _MAX_IN_FLIGHT = 4
-#: Moves that one rebalance nobody asked for makes at most; it is paced by moves per minute.
-_BY_ITSELF = 100
-
-
-# -- the action ----------------------------------------------------------------------------------------------------------
 
 
 def advance(scene: Scene, action: Action) -> None:
@@ -183,62 +168,3 @@ def _remember(scene: Scene, cluster: Cluster, shown: Mapping[str, Any]) -> None:
     """The latest advice is shown with the cluster."""
     data = {**cluster.data, "rebalance": {**shown, "advised_at": iso(scene.now)}}
     scene.connection.execute(table.update().where(table.c.id == cluster.id).values(data=data))
-
-
-# -- by itself -----------------------------------------------------------------------------------------------------------
-
-
-async def look_after(session: Session) -> None:
-    """Wake what has waited long enough, and rebalance clusters whose time has come. Runs until cancelled."""
-    store, clock = session.context.store, session.context.clock
-    while True:
-        await clock.sleep(_TICK)
-        if await store.read(windows.due, clock.now()) and await store.transact(windows.wake, clock.now()):
-            session.wake_at(clock.now())
-        mine = await store.read(_due, session.id, clock.now())
-        if mine:
-            await store.transact(_order, session.context.ids, mine, clock.now())
-            session.wake_at(clock.now())
-
-
-def _due(connection: Connection, engine_id: str, now: float) -> list[str]:
-    """The host clusters of this engine in which a host has joined or returned, and things have settled since."""
-    of_hosts = sa.select(node_table.c.cluster_id).join(host_table, host_table.c.node_id == node_table.c.id).distinct()
-    waiting = [c.id for c in CLUSTERS.all(connection, table.c.id.in_(of_hosts)) if _due_at(c, now)]
-    alive = [row.id for row in engines.alive(connection)] if waiting else []
-    return [cluster_id for cluster_id in waiting if ownership.owner(cluster_id, alive) == engine_id]
-
-
-def _due_at(cluster: Cluster, now: float) -> bool:
-    due = cluster.data.get("rebalance", {}).get("due_at")
-    return due is not None and due <= now and rebalancing(cluster.config).mode is not RebalanceMode.OFF
-
-
-def _order(connection: Connection, ids: Ids, cluster_ids: Sequence[str], now: float) -> None:
-    """Queue a rebalance for each; one on which something works waits for the next look."""
-    busy = actions.live_targets(connection, cluster_ids)
-    found = [c for c in CLUSTERS.all(connection, table.c.id.in_(cluster_ids)) if c.id not in busy and _due_at(c, now)]
-    ordered = []
-    for cluster in found:
-        due = cluster.data["rebalance"]
-        wanted = rebalancing(cluster.config)
-        ordered.append(_ordered(cluster, wanted, str(due["because"]), ids.new(), now))
-        left = {key: value for key, value in due.items() if key not in ("due_at", "because")}
-        connection.execute(
-            table.update().where(table.c.id == cluster.id).values(data={**cluster.data, "rebalance": left})
-        )
-    actions.insert(connection, ordered)
-
-
-def _ordered(cluster: Cluster, wanted: Rebalancing, because: str, action_id: str, now: float) -> Action:
-    return queued(
-        ActionKind.CLUSTER_REBALANCE,
-        cluster.id,
-        Owner(cluster.user, cluster.project, cluster.domain),
-        action_id=action_id,
-        cause=Cause.HEALING,
-        now=now,
-        reason=f"Rebalancing: {because}",
-        cluster_id=cluster.id,
-        inputs={"dry_run": wanted.mode is RebalanceMode.ADVISE, "because": because, "max_moves": _BY_ITSELF},
-    )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from spinney.domain import ownership
 from spinney.domain.host import Host
 from spinney.domain.retry import backoff
-from spinney.engine import host_scaling, measuring, rebalancing, revoking, waiting
+from spinney.engine import evening, host_scaling, measuring, revoking, waiting
 from spinney.engine.cancelling import apart
 from spinney.engine.context import EngineContext
 from spinney.engine.health import Watch
@@ -79,7 +79,7 @@ class Engine:
                 group.create_task(self._watch_hosts(session, watching))
                 group.create_task(waiting.revive(session))
                 group.create_task(measuring.keep_books(self.context))
-                group.create_task(rebalancing.look_after(session))
+                group.create_task(evening.look_after(session))
                 group.create_task(host_scaling.scale(session))
                 group.create_task(revoking.look_after(session))
                 group.create_task(self._prune())
