@@ -11,8 +11,11 @@ from engine.weather import check_whole
 from engine.world import World
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.container import ContainerState
-from spinney.domain.host import Duty, HostState
+from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.rules import PlacementRules, Quota, Share
+from spinney.domain.placement.scheduler import Fleet
 from spinney.drivers.simulated.faults import Operation
 from spinney.store import duties
 from spinney.store.rows import NODES
@@ -178,6 +181,23 @@ def test_to_a_host_of_the_users_choice_or_not_at_all() -> None:
         assert _now(world, node).host_id == world.host_ids[2]
 
     _play(story, host_count=3)
+
+
+def test_a_zone_that_has_its_part_takes_a_member_that_moves_within_it() -> None:
+    """The member counts once, though for a while it has two containers."""
+    zones = ("a", "a", "b", "b")
+    found = [
+        Host(node_id=f"h{i}", endpoint=f"e{i}", name=f"h{i}", cluster_id="c", project="p", zone=zone,
+             state=HostState.READY, cpu=4.0, memory=2**30)
+        for i, zone in enumerate(zones)
+    ]  # fmt: skip
+    rules = PlacementRules(quotas=(Quota("zone", (Share("a"), Share("b")), hard=True),))
+    request = PlacementRequest("n", 1.0, 1, host_cluster="c", workload="w", members=2, rules=rules)
+    residents = {"h0": {"w": 1}, "h2": {"w": 1}}
+    (moved,) = Fleet(found, Surroundings(residents=residents)).place([request.leaving("h0")])
+    assert isinstance(moved, Placed) and moved.host_id == "h1"
+    (third,) = Fleet(found, Surroundings(residents=residents)).place([request])
+    assert isinstance(third, Waiting)
 
 
 def test_a_node_that_is_nowhere_cannot_move_and_goes_on_waiting() -> None:

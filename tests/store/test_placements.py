@@ -256,3 +256,6 @@ def test_only_hosts_without_a_subnet_left_are_told(store: Store) -> None:
     found = store.run(hosts.find)
     told = store.run(fleets.surroundings, [asked], found, network_limit=2, now=0.0)
     assert {h: set(projects) for h, projects in told.networks.items()} == {full: {"a", "b"}}
+    of_two = [replace(asked, project=project) for project in ("c", "d")]
+    told = store.run(fleets.surroundings, of_two, found, network_limit=2, now=0.0)
+    assert set(told.networks) == {full, roomy}, "one subnet is left there, and two projects come"

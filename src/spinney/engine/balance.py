@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -27,7 +25,7 @@ def advise(scene: Scene, cluster: Cluster, wanted: Rebalancing, max_moves: int) 
     nodes = _movable(scene, cluster, wanted.settling, max_moves)
     requests = scene.requests(nodes)
     movables = [
-        Movable(node.name, _away(requests[node.id], node), occupant_of(node, requests[node.id]))
+        Movable(node.name, requests[node.id].leaving(node.host_id or ""), occupant_of(node, requests[node.id]))
         for node in nodes
         if node.id in requests and requests[node.id].host_node is None
     ]
@@ -61,11 +59,6 @@ def occupant_of(node: Node, request: PlacementRequest) -> Occupant:
     return Occupant(
         node.host_id, node.reserved_cpu, node.reserved_memory, request.workload, request.ports, request.project
     )
-
-
-def _away(request: PlacementRequest, node: Node) -> PlacementRequest:
-    assert node.host_id is not None
-    return replace(request, exclude=request.exclude | {node.host_id})
 
 
 def names_of(connection: Connection, advice: Advice, viewer: str) -> dict[str, str]:

@@ -118,7 +118,7 @@ def elsewhere(scene: Scene, host: Host, residents: Sequence[Resident], nodes: Se
     """Where the scheduler would put the residents now, by node; those at work are not asked for."""
     free = {resident.node_id for resident in residents if not resident.moving and resident.busy is None}
     requests = [
-        replace(request, exclude=request.exclude | {host.node_id})
+        request.leaving(host.node_id)
         for request in scene.requests([node for node in nodes if node.id in free]).values()
         if request.host_node != host.node_id
     ]

@@ -104,11 +104,10 @@ class Lander:
         """Room elsewhere, while the node stays where it is."""
         requests = [
             replace(
-                request,
-                exclude=request.exclude | {node.host_id or "", *action.inputs.get("exclude", ())},
-                only=action.inputs.get("to"),
+                leaving, exclude=leaving.exclude | set(action.inputs.get("exclude", ())), only=action.inputs.get("to")
             )
             for request, (action, node) in zip(self._requests(pending), pending, strict=True)
+            for leaving in (request.leaving(node.host_id or ""),)
         ]
         choices, stuck = self._choose(pending, requests)
         landings: list[Landing] = []

@@ -127,7 +127,7 @@ class Planner:
     def lose(self, scene: Scene, question: Question) -> Plan:
         nodes = standing.placed_on(scene.connection, question.target)
         requests = scene.requests(nodes)
-        asked = [replace(one, exclude=one.exclude | {question.target}) for one in requests.values()]
+        asked = [one.leaving(question.target) for one in requests.values()]
         fleet = load_fleet(scene.connection, asked, scene.network_limit, scene.now)
         answers = {answer.node_id: answer for answer in fleet.place(asked)}
         return self._away(scene, question, nodes, StepKind.REPLACE, answers, {})

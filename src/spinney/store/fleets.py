@@ -103,10 +103,11 @@ def setbacks(connection: Connection, profiles: Collection[str], now: float) -> M
 def _networks(
     connection: Connection, requests: Iterable[PlacementRequest], limit: int
 ) -> Mapping[str, Collection[str]]:
-    """The projects with a bridge on those hosts that have no subnet left for another."""
-    if not any(request.networked for request in requests):
+    """The projects with a bridge on those hosts whose subnets may not do for all that the batch brings."""
+    coming = {request.project for request in requests if request.networked}
+    if not coming:
         return {}
-    full = sa.select(network.c.host_id).group_by(network.c.host_id).having(sa.func.count() >= limit)
+    full = sa.select(network.c.host_id).group_by(network.c.host_id).having(sa.func.count() > limit - len(coming))
     projects: dict[str, set[str]] = defaultdict(set)
     for host_id, project in connection.execute(
         sa.select(network.c.host_id, network.c.project).where(network.c.host_id.in_(full))

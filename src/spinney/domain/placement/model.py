@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from spinney.domain.placement.rules import NO_RULES, PlacementRules
@@ -43,6 +43,11 @@ class PlacementRequest:
     only: str | None = None
     #: The host that the node leaves once it is elsewhere: there it is not counted as a member by quotas and affinities.
     counted_on: str | None = None
+
+
+    def leaving(self, host_id: str) -> PlacementRequest:
+        """The same for a node that is on that host and is to go elsewhere."""
+        return replace(self, exclude=self.exclude | {host_id}, counted_on=host_id)
 
 
 @dataclass(slots=True)
