@@ -17,7 +17,8 @@ from typing import Any
 from common import Aim, Table, numbers, options, progress, report
 
 from spinney.domain.host import Host, HostState
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.rebalance import Advice, Movable, choose, imbalance
 

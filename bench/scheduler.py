@@ -23,7 +23,8 @@ from ortools.linear_solver import pywraplp
 from ortools.sat.python import cp_model
 
 from spinney.domain.host import Host, HostState
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.rules import PlacementRules, Strategy
 from spinney.domain.placement.scheduler import Fleet
 

@@ -12,7 +12,8 @@ from api.client import Client
 from api.world import HOST_TYPE, OURS, World, run
 from spinney.domain.cluster import Cluster
 from spinney.domain.host import Host
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.scheduler import Fleet
 from spinney.store import hosts as store_hosts
 from spinney.store import shares, tables

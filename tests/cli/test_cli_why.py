@@ -11,8 +11,9 @@ from cli.stub import Stub, fault, node
 from spinney.api import placement as api_placement
 from spinney.cli import why
 from spinney.domain.host import Host, HostState
+from spinney.domain.placement.answers import Placed
 from spinney.domain.placement.explaining import explain
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.rules import LabelTerm, PlacementRules, Preference, Strategy
 from spinney.domain.placement.scheduler import Fleet
 

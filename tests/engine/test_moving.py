@@ -13,7 +13,8 @@ from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.container import ContainerState
 from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node, NodeStatus, PowerState
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.answers import Placed, Waiting
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.rules import PlacementRules, Quota, Share
 from spinney.domain.placement.scheduler import Fleet
 from spinney.drivers.simulated.faults import Operation

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.rules import NO_RULES, PlacementRules
 from spinney.domain.placement.scheduler import Fleet
 from spinney.store import fleets, hosts, placements, tables
@@ -73,7 +74,9 @@ def _no_memory(store: Store, host_id: str) -> None:
 
 def _suspect(store: Store, host_id: str) -> None:
     store.run(
-        lambda c: c.execute(tables.host.update().where(tables.host.c.node_id == host_id).values(state=HostState.SUSPECT))
+        lambda c: c.execute(
+            tables.host.update().where(tables.host.c.node_id == host_id).values(state=HostState.SUSPECT)
+        )
     )
 
 

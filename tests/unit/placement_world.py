@@ -12,8 +12,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from spinney.domain.host import Host, HostState
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.decision import Explanation, explain
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.rules import (
     Affinity,
     LabelTerm,

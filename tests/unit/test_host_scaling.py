@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from spinney.domain.host import Host, HostState
 from spinney.domain.host_scaling import Situation, give_back, grow
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.rules import PlacementRules
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.policy import HostScaling

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinney.domain.host import HostState
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.decision import Explanation, explain
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.rules import NO_RULES, LabelTerm, PlacementRules, Strategy
 from spinney.domain.placement.scheduler import Fleet
 from unit.placement_world import Oracle, World, host, hosts_of, request, requests_of, told, worlds

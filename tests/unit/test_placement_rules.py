@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from spinney.domain.host import Host, HostState
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.filters import offers
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.rules import (
     Affinity,
     LabelTerm,

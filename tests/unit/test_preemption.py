@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinney.domain.host import Host, HostState
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.rules import PlacementRules
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.preemption import Eviction, Tenant, carry_out, choose

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spinney.domain.host import Host
-from spinney.domain.placement.model import Placed, PlacementRequest, Surroundings
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import PlacementRequest, Surroundings
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.policy import HostScaling
 

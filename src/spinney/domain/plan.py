@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from spinney.domain.placement.model import Waiting
+from spinney.domain.placement.answers import Waiting
 
 
 class QuestionKind(StrEnum):

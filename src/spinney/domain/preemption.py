@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from spinney.domain.host import Host
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import Occupant, PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 
 _HOSTS_TRIED = 64

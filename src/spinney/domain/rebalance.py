@@ -18,7 +18,8 @@ from typing import Any
 
 from spinney.domain.budget import Purse
 from spinney.domain.host import Host, HostState
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import Occupant, PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 
 MAX_MOVES = 10

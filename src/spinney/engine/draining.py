@@ -17,7 +17,7 @@ from spinney.domain.drain import Next, Progress, Resident, Situation
 from spinney.domain.event import Level
 from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node
-from spinney.domain.placement.model import Placed, Waiting
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.retry import backoff
 from spinney.engine.landing import load_fleet
 from spinney.engine.moving import PAUSE, Scene

@@ -10,7 +10,7 @@ from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus
-from spinney.domain.placement.model import Waiting
+from spinney.domain.placement.answers import Waiting
 from spinney.store.work import Outcome
 
 _ROW_FIELDS = ("name", "role", "metadata", "tainted")

@@ -14,8 +14,9 @@ from spinney.domain.action import Action, ActionKind
 from spinney.domain.alias import conceal
 from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.decision import Decision
-from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.rules import NO_RULES, SETBACKS_TOO_MANY, UNSHARED, PlacementRules
 from spinney.domain.placement.scheduler import Fleet
 from spinney.engine.catalog import ContainerProfile, HostProfile

@@ -21,7 +21,8 @@ from spinney.domain.drain import Situation, decide
 from spinney.domain.fanout import Refusal, begin
 from spinney.domain.host import Host
 from spinney.domain.node import Node
-from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.answers import Placed, Waiting
+from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES, Move

@@ -15,7 +15,8 @@ from spinney.domain import ownership, preemption
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
-from spinney.domain.placement.model import Placed, PlacementRequest
+from spinney.domain.placement.answers import Placed
+from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.preemption import Eviction, Tenant
 from spinney.engine.catalog import ContainerProfile

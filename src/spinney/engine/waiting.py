@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
-from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.answers import Placed, Waiting
+from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.engine import preempting
 from spinney.engine.catalog import ContainerProfile

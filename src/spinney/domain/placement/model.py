@@ -1,15 +1,12 @@
-"""What placement is asked and what it answers, as values."""
+"""What placement is asked, and what it may find, as values."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spinney.domain.placement.rules import NO_RULES, PlacementRules
-
-if TYPE_CHECKING:
-    from spinney.domain.placement.decision import Decision
 
 Port = tuple[str, int]  # protocol, host port
 
@@ -43,7 +40,6 @@ class PlacementRequest:
     only: str | None = None
     #: The host that the node leaves once it is elsewhere: there it is not counted as a member by quotas and affinities.
     counted_on: str | None = None
-
 
     def leaving(self, host_id: str) -> PlacementRequest:
         """The same for a node that is on that host and is to go elsewhere."""
@@ -96,22 +92,3 @@ class NearestMiss:
     host_name: str
     change: Mapping[str, Any]
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    node_id: str
-    host_id: str
-    summary: str
-    decision: Decision
-    #: Which of the decision's steps this is.
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    node_id: str
-    summary: str
-    decision: Decision
-    step: int
-    nearest: NearestMiss | None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.decision import Decision
 from spinney.domain.placement.kinds import Kind, Verdict
-from spinney.domain.placement.model import Placed, PlacementRequest, Waiting
+from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.room import Census, Room
 from spinney.domain.placement.sentence import placed
 

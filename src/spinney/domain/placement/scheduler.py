@@ -32,8 +32,9 @@ from dataclasses import replace
 from typing import Any
 
 from spinney.domain.host import Host
+from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.kinds import Kind, Verdict
-from spinney.domain.placement.model import Occupant, Placed, PlacementRequest, Surroundings, Waiting
+from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.packing import pack
 from spinney.domain.placement.room import EVERYWHERE, Census, Room
 from spinney.domain.placement.rules import NO_RULES, PlacementRules
