@@ -22,7 +22,7 @@ import aiohttp
 
 from spinney.domain.credential import TlsMaterial
 from spinney.drivers.docker.credentials import Credentials
-from spinney.drivers.docker.endpoints import Endpoint, SshEndpoint, TlsEndpoint, UnixEndpoint
+from spinney.drivers.docker.endpoints import TlsEndpoint
 from spinney.errors import HostRefused
 
 #: Seconds that replacing the files of a credential may take.
@@ -45,18 +45,6 @@ class Connections(Protocol):
         """Raises HostUnreachable or HostRefused when there is none now."""
 
     async def close(self) -> None: ...
-
-
-def connections(endpoint: Endpoint, credentials: Credentials) -> Connections:
-    match endpoint:
-        case UnixEndpoint():
-            return UnixConnections(endpoint.path)
-        case TlsEndpoint():
-            return TlsConnections(endpoint, credentials)
-        case SshEndpoint():
-            from spinney.drivers.docker.ssh import SshConnections
-
-            return SshConnections(endpoint, credentials)
 
 
 def new_session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:

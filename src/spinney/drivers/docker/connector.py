@@ -9,9 +9,9 @@ from spinney.clock import Clock, SystemClock
 from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker.client import EngineClient, TimeLimits
-from spinney.drivers.docker.connections import connections
+from spinney.drivers.docker.connections import Connections, TlsConnections, UnixConnections
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
-from spinney.drivers.docker.endpoints import endpoint
+from spinney.drivers.docker.endpoints import Endpoint, SshEndpoint, TlsEndpoint, UnixEndpoint, endpoint
 from spinney.drivers.docker.host import DockerHost
 
 
@@ -42,5 +42,17 @@ class DockerConnector:
     def connect(self, address: HostAddress) -> DockerHost:
         """Raises HostRefused for an endpoint that is not permitted here or names no credential. Does no I/O."""
         where = endpoint(address, self._allowed_unix_sockets, self._defaults)
-        client = EngineClient(connections(where, self._credentials), self._limits)
+        client = EngineClient(_connections(where, self._credentials), self._limits)
         return DockerHost(client, self._credentials, self._clock)
+
+
+def _connections(where: Endpoint, credentials: Credentials) -> Connections:
+    match where:
+        case UnixEndpoint():
+            return UnixConnections(where.path)
+        case TlsEndpoint():
+            return TlsConnections(where, credentials)
+        case SshEndpoint():
+            from spinney.drivers.docker.ssh import SshConnections
+
+            return SshConnections(where, credentials)
