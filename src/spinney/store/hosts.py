@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.action import LIVE_STATUSES, ActionKind
@@ -22,25 +24,33 @@ from spinney.store.tables import host as table
 from spinney.store.tables import profile as profile_table
 
 _OF_NODE = ("name", "cluster_id", "project")
-_COLUMNS = [(node if f.name in _OF_NODE else table).c[f.name] for f in fields(Host)]
 _DESCRIPTION = ("credential", "zone", "region", "labels", "facts", "cpu", "memory", "given", "metrics_url")
 _ENUMS: Mapping[str, type] = {"state": HostState, "duty": Duty, "helper": HelperMode}
+_JSON = ("labels", "facts", "given")
+_FIELDS = tuple(f.name for f in fields(Host))
 
 
-def select_hosts() -> sa.Select[Any]:
-    """All columns of ``Host``, for further conditions; ``value`` reads its rows."""
-    return sa.select(*_COLUMNS).join_from(table, node, table.c.node_id == node.c.id)
+def _column(name: str) -> sa.ColumnElement[Any]:
+    column = (node if name in _OF_NODE else table).c[name]
+    return sa.cast(column, sa.Text).label(name) if name in _JSON else column
 
 
-def value(row: Row[Any]) -> Host:
-    values = row._asdict()
-    return Host(**values | {name: enum(values[name]) for name, enum in _ENUMS.items()})
+_HOSTS = sa.select(*(_column(name) for name in _FIELDS)).join_from(table, node, table.c.node_id == node.c.id)
 
 
 def find(connection: Connection, *where: sa.ColumnElement[bool]) -> list[Host]:
     """Hosts in the order of their names, then ids."""
-    query = select_hosts().where(*where).order_by(node.c.name, table.c.node_id)
-    return [value(row) for row in connection.execute(query)]
+    query = _HOSTS.where(*where).order_by(node.c.name, table.c.node_id)
+    return [_host(tuple(row)) for row in connection.execute(query)]
+
+
+@lru_cache(maxsize=16384)
+def _host(row: tuple[Any, ...]) -> Host:
+    """Read once, however often it is asked for: each placement looks at every host, and few have changed since the last."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    read = {name: enum(values[name]) for name, enum in _ENUMS.items()}
+    read |= {name: None if values[name] is None else orjson.loads(values[name]) for name in _JSON}
+    return Host(**values | read)
 
 
 def register(connection: Connection, host: Host) -> None:
