@@ -27,10 +27,10 @@ from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES, Move
 from spinney.engine import clusters, draining
+from spinney.engine.asking import load_fleet, requests_for
 from spinney.engine.balance import advise, occupant_of
 from spinney.engine.catalog import Catalog, ContainerProfile
 from spinney.engine.clusters import ClusterRules
-from spinney.engine.landing import load_fleet, requests_for
 from spinney.engine.moving import Scene
 from spinney.engine.rebalancing import told
 from spinney.errors import BadRequest

@@ -20,10 +20,10 @@ from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.engine import preempting
+from spinney.engine.asking import discreet, load_fleet, requests_for, store_decisions
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.endings import waiting_reason
-from spinney.engine.landing import discreet, load_fleet, requests_for, store_decisions
 from spinney.engine.worker import Session
 from spinney.store import actions, healing, tenants
 
