@@ -393,3 +393,11 @@ def test_all_failures_of_a_host_are_told_first_ones_first() -> None:
     texts = {reason.rule: reason for reason in verdict.reasons}
     assert texts["cpu"].text == "2 of 4 cores can be reserved, 50% of it kept free, 8 needed"
     assert (texts["memory"].needed, texts["memory"].available) == ("2048 MiB", "1024 MiB")
+
+
+def test_where_the_draw_decides_nothing_else_is_told_as_a_score() -> None:
+    asked = members(6, rules=PlacementRules(strategy=Strategy.RANDOM))
+    answers = Fleet([host(0), host(1)], Surroundings(now=NOW)).place(asked)
+    assert {answer.host_id for answer in answers if isinstance(answer, Placed)} == {"id0", "id1"}
+    for answer in answers:
+        assert [dict(verdict.scores) for verdict in told(answer).hosts] == [{}, {}]

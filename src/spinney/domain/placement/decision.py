@@ -196,9 +196,9 @@ def _columns(kind: Kind) -> list[tuple[int, str]]:
         found.append((STRATEGY, "threshold"))
     if strategy is Strategy.BALANCED:
         found.append((STRATEGY, "difference"))
-    if strategy is not Strategy.RANDOM:
-        found.append((STRATEGY + 1, strategy.value))
-    return [*found, (STRATEGY + 2, "containers")]
+    if strategy is Strategy.RANDOM:
+        return found  # the draw decides between all that are alike so far
+    return [*found, (STRATEGY + 1, strategy.value), (STRATEGY + 2, "containers")]
 
 
 class _Writer:
