@@ -395,6 +395,25 @@ def test_all_failures_of_a_host_are_told_first_ones_first() -> None:
     assert (texts["memory"].needed, texts["memory"].available) == ("2048 MiB", "1024 MiB")
 
 
+@pytest.mark.parametrize(
+    ("term", "met"),
+    [
+        (LabelTerm("engine.arch", Operator.IN, ("x86_64", "aarch64")), True),
+        (LabelTerm("engine.arch", Operator.NOT_IN, ("x86_64",)), False),
+        (LabelTerm("engine.rootless", Operator.IN, ("false",)), True),
+        (LabelTerm("engine.runtimes", Operator.IN, ("kata",)), True),
+        (LabelTerm("engine.runtimes", Operator.IN, ("gvisor",)), False),
+        (LabelTerm("engine.kernel", Operator.EXISTS), False),
+        (LabelTerm("engine.arch", Operator.EXISTS), True),
+        (LabelTerm("arch", Operator.EXISTS), False),
+    ],
+)
+def test_a_rule_may_ask_what_the_docker_engine_says_of_itself(term: LabelTerm, met: bool) -> None:
+    facts = {"arch": "x86_64", "rootless": False, "runtimes": ["runc", "kata"], "kernel": ""}
+    rules = PlacementRules(require=(term,))
+    assert (where(members(1, rules=rules), [host(0, facts=facts)]) == ["h0"]) is met
+
+
 def test_where_the_draw_decides_nothing_else_is_told_as_a_score() -> None:
     asked = members(6, rules=PlacementRules(strategy=Strategy.RANDOM))
     answers = Fleet([host(0), host(1)], Surroundings(now=NOW)).place(asked)

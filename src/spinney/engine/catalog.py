@@ -95,5 +95,5 @@ class Catalog:
             ),
             self.defaults.stop_timeout if timeout is None else timeout,
             properties.network == "bridge",
-            {"runtime": "nvidia"} if properties.gpu != "0" else {},
+            {"gpus": "1" if properties.gpu == "all" else properties.gpu} if properties.gpu != "0" else {},
         )

@@ -66,7 +66,10 @@ class Weights(SpecModel):
 class Label(SpecModel):
     """One demand on a host's labels, or the text ``disk``, ``!disk``, ``disk=ssd`` or ``disk!=ssd``."""
 
-    key: LabelName = Field(description="Name of the label.")
+    key: LabelName = Field(
+        description="Name of the label, or engine. and what the host's Docker engine says of itself: engine.arch, "
+        "engine.version, engine.storage_driver, engine.runtimes, …, as `spinney host show` names them."
+    )
     operator: Annotated[Text, one_of(*(operator.value for operator in Operator))] | None = Field(
         None, description="What must be true of it; default: in where there are values, exists where there are none."
     )

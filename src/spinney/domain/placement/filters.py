@@ -46,6 +46,8 @@ Fixed = tuple[int, int, float, int]
 #: Facts that are lists under another name than the need.
 _LISTS = {"runtime": "runtimes", "volume_plugin": "volume_plugins", "network_plugin": "network_plugins"}
 _LISTS["log_driver"] = "log_drivers"
+#: Keys of label terms that ask for a fact of the Docker engine instead: ``engine.arch``, ``engine.runtimes``, …
+ENGINE_FACT = "engine."
 #: Facts of which the host must have at least as much.
 _AMOUNTS = ("gpus",)
 
@@ -58,17 +60,31 @@ def failures(mask: int) -> Iterator[str]:
 
 
 def satisfies(host: Host, term: LabelTerm) -> bool:
-    value = host.labels.get(term.key)
+    found = _values(host, term.key)
     if term.operator is Operator.EXISTS:
-        return value is not None
+        return bool(found)
     if term.operator is Operator.NOT_EXISTS:
-        return value is None
-    return (value in term.values) is (term.operator is Operator.IN)
+        return not found
+    return any(value in term.values for value in found) is (term.operator is Operator.IN)
+
+
+def _values(host: Host, key: str) -> tuple[str, ...]:
+    """Of a label; of a fact of the host's Docker engine where the key begins with ``engine.``, which may be a list."""
+    if not key.startswith(ENGINE_FACT):
+        return (host.labels[key],) if key in host.labels else ()
+    fact = host.facts.get(key.removeprefix(ENGINE_FACT))
+    if fact is None or fact == "":
+        return ()
+    if isinstance(fact, list | tuple):
+        return tuple(str(one) for one in fact)
+    return (str(fact).lower() if isinstance(fact, bool) else str(fact),)
 
 
 def offers(host: Host, need: str, value: str) -> bool:
     """Whether the host's Docker engine reported the fact: equal text, a member of its list, or at least that amount."""
     fact = host.facts.get(_LISTS.get(need, need))
+    if need == "gpus" and not fact and "nvidia" in host.facts.get("runtimes", ()):
+        return True  # an engine with that runtime need not report how many there are
     if need in _AMOUNTS:
         return isinstance(fact, int) and value.isdigit() and fact >= int(value)
     if isinstance(fact, list | tuple):
