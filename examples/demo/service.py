@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ def start(notes: Notes) -> None:
     """Start the service, and wait for the line that says that it serves."""
     notes.port = _free_port(notes.port)
     notes.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    configuration = notes.state / "demo.conf"
+    if not configuration.exists():  # a demo that goes on keeps its networks, which are routes by now
+        configuration.write_text(f"[network]\npool = {free_pool()}\n")
     command = [str(SPINNEY), "standalone", "--state-dir", str(notes.state), "--port", str(notes.port)]
+    command += ["--config-file", str(configuration)]
     with notes.log.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -50,6 +55,19 @@ def start(notes: Notes) -> None:
         raise Trouble(f"spinney did not come up. The end of {notes.log}:\n{last}")
     notes.deployment = deployment(notes)
     notes.save()
+
+
+def free_pool(routes: Path = Path("/proc/net/route")) -> str:
+    """A range for the projects' bridges into which this machine has no route: one would swallow the traffic."""
+    taken = []
+    for line in routes.read_text().splitlines()[1:] if routes.exists() else ():
+        fields = line.split()
+        address, mask = (ip_address(int(fields[i], 16).to_bytes(4, "little")) for i in (1, 7))
+        if int(mask):
+            taken.append(ip_network(f"{address}/{mask}", strict=False))
+    pools = [ip_network(f"10.{second}.0.0/16") for second in range(201, 255)]
+    free = [pool for pool in pools if not any(pool.overlaps(route) for route in taken)]
+    return str((free or pools)[0])
 
 
 def stop(notes: Notes) -> None:

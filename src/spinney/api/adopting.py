@@ -131,6 +131,16 @@ def _insert(connection: Connection, call: Call, profile: Profile, node: Node, ho
             f"identity: the Docker engine at {host.endpoint} is registered already, through {known.endpoint}; one engine is "
             f"one host: use that one, or remove it first."
         )
+    twin = connection.execute(
+        sa.select(tables.host.c.endpoint)
+        .join_from(tables.host, tables.node, tables.host.c.node_id == tables.node.c.id)
+        .where(tables.node.c.project == node.project, tables.node.c.name == node.name)
+    ).first()
+    if twin is not None:
+        raise ResourceInUse(
+            f"name: the host at {twin.endpoint} is called '{node.name}' already, and commands and policies name hosts; give "
+            f"this one another name."
+        )
     profiles.insert(connection, profile, {})
     nodes.insert(connection, node)
     hosts.register(connection, host)

@@ -11,6 +11,7 @@ from spinney.api import views
 from spinney.api.reading import one_of, read_list
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.host import Host, HostState
+from spinney.domain.host_facts import overfull
 from spinney.domain.utilization import known_use
 from spinney.errors import ResourceNotFound
 from spinney.store import clusters, dependents, hosts, nodes, tables
@@ -139,7 +140,7 @@ def view(host: Host, *, operator: bool, now: float) -> dict[str, Any]:
         "reserved": {"cpu": host.reserved_cpu, "memory": host.reserved_memory, "disk": None},
         "seen_at": views.when(host.seen_at),
         "state": host.state.value,
-        "state_reason": host.state_reason,
+        "state_reason": host.state_reason or overfull(host),
         "used": {
             "cpu": None if use is None else use.cpu,
             "memory": None if use is None else use.memory,

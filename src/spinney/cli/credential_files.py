@@ -37,6 +37,8 @@ class Given:
 
 def data(kind: str, given: Given) -> dict[str, Any]:
     """``data`` of a credential of that type. Raises CliError."""
+    if kind not in (*_FILES, REGISTRY):
+        raise CliError(f"--type {kind!r} is no type of credential: there are {', '.join((*_FILES, REGISTRY))}")
     allowed = {*_FILES.get(kind, ()), "folder"} if kind in _FILES else set(_REGISTRY)
     for name in (*_FILES[TLS], "known_hosts", "folder", *_REGISTRY):
         if getattr(given, name) and name not in allowed:

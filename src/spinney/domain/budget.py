@@ -52,9 +52,17 @@ class Purse:
         self._standings = {standing.cluster_id: standing for standing in standings}
         self._left = {standing.cluster_id: standing.left for standing in self._standings.values()}
 
-    def spend(self, cluster_id: str, *, serving: bool) -> str | None:
-        """Take a member out of service, or say why that must not be. One that does not serve costs nothing."""
+    def spend(self, cluster_id: str, *, serving: bool, in_reach: bool = True) -> str | None:
+        """Take a member out of service, or say why that must not be. One that does not serve costs nothing.
+
+        ``in_reach``: its host answers, so that its container can be stopped before another one starts.
+        """
         standing = self._standings.get(cluster_id)
+        if standing is not None and not standing.starts_first and not in_reach:
+            return (
+                f"its host does not answer, so its container may still run, and members of cluster {standing.name} must not "
+                f"run twice (spinney.overlap); if it is certain that the host is dead, recover the node"
+            )
         if standing is None or standing.starts_first or not serving:
             return None
         if self._left[cluster_id] > 0:

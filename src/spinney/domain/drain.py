@@ -25,6 +25,8 @@ class Resident:
     cluster_id: str = ""
     #: It is in service: moving it may cost its cluster a member for a while.
     serving: bool = True
+    #: Its host answers.
+    in_reach: bool = True
     #: A move of it is under way or queued.
     moving: bool = False
     #: Another action on it: what it is.
@@ -103,12 +105,16 @@ def _select(situation: Situation, moving: int) -> tuple[list[str], list[Held]]:
             continue
         why = _hindrance(resident, situation.now)
         if why is None and len(start) < free:
-            why = purse.spend(resident.cluster_id, serving=resident.serving)
+            why = _cost(purse, resident)
             if why is None:
                 start.append(resident.node_id)
         if why is not None:
             held.append(Held(resident.node_id, resident.name, why))
     return start, held
+
+
+def _cost(purse: Purse, resident: Resident) -> str | None:
+    return purse.spend(resident.cluster_id, serving=resident.serving, in_reach=resident.in_reach)
 
 
 def _hindrance(resident: Resident, now: float) -> str | None:
@@ -128,7 +134,7 @@ def _left_behind(situation: Situation) -> list[Held]:
     for resident in situation.residents:
         if not resident.moving:
             why = resident.failed or _hindrance(resident, situation.now)
-            why = why or purse.spend(resident.cluster_id, serving=resident.serving) or "its turn had not come"
+            why = why or _cost(purse, resident) or "its turn had not come"
             left.append(Held(resident.node_id, resident.name, why))
     return left
 

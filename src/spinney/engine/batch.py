@@ -97,8 +97,9 @@ class Batch:
         profile = self._profiles.get(node.profile_id)
         if action.cancel_requested:
             self._cancel(action, node)
-        elif self._now > action.start_time + action.timeout and not self._called_off(action, node):
-            self._fail(action, node, f"{action.action.value} exceeded its timeout of {action.timeout} s")
+        elif self._now > action.start_time + action.timeout:
+            if not self._called_off(action, node):
+                self._fail(action, node, f"{action.action.value} exceeded its timeout of {action.timeout} s")
         elif profile is None:
             self._fail(action, node, f"profile {node.profile_id} no longer exists")
         elif action.action is ActionKind.NODE_MOVE and node.host_id is None:
@@ -189,6 +190,10 @@ class Batch:
     def _host_action(self, action: Action, node: Node, profile: HostProfile) -> None:
         new = self._profiles.get(str(action.inputs.get("new_profile_id")))
         new_profile = new if isinstance(new, HostProfile) else None
+        trial = joining.to_be_tried(self._connection, action, node, new_profile)
+        if trial is not None:
+            self.jobs.append(Job(task=Task.HOST_TRY, action=action, node=node, profile=profile, machine=trial))
+            return
         outcome = joining.host_outcome(self._connection, action, node, new_profile, self._ids, self._now)
         if outcome is not None:
             self._ended.append(outcome)

@@ -32,6 +32,7 @@ _RETRY = 2.0
 _RETRY_CEILING = 60.0
 #: Residents for which the scheduler is asked at a time, until enough moves are found.
 _ASKED = 64
+_SILENT = (HostState.SUSPECT, HostState.LOST)
 
 
 def advance(scene: Scene, action: Action) -> None:
@@ -75,7 +76,7 @@ def residents_of(
 ) -> list[Resident]:
     """``failures`` of moves so far, by node."""
     busy = standing.at_work(scene.connection, [node.id for node in nodes])
-    silent = host.state in (HostState.SUSPECT, HostState.LOST)
+    silent = host.state in _SILENT
     residents = []
     for node in nodes:
         kinds = busy.get(node.id, [])
@@ -86,6 +87,7 @@ def residents_of(
                 node.name,
                 node.cluster_id,
                 serving=standing.serves(node) and not silent,
+                in_reach=not silent,
                 moving=ActionKind.NODE_MOVE in kinds,
                 busy=kinds[0].value if kinds and ActionKind.NODE_MOVE not in kinds else None,
                 failed=None if failure is None else failure.reason,
@@ -165,6 +167,9 @@ def _conclude(scene: Scene, action: Action, host: Host, situation: Situation, st
     gone = f"{total - left} of {total} containers have left"
     if step.progress is Progress.EMPTY:
         result, reason, duty_reason = ActionStatus.SUCCEEDED, f"The host is empty: {gone}.", "drained"
+        if host.state in _SILENT and total:
+            reason = f"{gone}; the host does not answer, and what still runs there is removed when it is back."
+            duty_reason = "drained while it did not answer: what still runs there is removed when it is back"
     elif step.progress is Progress.STOPPED:
         result, reason = ActionStatus.CANCELLED, f"The drain was stopped; {gone}."
         duty_reason = f"its drain was stopped with {left} containers left"

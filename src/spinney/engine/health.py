@@ -16,7 +16,7 @@ from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.cluster import self_healing
 from spinney.domain.container import LABEL_DEPLOYMENT, Container, ContainerEvent, ContainerEventKind, ContainerState
-from spinney.domain.event import Level
+from spinney.domain.event import Event, Level
 from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, orphans, repair
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
@@ -122,8 +122,8 @@ class Watch:
         if self._failed is None:
             return
         _, reason = self._failed
-        changed = await self._context.store.transact(duties.silent, self.host.node_id, reason)
-        if changed:
+        event = self._event("HOST_SUSPECT", Level.WARN, reason)
+        if await self._context.store.transact(duties.silent, self.host.node_id, reason, event):
             log.warning("host %s is suspect: %s", self.host.name, reason)
 
     async def _follow(self) -> None:
@@ -143,9 +143,24 @@ class Watch:
 
     async def _answered(self) -> None:
         self._failed = None
-        if await self._context.store.transact(duties.answers, self.host.node_id, self._context.clock.now()):
+        event = self._event("HOST_BACK", Level.INFO, "The host answers again.")
+        if await self._context.store.transact(duties.answers, self.host.node_id, self._context.clock.now(), event):
             log.info("host %s answers again", self.host.name)
             self._session.room.set()
+
+    def _event(self, kind: str, level: Level, reason: str) -> Event:
+        owner = Owner("", self.host.project, None)
+        return events.of_node(
+            owner,
+            node_id=self.host.node_id,
+            node_name=self.host.name,
+            cluster_id=self.host.cluster_id,
+            kind=kind,
+            level=level,
+            reason=reason,
+            event_id=self._context.ids.new(),
+            now=self._context.clock.now(),
+        )
 
     async def _list_regularly(self) -> None:
         pause = _SETTLING

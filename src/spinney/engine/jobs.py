@@ -31,6 +31,8 @@ class Task(StrEnum):
     CALL_OFF = "call-off"
     HOST_JOIN = "host-join"
     HOST_CHECK = "host-check"
+    #: Whether its Docker engine answers to another credential.
+    HOST_TRY = "host-try"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,14 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings
 from spinney.engine.catalog import HostProfile
 from spinney.profiles.docker_host import Machine, described
-from spinney.store import duties, hosts, shares
+from spinney.store import duties, hosts, shares, work
 from spinney.store.rows import NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
 from spinney.store.tables import host as host_table
 from spinney.store.tables import node as table
+from spinney.store.tables import profile as profile_table
 from spinney.store.work import Outcome
 
 
@@ -72,6 +73,22 @@ def host_outcome(
     return None
 
 
+def to_be_tried(connection: Connection, action: Action, node: Node, new: HostProfile | None) -> Machine | None:
+    """What an update must find to answer before the host's row is changed: its machine with another credential."""
+    if action.action is not ActionKind.NODE_UPDATE or new is None or action.data.get("tried"):
+        return None
+    found = hosts.find(connection, host_table.c.node_id == node.id)
+    machine = new.properties.machine(found[0].endpoint) if found else None
+    return machine if machine is not None and machine.credential != found[0].credential else None
+
+
+def tried(connection: Connection, action: Action) -> None:
+    """Remember that it answered, for whoever claims the update next. Raises: LeaseLost."""
+    work.require_claim(connection, action)
+    data = {**action.data, "tried": True}
+    connection.execute(action_table.update().where(action_table.c.id == action.id).values(data=data))
+
+
 def _described_anew(
     connection: Connection, action: Action, node: Node, new: HostProfile | None, ids: Ids, now: float
 ) -> Outcome:
@@ -107,8 +124,17 @@ def _leave(connection: Connection, action: Action, node: Node, ids: Ids, now: fl
         reason = f"{placed} container nodes are placed on this host: delete or move them first."
         return endings.failed(action, node, reason, ids, now, shows=NodeStatus.ACTIVE)
     hosts.remove(connection, node.id)
+    _forget_profile(connection, node)
     reason = "The host was removed."
     return endings.ended(action, node, ActionStatus.SUCCEEDED, reason, {}, ids, now, remove_node=True)
+
+
+def _forget_profile(connection: Connection, node: Node) -> None:
+    """The profile that adopting a machine made goes with its host, unless it has found another use."""
+    others = sa.exists().where(table.c.profile_id == node.profile_id, table.c.id != node.id)
+    clusters = sa.exists().where(cluster_table.c.profile_id == node.profile_id)
+    made_for_it = (profile_table.c.id == node.profile_id) & (profile_table.c.name == f"prof-{node.name}"[:255])
+    connection.execute(profile_table.delete().where(made_for_it, ~others, ~clusters))
 
 
 def objection(connection: Connection, action: Action, node: Node) -> str | None:

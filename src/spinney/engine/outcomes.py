@@ -15,7 +15,7 @@ from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.retry import TryAgain, after_failure
 from spinney.engine import endings
 from spinney.engine.jobs import Job, Task
-from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood
+from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
 from spinney.errors import ContainerGone, HostUnreachable
 from spinney.store.work import Outcome
 
@@ -33,6 +33,10 @@ class Recorder:
                 return self._made(job, result, now)
             case Moved():
                 return self._moved(job, result.container, now)
+            case Tried():
+                return Outcome(
+                    action=job.action, status=ActionStatus.READY, reason="It answers.", ready_at=now, node=job.node
+                )
             case CalledOff():
                 return endings.cancelled(job.action, job.node)
             case Removed():
@@ -89,7 +93,7 @@ class Recorder:
                 node=job.node,
                 changes={} if job.task in _QUIET else {"status_reason": verdict.reason},
             )
-        if job.task is Task.EVICT:
+        if job.task in (Task.EVICT, Task.HOST_TRY):
             return endings.unmoved(action, job.node, verdict.reason, self.ids, now)
         if job.task in (Task.MOVE, Task.CALL_OFF):
             return replace(
@@ -227,7 +231,7 @@ def _was_cancelled(node: Node) -> bool:
 
 
 #: What the node shows is left as it is while they are put off.
-_QUIET = (Task.MOVE, Task.EVICT)
+_QUIET = (Task.MOVE, Task.EVICT, Task.HOST_TRY)
 _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
 
 

@@ -22,7 +22,7 @@ from spinney.engine import learning
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.making import Maker, MoveSubnet, wanted_power
-from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood
+from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
 from spinney.engine.templates import Templates
 from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
 from spinney.profiles.container_request import ContainerDefaults
@@ -66,6 +66,7 @@ class Performer:
             Task.CALL_OFF: self._call_off,
             Task.HOST_JOIN: self._host_join,
             Task.HOST_CHECK: self._host_check,
+            Task.HOST_TRY: self._host_try,
         }
 
     async def perform(self, job: Job) -> Result:
@@ -148,7 +149,13 @@ class Performer:
 
     async def _leave_old(self, job: Job, *, stop_only: bool = False) -> None:
         old, container_id = job.previous_host, job.node.physical_id
-        if old is None or container_id is None or old.state in (HostState.SUSPECT, HostState.LOST):
+        if old is None or container_id is None:
+            return
+        if old.state in (HostState.SUSPECT, HostState.LOST):
+            if stop_only:
+                raise HostUnreachable(
+                    "its host does not answer, so its container cannot be stopped before another starts"
+                )
             # Nobody answers there; what is left of it is removed by the reaper when that host returns.
             return
         host = self._pool.get(old)
@@ -244,6 +251,15 @@ class Performer:
         finally:
             await docker.close()
         return Joined(host_of(job.node, job.machine, facts, self._clock.now()), facts)
+
+    async def _host_try(self, job: Job) -> Tried:
+        assert job.machine is not None
+        docker = self._pool.connect(HostAddress(job.machine.endpoint, job.machine.credential))
+        try:
+            await docker.facts()
+        finally:
+            await docker.close()
+        return Tried()
 
     async def _host_check(self, job: Job) -> StillGood:
         connected = self._host(job)

@@ -58,4 +58,9 @@ class StillGood:
     facts: HostFacts
 
 
-Result = Made | Moved | CalledOff | Removed | Seen | Operated | Joined | StillGood
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The Docker engine answers to the new credential."""
+
+
+Result = Tried | Made | Moved | CalledOff | Removed | Seen | Operated | Joined | StillGood

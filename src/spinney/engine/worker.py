@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionStatus
 from spinney.domain.host import Host
 from spinney.domain.subnets import network_name
-from spinney.engine import learning
+from spinney.engine import joining, learning
 from spinney.engine.context import EngineContext
 from spinney.engine.cycle import take
 from spinney.engine.finisher import Finisher
@@ -26,7 +26,7 @@ from spinney.engine.jobs import Job, Task
 from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
 from spinney.engine.perform import Performer
-from spinney.engine.results import Joined, StillGood
+from spinney.engine.results import Joined, StillGood, Tried
 from spinney.errors import LeaseLost, SpinneyError
 from spinney.store import database, duties, engines, hosts, images, networks, work
 from spinney.store.placements import PlacementRace
@@ -224,6 +224,8 @@ class Session:
                 result = await self._performer.perform(job)
                 if isinstance(result, Joined):
                     await self._store.transact(_register, job.action, result.host, result.facts.engine_id)
+                elif isinstance(result, Tried):
+                    await self._store.transact(joining.tried, job.action)
                 elif isinstance(result, StillGood):
                     catalog, ids = self.context.rules.catalog, self.context.ids
                     await self._store.transact(learning.learn, catalog, job.node.id, result.facts, ids, clock.now())

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.domain.cluster_config import RebalanceMode, rebalancing
+from spinney.domain.event import Event
 from spinney.domain.host import STATE_WHILE, Duty, HostState
+from spinney.store.rows import EVENTS
 from spinney.store.tables import cluster, node
 from spinney.store.tables import host as table
 
@@ -42,22 +44,25 @@ def drain_ended(connection: Connection, host_id: str, reason: str, now: float) -
         set_duty(connection, host_id, Duty.CORDONED, reason, now)
 
 
-def answers(connection: Connection, host_id: str, now: float) -> bool:
-    """Note that a host answers; True when it had not."""
+def answers(connection: Connection, host_id: str, now: float, event: Event | None = None) -> bool:
+    """Note that a host answers; True, and the event is stored, when it had not."""
     connection.execute(table.update().where(table.c.node_id == host_id).values(seen_at=now))
     back = _show(connection, host_id, table.c.state.in_([HostState.SUSPECT.value, HostState.LOST.value]))
     if back:
         room_appeared(connection, host_id, "answers again", now)
+        EVENTS.insert(connection, [event] if event is not None else [])
     return back
 
 
-def silent(connection: Connection, host_id: str, reason: str) -> bool:
-    """Mark a host that answered as suspect: nothing new is placed there. True when that changed something."""
+def silent(connection: Connection, host_id: str, reason: str, event: Event | None = None) -> bool:
+    """Mark a host that answered as suspect: nothing new is placed there. True, and the event is stored, when that is news."""
     changed = connection.execute(
         table.update()
         .where(table.c.node_id == host_id, table.c.state.in_(_ANSWERING))
         .values(state=HostState.SUSPECT, state_reason=reason)
     )
+    if changed.rowcount and event is not None:
+        EVENTS.insert(connection, [event])
     return changed.rowcount > 0
 
 

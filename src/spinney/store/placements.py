@@ -28,6 +28,10 @@ from spinney.store.tables import hold, host, node, port
 _EPSILON = 2e-9
 
 
+#: Shown until its container is made, instead of why it waited before.
+_PLACED = "It has a host; its container is being made."
+
+
 class PlacementRace(SpinneyError):
     """Another engine took the room first."""
 
@@ -83,6 +87,7 @@ def reserve(connection: Connection, landings: Sequence[Landing], now: float) -> 
             reserved_cpu=sa.bindparam("b_cpu"),
             reserved_memory=sa.bindparam("b_memory"),
             status=sa.bindparam("b_status"),
+            status_reason=_PLACED,
             profile_id=sa.bindparam("b_profile"),
             decision_id=sa.bindparam("b_decision"),
             decision_step=sa.bindparam("b_step"),

@@ -168,7 +168,12 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     more = wake_parents(connection, parents, now) or _queued_behind(connection, ours)
     EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
     _follow_members(connection, ours)
-    alone = {o.node.cluster_id: o.reason for o in ours if o.node is not None and o.action.parent_id is None}
+    # Not of children of an action of the cluster itself, which refreshes it in the end.
+    alone = {
+        o.node.cluster_id: o.reason
+        for o in ours
+        if o.node is not None and (o.action.parent_id is None or o.action.cause is not Cause.DERIVED)
+    }
     for cluster_id, reason in alone.items():
         status.refresh(connection, [cluster_id], reason)
     return Finished(tuple(freed), more, any(_makes_room(outcome) for outcome in ours))
