@@ -166,6 +166,14 @@ def test_a_host_is_shown_by_its_node_and_nothing_else_is_a_host(world: World) ->
     run(body)
 
 
+def test_two_hosts_of_one_project_have_two_names(world: World) -> None:
+    assert adopt(world, name="metal").status == 200
+    world.access.facts = replace(world.access.facts, engine_id="ENGINE:2")
+    again = adopt(world, name="metal", identity="unix:///var/run/docker.sock")
+    assert again.status == 409 and b"another name" in again.body
+    assert adopt(world, name="steel", identity="unix:///var/run/docker.sock").status == 200
+
+
 class TestPlacement:
     def show(self, world: World) -> Any:
         return run(lambda: world.client.at(OURS).get("/v1/nodes/box/placement")).json["placement"]

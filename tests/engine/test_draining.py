@@ -10,6 +10,7 @@ import pytest
 from engine.weather import storm
 from engine.world import World
 from spinney.domain.action import ActionKind, ActionStatus
+from spinney.domain.cluster import ClusterStatus
 from spinney.domain.container import LABEL_NODE
 from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node, NodeStatus
@@ -222,6 +223,53 @@ def test_containers_of_a_lost_host_are_replaced_without_waiting_for_it() -> None
             world.host_engine(0).heal()
             await world.until(lambda: host(world, 0).state is HostState.CORDONED)
             await world.until(lambda: len(world.containers()) == 4)
+
+    run_virtually(story())
+
+
+def test_members_that_must_not_run_twice_wait_for_a_silent_host() -> None:
+    async def story() -> None:
+        world = World(host_count=2)
+        async with world.engine():
+            careful = world.create(2, config={"spinney.overlap": "at-most-one", "spinney.disruption_budget": 2})
+            await world.settle()
+            other = world.create(2)
+            await world.settle()
+            world.host_engine(0).cut()
+            await world.until(lambda: host(world, 0).state is not HostState.READY)
+            action_id = drain(world, deadline=20)
+            await world.settle()
+            told = world.action(action_id)
+            assert told.status is ActionStatus.FAILED and "must not run twice" in told.status_reason
+            assert {m.host_id for m in world.members(careful)} == set(world.host_ids), "where they were"
+            assert {m.host_id for m in world.members(other)} == {world.host_ids[1]}
+            moved = next(m for m in world.members(careful) if m.host_id == world.host_ids[0])
+            move = world.submit(ActionKind.NODE_MOVE, moved.id)
+            await world.settle()
+            assert world.action(move).status is ActionStatus.FAILED
+            assert len([c for c in world.running() if c.labels[LABEL_NODE] == moved.id]) == 1
+
+    run_virtually(story())
+
+
+def test_a_drain_past_a_silent_host_says_what_may_still_run_and_its_silence_is_an_event() -> None:
+    async def story() -> None:
+        world = World(host_count=2)
+        async with world.engine():
+            cluster_id = world.create(4)
+            await world.settle()
+            world.host_engine(0).cut()
+            await world.until(lambda: host(world, 0).state is not HostState.READY)
+            action_id = drain(world)
+            await world.settle()
+            assert "still runs there" in world.action(action_id).status_reason
+            assert "still runs there" in host(world, 0).duty_reason
+            found = world.cluster(cluster_id)
+            assert found is not None and found.status is ClusterStatus.ACTIVE
+            world.host_engine(0).heal()
+            await world.until(lambda: host(world, 0).state is HostState.CORDONED)
+            told = [event.action for event in world.events() if event.oid == world.host_ids[0]]
+            assert [kind for kind in told if kind in ("HOST_SUSPECT", "HOST_BACK")] == ["HOST_SUSPECT", "HOST_BACK"]
 
     run_virtually(story())
 

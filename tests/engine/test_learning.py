@@ -13,6 +13,7 @@ from spinney.domain.container import HostFacts
 from spinney.domain.host import HostState
 from spinney.domain.node import NodeStatus
 from spinney.drivers.base import ContainerHost, HostAddress
+from spinney.errors import HostRefused
 from virtual_time import run_virtually
 
 _OFTEN = HostSettings(helper="none", facts_interval=10.0)
@@ -114,6 +115,47 @@ def test_an_endpoint_that_leads_to_another_host_is_not_taken_for_a_second_one() 
             (node,) = world.members(twin)
             assert node.status is NodeStatus.ERROR and "registered already" in node.status_reason
             assert [host.cluster_id for host in world.hosts()] == [cluster_id]
+
+    run_virtually(story())
+
+
+class StrictConnector:
+    """Machines that answer to no credential but the one they know."""
+
+    def __init__(self, world: FleetWorld) -> None:
+        self._world = world
+
+    def connect(self, address: HostAddress) -> Any:
+        if address.credential not in (None, "good"):
+            raise HostRefused(f"credential {address.credential}: this service holds none of that name")
+        return self._world.unix.connect(address)
+
+
+def test_a_credential_that_the_machines_refuse_changes_nothing() -> None:
+    async def story() -> None:
+        world = FleetWorld()
+        async with world.engine(connector=StrictConnector(world), hosts=_OFTEN):
+            cluster_id = world.create(2, profile_id=world.fleet_profile(2))
+            await world.settle()
+            before = world.members(cluster_id)
+            action = world.submit(
+                ActionKind.CLUSTER_UPDATE, cluster_id, {"new_profile_id": world.fleet_profile(2, credential="nope")}
+            )
+            await world.settle()
+            assert world.action(action).status is ActionStatus.FAILED
+            assert "credential nope" in world.action(action).status_reason
+            assert {host.credential for host in world.hosts()} == {None}
+            assert [(n.profile_id, n.status) for n in world.members(cluster_id)] == [
+                (n.profile_id, n.status) for n in before
+            ]
+            action = world.submit(
+                ActionKind.CLUSTER_UPDATE, cluster_id, {"new_profile_id": world.fleet_profile(2, credential="good")}
+            )
+            await world.settle()
+            assert world.action(action).status is ActionStatus.SUCCEEDED, world.action(action).status_reason
+            assert {host.credential for host in world.hosts()} == {"good"}
+            await world.clock.sleep(_LONG)
+            assert {host.state for host in world.hosts()} == {HostState.READY}
 
     run_virtually(story())
 
