@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket as sockets
+import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +18,7 @@ import pytest
 
 import docker_engine
 from spinney.drivers.base import HostAddress
-from spinney.drivers.docker import DockerConnector, DockerHost, TimeLimits
+from spinney.drivers.docker import DockerConnector, DockerHost, TimeLimits, ssh
 from spinney.errors import HostError, HostRefused, HostUnreachable
 from testbed.authority import Authority
 
@@ -306,3 +309,17 @@ def test_a_broken_ssh_credential_is_told_as_such(tmp_path: Path, file: str) -> N
                 await host.facts()
 
     asyncio.run(body())
+
+
+def test_what_a_killed_process_left_behind_goes_with_the_next_tunnel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead, own, foreign = (tmp_path / f"spinney-ssh-{part}" for part in (f"{ended.pid}-a", f"{os.getpid()}-b", "old"))
+    for folder in (dead, own, foreign):
+        folder.mkdir()
+        (folder / "docker.sock").touch()
+    ssh._sweep()
+    assert sorted(tmp_path.iterdir()) == sorted([own, foreign])

@@ -9,8 +9,11 @@ because whoever has no such host need not load asyncssh.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
+from contextlib import suppress
+from pathlib import Path
 
 import aiohttp
 import asyncssh
@@ -22,8 +25,18 @@ from spinney.drivers.docker.endpoints import SshEndpoint
 from spinney.errors import HostRefused, HostUnreachable
 
 REMOTE_SOCKET = "/run/docker.sock"
+_PREFIX = "spinney-ssh-"
 SSH_KEEPALIVE = 10.0
 SSH_KEEPALIVES_MISSED = 3
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        with suppress(OSError):
+            if pid.isdigit() and left.stat().st_uid == os.getuid() and not Path(f"/proc/{pid}").exists():
+                shutil.rmtree(left)
 
 
 class SshConnections:
@@ -140,7 +153,8 @@ class _Tunnel:
 
     @classmethod
     async def through(cls, connection: asyncssh.SSHClientConnection, remote_socket: str) -> _Tunnel:
-        folder = tempfile.mkdtemp(prefix="spinney-ssh-")
+        _sweep()
+        folder = tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")
         path = f"{folder}/docker.sock"
         try:
             await connection.forward_local_path(path, remote_socket)
