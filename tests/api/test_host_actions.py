@@ -74,7 +74,7 @@ def test_nobody_else_and_nothing_else(world: World) -> None:
     world.node(world.profile(), "box")
     for person in ("member", "reader", "stranger"):
         path = "/v1/hosts/metal/actions"
-        answer = run(lambda: world.client.as_user(person).at(OURS).post(path, {"cordon": {}}))  # noqa: B023
+        answer = run(lambda: world.client.as_user(person).at(OURS).post(path, {"cordon": {}}))  # noqa: B023  # run at once
         assert answer.error[:2] == (403, "Forbidden")
     assert ask(world, {"cordon": {}}, "box").error[0] == ask(world, {"cordon": {}}, "nope").error[0] == 404
     assert run(lambda: world.client.post("/v1/hosts/metal/actions", {"cordon": {}})).status == 404, (

@@ -186,7 +186,7 @@ class TestModes:
                 for mode in ("full", "plain", "none", "full"):
                     configure(world, **{"spinney.helper": mode})
                     wanted = [] if mode == "none" else [mode]
-                    await world.until(lambda: helpers(world) == wanted and host(world).helper == mode, 30)  # noqa: B023
+                    await world.until(lambda: helpers(world) == wanted and host(world).helper == mode, 30)  # noqa: B023  # awaited within the loop
                 await world.clock.sleep(10)
                 assert helpers(world) == ["full"]
 
@@ -349,7 +349,7 @@ def test_use_survives_a_change_of_the_watching_engine() -> None:
         for _ in range(2):
             async with world.engine(hosts=PLAIN):
                 before = world.clock.now()
-                await world.until(lambda: (host(world).sampled_at or 0) > before and host(world).used_cpu is not None)  # noqa: B023
+                await world.until(lambda: (host(world).sampled_at or 0) > before and host(world).used_cpu is not None)  # noqa: B023  # awaited within the loop
                 assert host(world).used_cpu == pytest.approx(2.0, abs=0.1)
         assert helpers(world) == ["plain"]
 

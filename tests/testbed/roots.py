@@ -29,9 +29,12 @@ _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 
 
 def mirror() -> str:
-    """Where apt finds Debian's packages."""
+    """Where apt finds Debian's packages. Raises RuntimeError."""
     found = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
-    return next((uri for uri in found if uri.rstrip("/").endswith("/debian")), "http://deb.debian.org/debian/")
+    for uri in found:
+        if uri.rstrip("/").endswith("/debian"):
+            return uri
+    raise RuntimeError("apt has no archive of Debian to make roots from: add one whose address ends in /debian to its sources")
 
 
 @contextmanager
