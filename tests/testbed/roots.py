@@ -34,7 +34,9 @@ def mirror() -> str:
     for uri in found:
         if uri.rstrip("/").endswith("/debian"):
             return uri
-    raise RuntimeError("apt has no archive of Debian to make roots from: add one whose address ends in /debian to its sources")
+    raise RuntimeError(
+        "apt has no archive of Debian to make roots from: add one whose address ends in /debian to its sources"
+    )
 
 
 @contextmanager
