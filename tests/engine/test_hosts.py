@@ -136,11 +136,11 @@ class _Registry:
         return self._world.connector.connect(HostAddress(f"sim://{name}"))
 
 
-def _host_node(world: World, name: str) -> str:
+def _host_node(world: World, name: str, profile_name: str = "") -> str:
     spec = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": f"ssh://spinney@{name}:22"}}
     profile = Profile(
-        id=world.ids.new(), name=name, type="host.docker-1.0", spec=spec, metadata={}, created_at=0.0, domain=None,
-        user="u", project="p",
+        id=world.ids.new(), name=profile_name or name, type="host.docker-1.0", spec=spec, metadata={}, created_at=0.0,
+        domain=None, user="u", project="p",
     )  # fmt: skip
     node = Node(
         id=world.ids.new(), name=name, profile_id=profile.id, cluster_id=HOSTS, init_at=0.0, user="u", project="p"
@@ -174,6 +174,29 @@ def test_a_host_joins_is_given_what_waited_for_it_and_leaves_when_nothing_is_pla
             world.submit(ActionKind.NODE_DELETE, host_id)
             await world.settle()
             assert world.hosts() == [] and world.node(host_id) is None
+
+    run_virtually(story())
+
+
+def test_a_host_takes_the_profile_with_it_that_adopting_made_and_no_other() -> None:
+    async def story() -> None:
+        world = World(host_count=0)
+        connector: Any = _Registry(world)
+        async with running(world.context(connector=connector)):
+            adopted = _host_node(world, "one", "prof-one")
+            made_by_hand = _host_node(world, "two", "racks")
+            in_use = _host_node(world, "three", "prof-three")
+            node = world.node(in_use)
+            assert node is not None
+            world.create(0, profile_id=node.profile_id)
+            for host_id in (adopted, made_by_hand, in_use):
+                world.submit(ActionKind.NODE_CREATE, host_id)
+            await world.settle()
+            for host_id in (adopted, made_by_hand, in_use):
+                world.submit(ActionKind.NODE_DELETE, host_id)
+            await world.settle()
+            assert world.hosts() == []
+            assert {profile.name for profile in world.store.run(PROFILES.all)} == {"racks", "prof-three"}
 
     run_virtually(story())
 
