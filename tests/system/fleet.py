@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker_engine
 from system.docker_side import NODE, DockerSide
 from system.running import Service, fresh, spinney
 from testbed.bed import Bed
@@ -97,6 +98,16 @@ class Fleet(Service):
                 self.delete("cluster", cluster["id"], force=True)
         for policy in self.api.get("/policies"):
             self.api.call("DELETE", f"/policies/{policy['id']}")
+
+    def boot(self, host: Host) -> None:
+        """Start its Docker engine. One that was killed may not come up any more (dockerd 20.10 then panics over its own
+        database); its machine is then exchanged, which the service has to cope with as well."""
+        try:
+            host.start()
+        except RuntimeError as error:
+            print(f"{host.name} is made anew: {error}")
+            host.renew()
+            docker_engine.demo_image(host.socket)
 
     def use_every_host(self) -> None:
         names = [host.name for host in self.bed.hosts]

@@ -28,7 +28,7 @@ def fleet(standing: Fleet) -> Iterator[Fleet]:
     for host in standing.bed.hosts:
         host.heal()
         host.resume()
-        host.start()
+        standing.boot(host)
     standing.use_every_host()
     standing.clear()
     standing.until(standing.containers, lambda found: not any(found.values()))
@@ -83,7 +83,7 @@ def test_a_docker_engine_killed_and_started_gets_its_members_back(fleet: Fleet) 
     cluster = fleet.active_cluster(fleet.profile(), 5)
     fleet.bed.host("h1").kill()
     fleet.until_host_is("suspect", "h1")
-    fleet.bed.host("h1").start()
+    fleet.boot(fleet.bed.host("h1"))
     fleet.until_host_is("ready", "h1")
     fleet.until_true(cluster, 5)
     fleet.until_cluster_is("ACTIVE", cluster)
@@ -93,16 +93,16 @@ def test_after_a_power_failure_members_run_again(fleet: Fleet) -> None:
     cluster = fleet.active_cluster(fleet.profile(), 5)
     fleet.bed.host("h5").crash()
     fleet.until_host_is("suspect", "h5")
-    fleet.bed.host("h5").start()
+    fleet.boot(fleet.bed.host("h5"))
     fleet.until_host_is("ready", "h5")
     fleet.until_true(cluster, 5)
 
 
 def test_a_certificate_is_rotated_while_the_service_runs(fleet: Fleet) -> None:
     fleet.bed.issue_client()
-    fleet.bed.host("h4").kill()  # so that it must connect anew
+    fleet.bed.host("h4").stop()  # so that it must connect anew
     fleet.until_host_is("suspect", "h4")
-    fleet.bed.host("h4").start()
+    fleet.boot(fleet.bed.host("h4"))
     fleet.until_host_is("ready", "h4")
     fleet.until_true(fleet.active_cluster(fleet.profile(), 5), 5)
 
