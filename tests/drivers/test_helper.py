@@ -336,9 +336,8 @@ class TestImage:
     def test_what_is_in_it(self) -> None:
         image = helper_image("amd64")
         with tarfile.open(fileobj=io.BytesIO(image.archive)) as archive:
-            (entry,) = json.loads(archive.extractfile("manifest.json").read())  # type: ignore[union-attr]  # it is a file
-            config = archive.extractfile(entry["Config"]).read()  # type: ignore[union-attr]
-            layer = archive.extractfile(entry["Layers"][0]).read()  # type: ignore[union-attr]
+            (entry,) = json.loads(_content(archive, "manifest.json"))
+            config, layer = _content(archive, entry["Config"]), _content(archive, entry["Layers"][0])
         assert entry["RepoTags"] == [image.reference]
         assert entry["Config"] == hashlib.sha256(config).hexdigest() + ".json"
         described = json.loads(config)
@@ -347,7 +346,7 @@ class TestImage:
         with tarfile.open(fileobj=io.BytesIO(layer)) as content:
             (member,) = content.getmembers()
             assert (member.name, member.mode, member.uid, member.mtime) == ("host-helper", 0o555, 0, 0)
-            assert content.extractfile(member).read() == (FOLDER / "x86_64").read_bytes()  # type: ignore[union-attr]
+            assert _content(content, member.name) == (FOLDER / "x86_64").read_bytes()
 
     def test_machines_it_is_not_made_for_are_named(self) -> None:
         assert (known_architecture("x86_64"), known_architecture("arm64")) == ("amd64", "arm64")
@@ -383,3 +382,9 @@ class TestContainer:
         (mount,) = self.body(HelperMode.FULL)["HostConfig"]["Mounts"]
         assert (mount["Type"], mount["Source"], mount["ReadOnly"]) == ("bind", "/sys/fs/cgroup", True)
         assert mount["BindOptions"] == {"Propagation": "rprivate"}
+
+
+def _content(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None, f"{name} is no file"
+    return file.read()

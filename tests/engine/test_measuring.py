@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -64,6 +65,10 @@ def configure(world: World, **config: Any) -> None:
 def foreign_load(world: World, cpu: float, memory: int = 0, number: int = 0) -> None:
     meter = world.host_engine(number).meter
     meter.other_cpu, meter.other_memory = cpu, memory
+
+
+def _has_helper(world: World, wanted: list[str], mode: str) -> bool:
+    return helpers(world) == wanted and host(world).helper == mode
 
 
 class TestHosts:
@@ -186,7 +191,7 @@ class TestModes:
                 for mode in ("full", "plain", "none", "full"):
                     configure(world, **{"spinney.helper": mode})
                     wanted = [] if mode == "none" else [mode]
-                    await world.until(lambda: helpers(world) == wanted and host(world).helper == mode, 30)  # noqa: B023  # awaited within the loop
+                    await world.until(partial(_has_helper, world, wanted, mode), 30)
                 await world.clock.sleep(10)
                 assert helpers(world) == ["full"]
 
