@@ -13,8 +13,10 @@
     │   ├── ResourceNotFound      404    PolicyBindingNotFound
     │   ├── RouteNotFound         404
     │   ├── InvalidGlobalAPIVersion 406
-    │   └── Conflict              409    ActionConflict, ActionInProgress, ActionImmutable, ResourceIsLocked,
-    │                                    ResourceInUse, FeatureNotSupported
+    │   ├── Conflict              409    ActionConflict, ActionCooldown, ActionInProgress, ActionImmutable,
+    │   │                                ResourceIsLocked, ResourceInUse, FeatureNotSupported
+    │   ├── IdempotencyKeyReused  422
+    │   └── TooManyRequests       429
     ├── ESchema                  500    a specification violates its schema where the API's contract says 500
     ├── ProfileOperationFailed   500    adopting failed; the Clustering API makes this a 500
     ├── HostError                      a Docker engine or the way to it; ``retryable`` tells the engine what to do
@@ -143,6 +145,10 @@ class ActionConflict(Conflict):
     """Another live action has the same target."""
 
 
+class ActionCooldown(Conflict):
+    """A scaling policy is still cooling down."""
+
+
 class ActionInProgress(Conflict):
     """The object is changing."""
 
@@ -161,6 +167,18 @@ class ResourceInUse(Conflict):
 
 class FeatureNotSupported(Conflict):
     """The object cannot do this in its present status."""
+
+
+class IdempotencyKeyReused(UserError):
+    """The Idempotency-Key came with another request before."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TooManyRequests(UserError):
+    """The project asks for more at a time than it may."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class ESchema(SpinneyError):

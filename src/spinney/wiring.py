@@ -38,6 +38,7 @@ from spinney.engine.link import EngineService, RemoteAccess
 from spinney.engine.measuring import known_stats
 from spinney.engine.planning import Planner
 from spinney.engine.supervisor import Engine
+from spinney.keyring import KeyRing, open_ring
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.sealing import open_key
 from spinney.store import credentials, engines, migrate
@@ -76,6 +77,12 @@ def open_credentials(settings: Settings, store: Store, clock: Clock) -> Credenti
     key = open_key(Path(given) if given else settings.state_dir / "secret.key")
     store.run(credentials.register_key, key.public, key.origin)
     return StoreCredentials(store, key, clock, FolderCredentials(settings.driver.credentials_dir))
+
+
+def open_api_keys(settings: Settings) -> KeyRing:
+    """Raises: NoSuchKey."""
+    given = settings.api.key_file
+    return open_ring(Path(given) if given else settings.state_dir / "api.keys")
 
 
 def make_connector(settings: Settings, store: Store, clock: Clock) -> HostConnector:
@@ -143,6 +150,7 @@ def api_deps(
         settings=settings.api,
         authenticator=HttpBasic(standalone.USER, standalone.password(settings.state_dir), standalone_caller()),
         access=access,
+        keys=open_api_keys(settings),
         planner=Planner(container_defaults(settings), rules, subnets.count(settings.network), ids),
         default_credentials=default_credentials(settings),
         ring=ring,

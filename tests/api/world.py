@@ -29,6 +29,7 @@ from spinney.drivers.base import HostAddress
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.planning import Planner
 from spinney.errors import HostError, HostUnreachable, Unauthorized
+from spinney.keyring import read_ring
 from spinney.policies.attaching import Attached
 from spinney.policies.registry import validate_spec
 from spinney.profiles.container_request import ContainerDefaults
@@ -141,6 +142,7 @@ class World:
         if fresh:
             migrate.upgrade(self.store)
         deps = Deps(
+            keys=read_ring("9rkKQYyQ7y0ZUrJdHvUYl9mVhCkR3sN4u2o8mWzqS1E=", "the tests' keys"),
             store=self.store,
             clock=self.clock,
             ids=self.ids,

@@ -21,11 +21,14 @@ from spinney.api.reading import Receive, read_body, read_bytes, read_query
 from spinney.api.routes import ROUTES
 from spinney.api.versions import Versions
 from spinney.api.wire import Call, Deps, Reply, Route, Stream
+from spinney.domain.identity import NOBODY
 from spinney.errors import ESchema, InvalidSpec, MethodVersionNotFound, RouteNotFound, SpinneyError, Unauthorized
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Extra = list[tuple[bytes, bytes]]
+#: A route, and the variable parts of the path.
+Found = tuple[Route, tuple[str, ...]]
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class Table:
         for bucket in self._buckets.values():  # fixed words before variable parts
             bucket.sort(key=lambda route: [segment.startswith("{") for segment in route.segments])
 
-    def find(self, method: str, segments: list[str]) -> tuple[Route, tuple[str, ...]] | None:
+    def find(self, method: str, segments: list[str]) -> Found | None:
         for route in self._buckets.get((method, len(segments), segments[0]), ()):
             words = []
             for wanted, given in zip(route.segments, segments, strict=True):
@@ -91,16 +94,19 @@ class Api:
     async def _answer(self, scope: Scope, receive: Receive, extra: Extra, request_id: str) -> Reply | Stream:
         headers = _headers(scope["headers"])
         segments = split_path(scope)
-        found = discover(scope, headers, segments)
-        if found is not None:
-            return found
+        document = discover(scope, headers, segments)
+        if document is not None:
+            return document
         segments = segments[1:] if segments[0] == "v1" else segments
-        caller = await self._deps.authenticator.authenticate(headers)
+        method = scope["method"]
+        found = self._table.find(method, segments)
+        public = found is not None and found[0].public
+        caller = NOBODY if public else await self._deps.authenticator.authenticate(headers)
         spoken = versions.negotiate(headers.get(b"openstack-api-version"))
         extra.append((b"openstack-api-version", spoken.header))
-        method = scope["method"]
-        route, words = self._route(method, segments, spoken)
-        access.require(caller, route.rule)
+        route, words = self._known(method, segments, spoken, found)
+        if not public:
+            access.require(caller, route.rule)
         raw = b""
         if route.body is not None:
             raw = await read_bytes(receive, headers, self._deps.settings.max_body_bytes)
@@ -121,8 +127,8 @@ class Api:
                 raise
             raise InvalidSpec(error.message) from error
 
-    def _route(self, method: str, segments: list[str], spoken: Versions) -> tuple[Route, tuple[str, ...]]:
-        found = self._table.find(method, segments)
+    def _known(self, method: str, segments: list[str], spoken: Versions, found: Found | None) -> Found:
+        """What was found, if it is there at that version. Raises: RouteNotFound, MethodVersionNotFound."""
         if found is None or (found[0].ours and spoken.ours is None):
             raise RouteNotFound(f"There is no {method} /v1/{'/'.join(segments)[:255]}.")
         if found[0].since > spoken.minor:

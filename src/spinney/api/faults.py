@@ -22,6 +22,7 @@ _EXPLANATIONS = {
     409: "The present state of the object does not allow this.",
     422: "The request contradicts an earlier one.",
     500: "Something went wrong in the service; nothing in the request need be wrong.",
+    429: "The project asks for more at a time than it may.",
     503: "Something that the service relies on does not answer.",
 }
 

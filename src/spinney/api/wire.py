@@ -21,6 +21,7 @@ from spinney.domain.identity import Caller, Owner
 from spinney.domain.plan import Plan, Question
 from spinney.domain.schema import SpecModel
 from spinney.drivers.base import HostAccess
+from spinney.keyring import KeyRing
 from spinney.store.database import Store
 from spinney.store.identity import Scope
 
@@ -46,6 +47,8 @@ class Deps:
     authenticator: Authenticator
     access: HostAccess
     planner: Planner
+    #: Seals what API processes have to read again themselves.
+    keys: KeyRing
     #: By type, the credential of endpoints that name none.
     default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
     ring: Callable[[], None] = _no_bell
@@ -162,6 +165,8 @@ class Route:
     parameters: tuple[str, ...] = ()
     since: int = 0
     ours: bool = False
+    #: Served without authentication, at whatever version; the handler sees to what is needed.
+    public: bool = False
     media_type: str = "application/json"
     #: Statuses of refusals besides those that any route can answer with.
     refusals: tuple[int, ...] = ()

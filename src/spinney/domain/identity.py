@@ -29,3 +29,7 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         return "admin" in self.roles
+
+
+#: The sender of a request to a route that anybody may use; nothing belongs to it.
+NOBODY = Caller(Owner(user="", project=""), frozenset())

@@ -144,6 +144,20 @@ def upgrade() -> None:
     op.create_index("ix_event_project", "event", ["project", "timestamp", "id"], unique=False)
     op.create_index("ix_event_timestamp", "event", ["timestamp"], unique=False)
     op.create_table(
+        "exec_session",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("node_id", sa.String(length=36), nullable=False),
+        sa.Column("request", sa.LargeBinary(), nullable=False),
+        sa.Column("user", sa.String(length=64), nullable=False),
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("domain", sa.String(length=64), nullable=True),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.Column("used_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_exec_session_expires_at", "exec_session", ["expires_at"], unique=False)
+    op.create_table(
         "hold",
         sa.Column("node_id", sa.String(length=36), nullable=False),
         sa.Column("host_id", sa.String(length=36), nullable=False),
@@ -186,12 +200,31 @@ def upgrade() -> None:
         sa.UniqueConstraint("endpoint"),
     )
     op.create_table(
+        "idempotency",
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("key_hash", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("project", "key_hash"),
+    )
+    op.create_index("ix_idempotency_expires_at", "idempotency", ["expires_at"], unique=False)
+    op.create_table(
         "image",
         sa.Column("host_id", sa.String(length=36), nullable=False),
         sa.Column("reference", sa.String(length=512), nullable=False),
         sa.Column("pulled_at", sa.Double(), nullable=False),
         sa.Column("used_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("host_id", "reference"),
+    )
+    op.create_table(
+        "image_rule",
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("project"),
     )
     op.create_table(
         "meta",
@@ -255,6 +288,22 @@ def upgrade() -> None:
         postgresql_where=sa.text("waiting_since IS NOT NULL"),
     )
     op.create_table(
+        "outbox",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("action_id", sa.String(length=36), nullable=False),
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("url", sa.String(length=2048), nullable=False),
+        sa.Column("secret_id", sa.String(length=36), nullable=True),
+        sa.Column("secret_key", sa.String(length=255), nullable=True),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.Double(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_outbox_action", "outbox", ["action_id"], unique=False)
+    op.create_index("ix_outbox_next_at", "outbox", ["next_at"], unique=False)
+    op.create_table(
         "pin",
         sa.Column("profile_id", sa.String(length=36), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -297,12 +346,81 @@ def upgrade() -> None:
         sa.Column("user", sa.String(length=64), nullable=False),
         sa.Column("project", sa.String(length=64), nullable=False),
         sa.Column("domain", sa.String(length=64), nullable=True),
+        sa.Column("cpu", sa.Double(), nullable=True),
+        sa.Column("memory", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_profile_name", "profile", ["project", "name"], unique=False)
     op.create_index("ix_profile_project", "profile", ["project", "created_at", "id"], unique=False)
+    op.create_table(
+        "quota",
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("resource", sa.String(length=32), nullable=False),
+        sa.Column("hard_limit", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("project", "resource"),
+    )
+    op.create_table(
+        "receiver",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("type", sa.String(length=16), nullable=False),
+        sa.Column("cluster_id", sa.String(length=36), nullable=True),
+        sa.Column("action", sa.String(length=64), nullable=True),
+        sa.Column("params", sa.JSON(), nullable=False),
+        sa.Column("actor", sa.JSON(), nullable=False),
+        sa.Column("channel", sa.JSON(), nullable=False),
+        sa.Column("user", sa.String(length=64), nullable=False),
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("domain", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=True),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=True),
+        sa.Column("secret_hash", sa.String(length=64), nullable=True),
+        sa.Column("signing_key", sa.LargeBinary(), nullable=True),
+        sa.Column("rate_limit", sa.Integer(), nullable=False),
+        sa.Column("window_at", sa.Double(), nullable=False),
+        sa.Column("window_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_receiver_cluster", "receiver", ["cluster_id"], unique=False)
+    op.create_index("ix_receiver_project", "receiver", ["project", "name", "id"], unique=False)
+    op.create_table(
+        "resolved_image",
+        sa.Column("owner_id", sa.String(length=36), nullable=False),
+        sa.Column("profile_id", sa.String(length=36), nullable=False),
+        sa.Column("digest", sa.String(length=512), nullable=False),
+        sa.Column("resolved_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("owner_id", "profile_id"),
+    )
+    op.create_table(
+        "secret",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("type", sa.String(length=32), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("reference", sa.String(length=512), nullable=True),
+        sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("user", sa.String(length=64), nullable=False),
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("domain", sa.String(length=64), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("project", "name", name="uq_secret_name"),
+    )
+    op.create_index("ix_secret_project", "secret", ["project", "created_at", "id"], unique=False)
+    op.create_table(
+        "secret_use",
+        sa.Column("profile_id", sa.String(length=36), nullable=False),
+        sa.Column("secret_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("profile_id", "secret_id"),
+    )
+    op.create_index("ix_secret_use_secret", "secret_use", ["secret_id"], unique=False)
     op.create_table(
         "setback",
         sa.Column("node_id", sa.String(length=36), nullable=False),
@@ -321,4 +439,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("cluster_id", "project"),
     )
     op.create_index("ix_share_project", "share", ["project"], unique=False)
+    op.create_table(
+        "tenant", sa.Column("project", sa.String(length=64), nullable=False), sa.PrimaryKeyConstraint("project")
+    )
+    op.create_table(
+        "trust",
+        sa.Column("user", sa.String(length=64), nullable=False),
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("trust_id", sa.String(length=64), nullable=False),
+        sa.Column("roles", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("user", "project"),
+    )
+    op.create_table(
+        "webhook_use",
+        sa.Column("receiver_id", sa.String(length=36), nullable=False),
+        sa.Column("signature", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("receiver_id", "signature"),
+    )
+    op.create_index("ix_webhook_use_expires_at", "webhook_use", ["expires_at"], unique=False)
     # ### end Alembic commands ###

@@ -1,0 +1,58 @@
+"""Material to approach hosts and registries with: the rows of the route table."""
+
+from __future__ import annotations
+
+from spinney.api import credentials
+from spinney.api.wire import Body, Route
+
+ROUTES = (
+    Route(
+        "GET",
+        "credentials",
+        credentials.index,
+        "credentials:index",
+        "List credentials, without what they hold",
+        list=credentials.LIST,
+        ours=True,
+    ),
+    Route(
+        "POST",
+        "credentials",
+        credentials.create,
+        "credentials:create",
+        "Keep material to approach hosts or registries with",
+        201,
+        Body(credentials.CredentialCreate, "credential"),
+        ours=True,
+        refusals=(409,),
+    ),
+    Route(
+        "GET",
+        "credentials/{credential}",
+        credentials.get,
+        "credentials:get",
+        "Show a credential, without what it holds",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "PATCH",
+        "credentials/{credential}",
+        credentials.update,
+        "credentials:update",
+        "Replace what a credential holds",
+        body=Body(credentials.CredentialUpdate, "credential"),
+        ours=True,
+        refusals=(404, 409),
+    ),
+    Route(
+        "DELETE",
+        "credentials/{credential}",
+        credentials.delete,
+        "credentials:delete",
+        "Forget a credential",
+        204,
+        ours=True,
+        refusals=(404, 409),
+    ),
+)

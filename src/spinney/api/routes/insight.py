@@ -1,0 +1,68 @@
+"""Looking at what containers do, where they are, and what would happen: the rows of the route table."""
+
+from __future__ import annotations
+
+from spinney.api import insight, logs, placement, planning
+from spinney.api.wire import Body, Route
+
+ROUTES = (
+    Route(
+        "POST",
+        "clusters/{cluster}/plan",
+        planning.plan,
+        "clusters:plan",
+        "What an action would do, without doing it",
+        body=Body(),
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "nodes/{node}/logs",
+        logs.of_node,
+        "nodes:logs",
+        "What a container wrote",
+        parameters=logs.PARAMETERS,
+        ours=True,
+        media_type="text/plain",
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        "GET",
+        "clusters/{cluster}/logs",
+        logs.of_cluster,
+        "clusters:logs",
+        "What the containers of a cluster wrote",
+        parameters=logs.PARAMETERS,
+        ours=True,
+        media_type="application/x-ndjson",
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "nodes/{node}/stats",
+        insight.node_stats,
+        "nodes:stats",
+        "What a container uses",
+        ours=True,
+        refusals=(404, 409, 503),
+    ),
+    Route(
+        "GET",
+        "clusters/{cluster}/stats",
+        insight.cluster_stats,
+        "clusters:stats",
+        "What the containers of a cluster use",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "nodes/{node}/placement",
+        placement.get,
+        "nodes:placement",
+        "Where a container is, and why",
+        ours=True,
+        refusals=(404,),
+    ),
+)

@@ -1,0 +1,47 @@
+"""Policies and their types: the rows of the route table."""
+
+from __future__ import annotations
+
+from spinney.api import policies
+from spinney.api.wire import Body, Route
+
+ROUTES = (
+    Route("GET", "policy-types", policies.types, "policy_types:index", "What policies there can be"),
+    Route(
+        "GET", "policy-types/{type}", policies.get_type, "policy_types:get", "A policy type's schema", refusals=(404,)
+    ),
+    Route("GET", "policies", policies.index, "policies:index", "List policies", list=policies.POLICIES),
+    Route(
+        "POST",
+        "policies",
+        policies.create,
+        "policies:create",
+        "Create a policy",
+        201,
+        Body(policies.PolicyCreate, "policy"),
+        refusals=(404,),
+    ),
+    Route(
+        "POST",
+        "policies/validate",
+        policies.validate,
+        "policies:validate",
+        "Check a policy's specification",
+        body=Body(policies.PolicyValidate, "policy"),
+        since=2,
+        refusals=(404,),
+    ),
+    Route("GET", "policies/{policy}", policies.get, "policies:get", "Show a policy", refusals=(404,)),
+    Route(
+        "PATCH",
+        "policies/{policy}",
+        policies.update,
+        "policies:update",
+        "Change a policy's name",
+        body=Body(policies.PolicyUpdate, "policy"),
+        refusals=(404,),
+    ),
+    Route(
+        "DELETE", "policies/{policy}", policies.delete, "policies:delete", "Delete a policy", 204, refusals=(404, 409)
+    ),
+)

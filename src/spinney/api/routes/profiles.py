@@ -1,0 +1,60 @@
+"""Profiles and their types: the rows of the route table."""
+
+from __future__ import annotations
+
+from spinney.api import profile_types, profiles
+from spinney.api.wire import Body, Route
+
+ROUTES = (
+    Route("GET", "profile-types", profile_types.index, "profile_types:index", "What nodes can be made from"),
+    Route(
+        "GET",
+        "profile-types/{type}",
+        profile_types.get,
+        "profile_types:get",
+        "A profile type's schema",
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "profile-types/{type}/ops",
+        profile_types.operations,
+        "profile_types:ops",
+        "Operations of a profile type's nodes",
+        since=4,
+    ),
+    Route("GET", "profiles", profiles.index, "profiles:index", "List profiles", list=profiles.LIST),
+    Route(
+        "POST",
+        "profiles",
+        profiles.create,
+        "profiles:create",
+        "Create a profile",
+        201,
+        Body(profiles.ProfileCreate, "profile"),
+        refusals=(404,),
+    ),
+    Route(
+        "POST",
+        "profiles/validate",
+        profiles.validate,
+        "profiles:validate",
+        "Check a specification without storing it",
+        body=Body(profiles.ProfileValidate, "profile"),
+        since=2,
+        refusals=(404,),
+    ),
+    Route("GET", "profiles/{profile}", profiles.get, "profiles:get", "Show a profile", refusals=(404,)),
+    Route(
+        "PATCH",
+        "profiles/{profile}",
+        profiles.update,
+        "profiles:update",
+        "Change a profile's name or metadata",
+        body=Body(profiles.ProfileUpdate, "profile"),
+        refusals=(404,),
+    ),
+    Route(
+        "DELETE", "profiles/{profile}", profiles.delete, "profiles:delete", "Delete a profile", 204, refusals=(404, 409)
+    ),
+)

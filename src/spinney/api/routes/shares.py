@@ -1,0 +1,56 @@
+"""Host clusters that other projects may use: the rows of the route table."""
+
+from __future__ import annotations
+
+from spinney.api import shares
+from spinney.api.wire import Body, Route
+
+ROUTES = (
+    Route(
+        "GET",
+        "clusters/{cluster}/shares",
+        shares.index,
+        "shares:index",
+        "List the projects that may use a host cluster",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "POST",
+        "clusters/{cluster}/shares",
+        shares.create,
+        "shares:create",
+        "Let another project, or all, use a host cluster",
+        201,
+        Body(shares.ShareCreate, "share"),
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "clusters/{cluster}/shares/{project}",
+        shares.get,
+        "shares:get",
+        "Show whether a project may use a host cluster",
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "DELETE",
+        "clusters/{cluster}/shares/{project}",
+        shares.delete,
+        "shares:delete",
+        "Let a project use a host cluster no more",
+        204,
+        ours=True,
+        refusals=(404,),
+    ),
+    Route(
+        "GET",
+        "shared-clusters",
+        shares.shared,
+        "clusters:shared",
+        "List the host clusters that others let the caller's project use",
+        ours=True,
+    ),
+)

@@ -1,0 +1,38 @@
+"""Every setting, once: as a field of a frozen dataclass with its help, from which the oslo.config options are made.
+
+``Settings`` is made at the top of a process and passed in. Nothing imports a global configuration. Each group of fields is a
+section of the configuration file; ``load`` reads files, ``options`` lists every option.
+"""
+
+from __future__ import annotations
+
+from spinney.config.groups import (
+    ApiSettings,
+    ContainerSettings,
+    DatabaseSettings,
+    DriverSettings,
+    EngineSettings,
+    HealthSettings,
+    HostSettings,
+    NetworkSettings,
+    RetentionSettings,
+    SchedulerSettings,
+)
+from spinney.config.reading import load, options
+from spinney.config.settings import Settings
+
+__all__ = [
+    "ApiSettings",
+    "ContainerSettings",
+    "DatabaseSettings",
+    "DriverSettings",
+    "EngineSettings",
+    "HealthSettings",
+    "HostSettings",
+    "NetworkSettings",
+    "RetentionSettings",
+    "SchedulerSettings",
+    "Settings",
+    "load",
+    "options",
+]

@@ -1,0 +1,123 @@
+"""What can be set: each group of fields is a section of the configuration file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spinney.config.option import option
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    host: str = option("127.0.0.1", "Address to serve at.")
+    port: int = option(8777, "TCP port to serve at; 0 takes any free one.")
+    max_body_bytes: int = option(1048576, "Greatest size of a JSON request body, in bytes.")
+    max_nodes_per_cluster: int = option(1000, "Greatest number of nodes in one cluster.")
+    max_clusters_per_project: int = option(100, "Greatest number of clusters of one project.")
+    key_file: str = option(
+        "", "File with the keys that all API processes share; without one, api.keys in the state directory."
+    )
+    default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    concurrency: int = option(512, "Actions carried out at a time by one engine process.")
+    host_concurrency: int = option(
+        6, "Docker calls at a time on one host; more makes a Docker engine slower, not faster."
+    )
+    lease: float = option(20.0, "Seconds for which an engine's claims outlive its last heartbeat.")
+    poll_interval: float = option(2.0, "Seconds between looks at the queue when nobody rings the bell.")
+    retries: int = option(5, "How often an action is put off after a failure that may pass, before it fails.")
+    retry_delay: float = option(1.0, "Seconds before the first such repeat; doubles each time.")
+    retry_ceiling: float = option(30.0, "Greatest number of seconds before such a repeat.")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    repair_delay: float = option(1.0, "Seconds before the second repair in a row of one node; doubles each time.")
+    repair_ceiling: float = option(120.0, "Greatest number of seconds between two repairs of one node.")
+    good_period: float = option(120.0, "Seconds without a failure after which a node's repairs in a row are forgotten.")
+    restarts_before_recreate: int = option(3, "Repairs in a row by restart, before the container is made anew.")
+    listing_interval: float = option(60.0, "Seconds between full listings of a host, the net under its events.")
+    suspect_after: float = option(5.0, "Seconds without an answer after which a host is suspect.")
+    reap_after: float = option(
+        30.0, "Seconds for which a container of ours that no row owns must have been known before it is removed."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HostSettings:
+    facts_interval: float = option(300.0, "Seconds between looks at what a host's Docker engine says about itself.")
+    image_high_watermark: float = option(
+        0.85, "Share of a host's disk in use above which images that nobody needs are removed from it; 0: never."
+    )
+    image_low_watermark: float = option(0.75, "Share of a host's disk in use at which that ends.")
+    image_interval: float = option(60.0, "Seconds between looks whether a host's disk fills up.")
+    helper: str = option(
+        "plain",
+        "The host helper of host clusters whose configuration has no spinney.helper: plain measures hosts, full their "
+        "containers too, none leaves hosts as they are.",
+    )
+    sample_interval: float = option(5.0, "Seconds between two readings of a host, from 0.1 to 30.")
+    average_over: float = option(
+        60.0, "Seconds after which a load that is over counts for a third of an average; at least 1."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    preemption: bool = option(
+        False, "Whether members of clusters with a higher spinney.priority push out those of lower ones."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    actions: float = option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.")
+    events: float = option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.")
+    interval: float = option(300.0, "Seconds between looks for old actions and events.")
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    unix_sockets: tuple[str, ...] = option(
+        ("/var/run/docker.sock", "/run/docker.sock"), "Patterns of the paths that a unix:// endpoint may have."
+    )
+    credentials_dir: Path = option(
+        Path("/etc/spinney/credentials"),
+        "Folder with one folder per named credential (TLS, SSH, registry), for those that are kept as files.",
+    )
+    key_file: str = option(
+        "", "File with the key that credentials are sealed for; without one, secret.key in the state directory."
+    )
+    default_tls_credential: str = option("", "Credential of tcp:// endpoints that name none.")
+    default_ssh_credential: str = option("", "Credential of ssh:// endpoints that name none.")
+    call_timeout: float = option(60.0, "Seconds an ordinary call to a Docker engine may take.")
+    pull_silence: float = option(300.0, "Seconds without progress after which a pull has failed.")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSettings:
+    """What a container gets when its profile does not say."""
+
+    cpu_reservation: float = option(0.05, "Cores set aside on the host for each container.")
+    cpu_limit: float = option(1.0, "Cores a container may use.")
+    memory_reservation: int = option(32 * 2**20, "Bytes set aside on the host for each container.")
+    memory_limit: int = option(512 * 2**20, "Bytes a container may use.")
+    pids_limit: int = option(512, "Processes a container may have.")
+    stop_timeout: int = option(10, "Seconds between asking a container to end and ending it.")
+    log_max_size: str = option("10m", "Size at which a container's log file is rotated.")
+    log_max_file: int = option(3, "Rotated log files kept per container.")
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    pool: str = option("10.201.0.0/16", "Addresses out of which each project's bridge on a host gets its subnet.")
+    prefix: int = option(24, "Prefix length of such a subnet.")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    connection: str = option("", "SQLAlchemy URL; without one, a SQLite file in the state directory.")

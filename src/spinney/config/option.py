@@ -1,0 +1,12 @@
+"""One setting: its default and what it means."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def option(default: T, text: str) -> T:
+    return field(default=default, metadata={"help": text})

@@ -1,0 +1,126 @@
+"""Reading configuration files."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from ipaddress import ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spinney.config.groups import HostSettings, NetworkSettings
+from spinney.config.settings import GROUPS, Settings
+
+if TYPE_CHECKING:
+    from oslo_config import cfg
+
+
+def options() -> dict[str, list[cfg.Opt]]:
+    """oslo.config options by section."""
+    from oslo_config import cfg  # only processes that read files pay for it
+
+    kinds: dict[type, Any] = {
+        str: cfg.StrOpt,
+        bool: cfg.BoolOpt,
+        int: cfg.IntOpt,
+        float: cfg.FloatOpt,
+        tuple: cfg.ListOpt,
+    }
+
+    def option(item: Any) -> Any:
+        kind = kinds.get(type(item.default), cfg.StrOpt)
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        return kind(
+            item.name, default=str(default) if isinstance(default, Path) else default, help=item.metadata["help"]
+        )
+
+    return {section: [option(item) for item in fields(group)] for section, group in GROUPS.items()}
+
+
+def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[str, str, Any]] = ()) -> Settings:
+    """Settings from files, with ``(section, option, value)`` on top. Raises ValueError with a sentence for the user."""
+    from oslo_config import cfg
+
+    conf = cfg.ConfigOpts()
+    for section, found in options().items():
+        conf.register_opts(found, group=section)
+    try:
+        conf([], project="spinney", default_config_files=[str(file) for file in files], default_config_dirs=[])
+        for file in files:
+            _check_known(file)
+        for section, name, value in overrides:
+            conf.set_override(name, value, group=section)
+        groups = {section: _group(conf, section, kind) for section, kind in GROUPS.items()}
+        _check_network(groups["network"])
+        _check_watermarks(groups["hosts"])
+        _check_measuring(groups["hosts"])
+    except (cfg.Error, ValueError) as error:
+        raise ValueError(f"configuration: {error}") from error
+    return Settings(state_dir=state_dir, **groups)
+
+
+def _check_known(file: Path) -> None:
+    """oslo.config passes over what it does not know, so that a misspelt option would keep its default in silence."""
+    from oslo_config import cfg
+
+    known = {section: [item.name for item in fields(group)] for section, group in GROUPS.items()}
+    found: dict[str, dict[str, Any]] = {}
+    cfg.ConfigParser(str(file), found).parse()
+    for written, options_of in found.items():
+        section = written.lower()
+        if section not in known:
+            raise ValueError(f"{file}: [{written}] is no section{_nearest(section, known)}")
+        for option in options_of:
+            if option not in known[section]:
+                elsewhere = next((other for other, names in known.items() if option in names), None)
+                hint = f"; it belongs into [{elsewhere}]" if elsewhere else _nearest(option, known[section])
+                raise ValueError(f"{file}: [{section}] has no option {option}{hint}")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.7)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def _check_network(network: NetworkSettings) -> None:
+    try:
+        pool = ip_network(network.pool)
+    except ValueError as error:
+        raise ValueError(
+            f"[network] pool: {network.pool} is no subnet ({error}); give one such as 10.201.0.0/16"
+        ) from error
+    if not pool.prefixlen <= network.prefix <= pool.max_prefixlen - 3:
+        raise ValueError(
+            f"[network] prefix: {network.prefix} does not cut {network.pool} into subnets with room for containers; "
+            f"give {pool.prefixlen} to {pool.max_prefixlen - 3}"
+        )
+
+
+def _check_watermarks(settings: HostSettings) -> None:
+    low, high = settings.image_low_watermark, settings.image_high_watermark
+    if high and not 0 < low <= high <= 1:
+        raise ValueError(
+            f"[hosts] image_high_watermark: {high:g} above image_low_watermark {low:g} is not possible; give shares of the "
+            f"disk between 0 and 1, the low one below the high one, or 0 as image_high_watermark to remove no images"
+        )
+
+
+def _check_measuring(settings: HostSettings) -> None:
+    if settings.helper not in ("none", "plain", "full"):
+        raise ValueError(f"[hosts] helper: {settings.helper} is no mode of the host helper; give none, plain or full")
+    if not 0.1 <= settings.sample_interval <= 30:
+        raise ValueError(
+            f"[hosts] sample_interval: {settings.sample_interval:g} is not possible; give 0.1 to 30 seconds"
+        )
+    if settings.average_over < 1:
+        raise ValueError(f"[hosts] average_over: {settings.average_over:g} is not possible; give at least 1 second")
+
+
+def _group(conf: cfg.ConfigOpts, section: str, kind: type[Any]) -> Any:
+    values = {}
+    for item in fields(kind):
+        value = conf[section][item.name]
+        values[item.name] = type(item.default)(value) if isinstance(item.default, (tuple, Path)) else value
+    return kind(**values)

@@ -1,0 +1,53 @@
+"""All settings of a process, and the sections they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spinney.config.groups import (
+    ApiSettings,
+    ContainerSettings,
+    DatabaseSettings,
+    DriverSettings,
+    EngineSettings,
+    HealthSettings,
+    HostSettings,
+    NetworkSettings,
+    RetentionSettings,
+    SchedulerSettings,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    state_dir: Path
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    api: ApiSettings = field(default_factory=ApiSettings)
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
+    hosts: HostSettings = field(default_factory=HostSettings)
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    driver: DriverSettings = field(default_factory=DriverSettings)
+    container: ContainerSettings = field(default_factory=ContainerSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+
+    @property
+    def database_url(self) -> str:
+        return self.database.connection or f"sqlite:///{self.state_dir / 'spinney.db'}"
+
+
+GROUPS: dict[str, type[Any]] = {
+    "database": DatabaseSettings,
+    "api": ApiSettings,
+    "engine": EngineSettings,
+    "health": HealthSettings,
+    "hosts": HostSettings,
+    "scheduler": SchedulerSettings,
+    "retention": RetentionSettings,
+    "driver": DriverSettings,
+    "container": ContainerSettings,
+    "network": NetworkSettings,
+}
