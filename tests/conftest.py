@@ -17,6 +17,18 @@ settings.register_profile("spinney", deadline=None, suppress_health_check=[Healt
 settings.load_profile("spinney")
 
 
+#: These start Docker engines, of which two in one network namespace throw away each other's packet filter rules.
+_ON_DOCKER = ("tests/system/", "tests/testbed/", "tests/drivers/test_pull", "tests/drivers/test_remote")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, those that need a Docker engine share one; of the others each file does."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        docker = file.startswith(_ON_DOCKER) or "docker_socket" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("docker" if docker else file))
+
+
 @pytest.fixture(scope="session")
 def docker_socket() -> Iterator[str]:
     """Path of the socket of a Docker engine that holds ``docker_engine.IMAGE``."""
