@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from spinney.config.groups import (
     ApiSettings,
+    AuthSettings,
     ContainerSettings,
     DatabaseSettings,
     DriverSettings,
@@ -18,11 +19,13 @@ from spinney.config.groups import (
     RetentionSettings,
     SchedulerSettings,
 )
-from spinney.config.reading import load, options
+from spinney.config.reading import LIBRARIES, libraries, load, options
 from spinney.config.settings import Settings
 
 __all__ = [
+    "LIBRARIES",
     "ApiSettings",
+    "AuthSettings",
     "ContainerSettings",
     "DatabaseSettings",
     "DriverSettings",
@@ -33,6 +36,7 @@ __all__ = [
     "RetentionSettings",
     "SchedulerSettings",
     "Settings",
+    "libraries",
     "load",
     "options",
 ]

@@ -22,6 +22,27 @@ class ApiSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthSettings:
+    strategy: str = option(
+        "http_basic",
+        "How callers are known: keystone by tokens, http_basic by passwords, none not at all (only on a loopback address or "
+        "a unix socket).",
+    )
+    token_cache_time: float = option(
+        30.0,
+        "Seconds for which a token found valid is not asked about again, so that a revoked one is refused that much "
+        "later at most; 0 asks for each request.",
+    )
+    token_cache_size: int = option(10000, "Greatest number of tokens remembered so.")
+    htpasswd_file: str = option(
+        "", "File of http_basic with users and their bcrypt hashes; without one, the one user admin with a made password."
+    )
+    users_file: str = option(
+        "", "YAML file of http_basic with the project and the roles of each user; those not in it are members of default."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     concurrency: int = option(512, "Actions carried out at a time by one engine process.")
     host_concurrency: int = option(

@@ -9,11 +9,24 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spinney.config.groups import HostSettings, NetworkSettings
+from spinney.config.groups import AuthSettings, HostSettings, NetworkSettings
 from spinney.config.settings import GROUPS, Settings
 
 if TYPE_CHECKING:
     from oslo_config import cfg
+
+
+#: Sections that OpenStack's libraries read themselves, as in the configuration of every other service.
+LIBRARIES = ("keystone_authtoken", "oslo_policy", "oslo_limit")
+
+
+def libraries(files: Sequence[Path]) -> cfg.ConfigOpts:
+    """The files as such a library wants them; it registers its options itself."""
+    from oslo_config import cfg
+
+    conf = cfg.ConfigOpts()
+    conf([], project="spinney", default_config_files=[str(file) for file in files], default_config_dirs=[])
+    return conf
 
 
 def options() -> dict[str, list[cfg.Opt]]:
@@ -52,12 +65,13 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         for section, name, value in overrides:
             conf.set_override(name, value, group=section)
         groups = {section: _group(conf, section, kind) for section, kind in GROUPS.items()}
+        _check_auth(groups["auth"])
         _check_network(groups["network"])
         _check_watermarks(groups["hosts"])
         _check_measuring(groups["hosts"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
-    return Settings(state_dir=state_dir, **groups)
+    return Settings(state_dir=state_dir, files=tuple(files), **groups)
 
 
 def _check_known(file: Path) -> None:
@@ -67,14 +81,18 @@ def _check_known(file: Path) -> None:
     known = {section: [item.name for item in fields(group)] for section, group in GROUPS.items()}
     found: dict[str, dict[str, Any]] = {}
     cfg.ConfigParser(str(file), found).parse()
+    # One of those may name another section to find its credentials in.
+    elsewhere = {name for section in LIBRARIES for name in found.get(section, {}).get("auth_section", [])}
     for written, options_of in found.items():
         section = written.lower()
+        if section in LIBRARIES or written in elsewhere:
+            continue
         if section not in known:
             raise ValueError(f"{file}: [{written}] is no section{_nearest(section, known)}")
         for option in options_of:
             if option not in known[section]:
-                elsewhere = next((other for other, names in known.items() if option in names), None)
-                hint = f"; it belongs into [{elsewhere}]" if elsewhere else _nearest(option, known[section])
+                owner = next((other for other, names in known.items() if option in names), None)
+                hint = f"; it belongs into [{owner}]" if owner else _nearest(option, known[section])
                 raise ValueError(f"{file}: [{section}] has no option {option}{hint}")
 
 
@@ -82,6 +100,21 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def _check_auth(auth: AuthSettings) -> None:
+    if auth.strategy not in ("keystone", "http_basic", "none"):
+        raise ValueError(f"[auth] strategy: {auth.strategy} is none; give keystone, http_basic or none")
+    if auth.token_cache_time < 0 or auth.token_cache_size < 1:
+        raise ValueError(
+            f"[auth] token_cache_time {auth.token_cache_time:g} and token_cache_size {auth.token_cache_size} are not possible; "
+            f"give at least 0 seconds and 1 token"
+        )
+    for name in ("htpasswd_file", "users_file"):
+        if getattr(auth, name) and auth.strategy != "http_basic":
+            raise ValueError(f"[auth] {name}: strategy {auth.strategy} has no such file; choose http_basic, or leave it out")
+    if auth.users_file and not auth.htpasswd_file:
+        raise ValueError(f"[auth] users_file: {auth.users_file} needs an htpasswd_file beside it, with the users' passwords")
 
 
 def _check_network(network: NetworkSettings) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spinney.config.groups import (
     ApiSettings,
+    AuthSettings,
     ContainerSettings,
     DatabaseSettings,
     DriverSettings,
@@ -23,8 +24,11 @@ from spinney.config.groups import (
 @dataclass(frozen=True, slots=True)
 class Settings:
     state_dir: Path
+    #: Where it was read from, for the libraries that have sections of their own in there.
+    files: tuple[Path, ...] = ()
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     hosts: HostSettings = field(default_factory=HostSettings)
@@ -42,6 +46,7 @@ class Settings:
 GROUPS: dict[str, type[Any]] = {
     "database": DatabaseSettings,
     "api": ApiSettings,
+    "auth": AuthSettings,
     "engine": EngineSettings,
     "health": HealthSettings,
     "hosts": HostSettings,
