@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 
 import orjson
 
+from api import declared
+
 USER, PASSWORD = "admin", "correct horse"
 
 
@@ -99,7 +101,9 @@ class Client:
             "client": ("127.0.0.1", 40000),
             "server": ("127.0.0.1", 8777),
         }
-        return await _run(self.app, scope, raw)
+        answer = await _run(self.app, scope, raw)
+        declared.check(method, path, answer.status, answer.headers.get("content-type"), answer.body)
+        return answer
 
 
 async def _run(app: Any, scope: dict[str, Any], raw: bytes) -> Answer:

@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import placement
-from spinney.api.cluster_actions import VERBS, Rebalance, the_one
+from spinney.api.cluster_actions import VERBS, Rebalance, Resize, Scale, the_one
 from spinney.api.clusters import new_profile
 from spinney.api.faults import malformed
 from spinney.api.values import Request, String
 from spinney.api.wire import Call, Reply, json_reply
 from spinney.domain.placement.decision import explain
 from spinney.domain.plan import Plan, Question, QuestionKind, Unplaceable
+from spinney.domain.schema import SpecModel
 from spinney.errors import BadRequest
 from spinney.store import clusters, nodes, shares, tables
 
@@ -38,8 +39,7 @@ async def plan(call: Call) -> Reply:
     name, given = the_one(call, list(QuestionKind))
     kind = QuestionKind(name)
     read = _READ.get(kind, _of_action)
-    model = _MODELS.get(kind) or VERBS[name].model
-    assert model is not None
+    model = MODELS[kind]
     try:
         data: Any = model.model_validate(given)
     except ValidationError as error:
@@ -92,7 +92,10 @@ def _by_alias(connection: Connection, row: Row[Any], word: str) -> Row[Any] | No
     return None if found is None else shares.member(connection, found.target_id, word)
 
 
-_MODELS: Mapping[QuestionKind, type[Request]] = {
+MODELS: Mapping[QuestionKind, type[SpecModel]] = {
+    QuestionKind.SCALE_OUT: Scale,
+    QuestionKind.SCALE_IN: Scale,
+    QuestionKind.RESIZE: Resize,
     QuestionKind.UPDATE: Update,
     QuestionKind.DRAIN: OnHost,
     QuestionKind.LOSE: OnHost,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Connection
 
+from spinney.api.answers.base import Shape
 from spinney.api.auth import Authenticator
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
@@ -72,11 +73,15 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request must carry. ``envelope``: the key under which it is. Without ``model`` any JSON object will do."""
+    """What a request must carry. ``envelope``: the key under which it is. Without ``model`` any JSON object will do.
+
+    ``choices``: it has exactly one of these keys, with such a map behind it; None: with any map.
+    """
 
     model: type[SpecModel] | None = None
     envelope: str | None = None
     required: bool = True
+    choices: Mapping[Any, type[SpecModel] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +173,10 @@ class Route:
     #: Served without authentication, at whatever version; the handler sees to what is needed.
     public: bool = False
     media_type: str = "application/json"
+    #: What the success holds; None: nothing, or what ``media_type`` says.
+    answer: Shape | None = None
+    #: Other successes than that of ``status``.
+    also: Mapping[int, Shape] = field(default_factory=dict)
     #: Statuses of refusals besides those that any route can answer with.
     refusals: tuple[int, ...] = ()
     segments: tuple[str, ...] = field(init=False, default=())

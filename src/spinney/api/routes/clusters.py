@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from spinney.api import bindings, cluster_actions, clusters, insight
+from spinney.api.answers.base import Shape
+from spinney.api.answers.clusters import Cluster, ClusterAttribute, ClusterPolicy, Queued, SharedCluster
 from spinney.api.wire import Body, Route
 
 ROUTES = (
-    Route("GET", "clusters", clusters.index, "clusters:index", "List clusters", list=clusters.LIST),
+    Route(
+        "GET",
+        "clusters",
+        clusters.index,
+        "clusters:index",
+        "List clusters",
+        list=clusters.LIST,
+        answer=Shape(Cluster, "clusters", many=True),
+    ),
     Route(
         "POST",
         "clusters",
@@ -15,8 +25,17 @@ ROUTES = (
         "Create a cluster",
         202,
         Body(clusters.ClusterCreate, "cluster"),
+        answer=Shape(Cluster, "cluster"),
     ),
-    Route("GET", "clusters/{cluster}", clusters.get, "clusters:get", "Show a cluster", refusals=(404,)),
+    Route(
+        "GET",
+        "clusters/{cluster}",
+        clusters.get,
+        "clusters:get",
+        "Show a cluster",
+        refusals=(404,),
+        answer=Shape(Cluster, "cluster", other=SharedCluster),
+    ),
     Route(
         "PATCH",
         "clusters/{cluster}",
@@ -26,6 +45,7 @@ ROUTES = (
         202,
         Body(clusters.ClusterUpdate, "cluster"),
         refusals=(404, 409),
+        answer=Shape(Cluster, "cluster"),
     ),
     Route(
         "DELETE",
@@ -37,6 +57,7 @@ ROUTES = (
         Body(required=False),
         parameters=("force",),
         refusals=(404, 409),
+        answer=Shape(None),
     ),
     Route(
         "POST",
@@ -45,8 +66,9 @@ ROUTES = (
         "clusters:action",
         "Scale, resize, check or recover a cluster, or change its members or policies",
         202,
-        Body(),
+        Body(choices={name: verb.model for name, verb in cluster_actions.VERBS.items()}),
         refusals=(404, 409),
+        answer=Shape(Queued),
     ),
     Route(
         "POST",
@@ -58,6 +80,7 @@ ROUTES = (
         Body(),
         since=4,
         refusals=(404, 409),
+        answer=Shape(Queued),
     ),
     Route(
         "GET",
@@ -67,6 +90,7 @@ ROUTES = (
         "One value of each member",
         since=2,
         refusals=(404,),
+        answer=Shape(ClusterAttribute, "cluster_attributes", many=True),
     ),
     Route(
         "GET",
@@ -76,6 +100,7 @@ ROUTES = (
         "List the policies attached to a cluster",
         list=bindings.LIST,
         refusals=(404,),
+        answer=Shape(ClusterPolicy, "cluster_policies", many=True),
     ),
     Route(
         "GET",
@@ -84,5 +109,6 @@ ROUTES = (
         "cluster_policies:get",
         "Show a policy attached to a cluster",
         refusals=(404,),
+        answer=Shape(ClusterPolicy, "cluster_policy"),
     ),
 )

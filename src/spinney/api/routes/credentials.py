@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from spinney.api import credentials
+from spinney.api.answers.base import Shape
+from spinney.api.answers.hosts import Credential
 from spinney.api.wire import Body, Route
 
 ROUTES = (
@@ -14,6 +16,7 @@ ROUTES = (
         "List credentials, without what they hold",
         list=credentials.LIST,
         ours=True,
+        answer=Shape(Credential, "credentials", many=True),
     ),
     Route(
         "POST",
@@ -25,6 +28,7 @@ ROUTES = (
         Body(credentials.CredentialCreate, "credential"),
         ours=True,
         refusals=(409,),
+        answer=Shape(Credential, "credential"),
     ),
     Route(
         "GET",
@@ -34,6 +38,7 @@ ROUTES = (
         "Show a credential, without what it holds",
         ours=True,
         refusals=(404,),
+        answer=Shape(Credential, "credential"),
     ),
     Route(
         "PATCH",
@@ -44,6 +49,7 @@ ROUTES = (
         body=Body(credentials.CredentialUpdate, "credential"),
         ours=True,
         refusals=(404, 409),
+        answer=Shape(Credential, "credential"),
     ),
     Route(
         "DELETE",

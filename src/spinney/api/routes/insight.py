@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from spinney.api import insight, logs, placement, planning
+from spinney.api.answers.base import Shape
+from spinney.api.answers.insight import Placement, Plan, Stats
 from spinney.api.wire import Body, Route
 
 ROUTES = (
@@ -12,9 +14,10 @@ ROUTES = (
         planning.plan,
         "clusters:plan",
         "What an action would do, without doing it",
-        body=Body(),
+        body=Body(choices=planning.MODELS),
         ours=True,
         refusals=(404,),
+        answer=Shape(Plan, "plan"),
     ),
     Route(
         "GET",
@@ -46,6 +49,7 @@ ROUTES = (
         "What a container uses",
         ours=True,
         refusals=(404, 409, 503),
+        answer=Shape(Stats, "stats"),
     ),
     Route(
         "GET",
@@ -55,6 +59,7 @@ ROUTES = (
         "What the containers of a cluster use",
         ours=True,
         refusals=(404,),
+        answer=Shape(Stats, "stats", many=True),
     ),
     Route(
         "GET",
@@ -64,5 +69,6 @@ ROUTES = (
         "Where a container is, and why",
         ours=True,
         refusals=(404,),
+        answer=Shape(Placement, "placement"),
     ),
 )

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from spinney.api import adopting, node_actions, nodes
+from spinney.api.answers.base import Shape
+from spinney.api.answers.clusters import Node, NodePreview, Queued
 from spinney.api.wire import Body, Route
 
 ROUTES = (
-    Route("GET", "nodes", nodes.index, "nodes:index", "List nodes", list=nodes.LIST),
-    Route("POST", "nodes", nodes.create, "nodes:create", "Create a node", 202, Body(nodes.NodeCreate, "node")),
+    Route(
+        "GET",
+        "nodes",
+        nodes.index,
+        "nodes:index",
+        "List nodes",
+        list=nodes.LIST,
+        answer=Shape(Node, "nodes", many=True),
+    ),
+    Route(
+        "POST",
+        "nodes",
+        nodes.create,
+        "nodes:create",
+        "Create a node",
+        202,
+        Body(nodes.NodeCreate, "node"),
+        refusals=(409,),
+        answer=Shape(Node, "node"),
+    ),
     Route(
         "POST",
         "nodes/adopt",
@@ -17,6 +37,7 @@ ROUTES = (
         body=Body(adopting.NodeAdopt),
         since=7,
         refusals=(409,),
+        answer=Shape(Node, "node"),
     ),
     Route(
         "POST",
@@ -26,8 +47,18 @@ ROUTES = (
         "Show what adopting would make",
         body=Body(adopting.NodePreview),
         since=7,
+        answer=Shape(NodePreview, "node_profile"),
     ),
-    Route("GET", "nodes/{node}", nodes.get, "nodes:get", "Show a node", parameters=("show_details",), refusals=(404,)),
+    Route(
+        "GET",
+        "nodes/{node}",
+        nodes.get,
+        "nodes:get",
+        "Show a node",
+        parameters=("show_details",),
+        refusals=(404,),
+        answer=Shape(Node, "node"),
+    ),
     Route(
         "PATCH",
         "nodes/{node}",
@@ -37,6 +68,7 @@ ROUTES = (
         202,
         Body(nodes.NodeUpdate, "node"),
         refusals=(404, 409),
+        answer=Shape(Node, "node"),
     ),
     Route(
         "DELETE",
@@ -48,6 +80,7 @@ ROUTES = (
         Body(required=False),
         parameters=("force",),
         refusals=(404, 409),
+        answer=Shape(None),
     ),
     Route(
         "POST",
@@ -56,8 +89,9 @@ ROUTES = (
         "nodes:action",
         "Check or recover a node",
         202,
-        Body(),
+        Body(choices={name: verb.model for name, verb in node_actions.VERBS.items()}),
         refusals=(404, 409),
+        answer=Shape(Queued),
     ),
     Route(
         "POST",
@@ -69,5 +103,6 @@ ROUTES = (
         Body(),
         since=4,
         refusals=(404, 409),
+        answer=Shape(Queued),
     ),
 )

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 from spinney.api import policies
+from spinney.api.answers.base import Shape
+from spinney.api.answers.specs import ListedType, Policy, ShownType
 from spinney.api.wire import Body, Route
 
 ROUTES = (
-    Route("GET", "policy-types", policies.types, "policy_types:index", "What policies there can be"),
     Route(
-        "GET", "policy-types/{type}", policies.get_type, "policy_types:get", "A policy type's schema", refusals=(404,)
+        "GET",
+        "policy-types",
+        policies.types,
+        "policy_types:index",
+        "What policies there can be",
+        answer=Shape(ListedType, "policy_types", many=True),
     ),
-    Route("GET", "policies", policies.index, "policies:index", "List policies", list=policies.POLICIES),
+    Route(
+        "GET",
+        "policy-types/{type}",
+        policies.get_type,
+        "policy_types:get",
+        "A policy type's schema",
+        refusals=(404,),
+        answer=Shape(ShownType, "policy_type"),
+    ),
+    Route(
+        "GET",
+        "policies",
+        policies.index,
+        "policies:index",
+        "List policies",
+        list=policies.POLICIES,
+        answer=Shape(Policy, "policies", many=True),
+    ),
     Route(
         "POST",
         "policies",
@@ -20,6 +43,7 @@ ROUTES = (
         201,
         Body(policies.PolicyCreate, "policy"),
         refusals=(404,),
+        answer=Shape(Policy, "policy"),
     ),
     Route(
         "POST",
@@ -30,8 +54,17 @@ ROUTES = (
         body=Body(policies.PolicyValidate, "policy"),
         since=2,
         refusals=(404,),
+        answer=Shape(Policy, "policy"),
     ),
-    Route("GET", "policies/{policy}", policies.get, "policies:get", "Show a policy", refusals=(404,)),
+    Route(
+        "GET",
+        "policies/{policy}",
+        policies.get,
+        "policies:get",
+        "Show a policy",
+        refusals=(404,),
+        answer=Shape(Policy, "policy"),
+    ),
     Route(
         "PATCH",
         "policies/{policy}",
@@ -40,6 +73,7 @@ ROUTES = (
         "Change a policy's name",
         body=Body(policies.PolicyUpdate, "policy"),
         refusals=(404,),
+        answer=Shape(Policy, "policy"),
     ),
     Route(
         "DELETE", "policies/{policy}", policies.delete, "policies:delete", "Delete a policy", 204, refusals=(404, 409)

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from spinney.api import profile_types, profiles
+from spinney.api.answers.base import Shape
+from spinney.api.answers.specs import ListedType, Operations, Profile, ShownType
 from spinney.api.wire import Body, Route
 
 ROUTES = (
-    Route("GET", "profile-types", profile_types.index, "profile_types:index", "What nodes can be made from"),
+    Route(
+        "GET",
+        "profile-types",
+        profile_types.index,
+        "profile_types:index",
+        "What nodes can be made from",
+        answer=Shape(ListedType, "profile_types", many=True),
+    ),
     Route(
         "GET",
         "profile-types/{type}",
@@ -14,6 +23,7 @@ ROUTES = (
         "profile_types:get",
         "A profile type's schema",
         refusals=(404,),
+        answer=Shape(ShownType, "profile_type"),
     ),
     Route(
         "GET",
@@ -22,8 +32,17 @@ ROUTES = (
         "profile_types:ops",
         "Operations of a profile type's nodes",
         since=4,
+        answer=Shape(Operations),
     ),
-    Route("GET", "profiles", profiles.index, "profiles:index", "List profiles", list=profiles.LIST),
+    Route(
+        "GET",
+        "profiles",
+        profiles.index,
+        "profiles:index",
+        "List profiles",
+        list=profiles.LIST,
+        answer=Shape(Profile, "profiles", many=True),
+    ),
     Route(
         "POST",
         "profiles",
@@ -33,6 +52,7 @@ ROUTES = (
         201,
         Body(profiles.ProfileCreate, "profile"),
         refusals=(404,),
+        answer=Shape(Profile, "profile"),
     ),
     Route(
         "POST",
@@ -43,8 +63,17 @@ ROUTES = (
         body=Body(profiles.ProfileValidate, "profile"),
         since=2,
         refusals=(404,),
+        answer=Shape(Profile, "profile"),
     ),
-    Route("GET", "profiles/{profile}", profiles.get, "profiles:get", "Show a profile", refusals=(404,)),
+    Route(
+        "GET",
+        "profiles/{profile}",
+        profiles.get,
+        "profiles:get",
+        "Show a profile",
+        refusals=(404,),
+        answer=Shape(Profile, "profile"),
+    ),
     Route(
         "PATCH",
         "profiles/{profile}",
@@ -53,6 +82,7 @@ ROUTES = (
         "Change a profile's name or metadata",
         body=Body(profiles.ProfileUpdate, "profile"),
         refusals=(404,),
+        answer=Shape(Profile, "profile"),
     ),
     Route(
         "DELETE", "profiles/{profile}", profiles.delete, "profiles:delete", "Delete a profile", 204, refusals=(404, 409)

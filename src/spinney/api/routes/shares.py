@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from spinney.api import shares
+from spinney.api.answers.base import Shape
+from spinney.api.answers.clusters import SharedCluster
+from spinney.api.answers.hosts import Share
 from spinney.api.wire import Body, Route
 
 ROUTES = (
@@ -14,6 +17,7 @@ ROUTES = (
         "List the projects that may use a host cluster",
         ours=True,
         refusals=(404,),
+        answer=Shape(Share, "shares", many=True),
     ),
     Route(
         "POST",
@@ -25,6 +29,7 @@ ROUTES = (
         Body(shares.ShareCreate, "share"),
         ours=True,
         refusals=(404,),
+        answer=Shape(Share, "share"),
     ),
     Route(
         "GET",
@@ -34,6 +39,7 @@ ROUTES = (
         "Show whether a project may use a host cluster",
         ours=True,
         refusals=(404,),
+        answer=Shape(Share, "share"),
     ),
     Route(
         "DELETE",
@@ -52,5 +58,6 @@ ROUTES = (
         "clusters:shared",
         "List the host clusters that others let the caller's project use",
         ours=True,
+        answer=Shape(SharedCluster, "clusters", many=True),
     ),
 )
