@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from spinney.config.groups import (
     ApiSettings,
+    AuditSettings,
     AuthSettings,
     ContainerSettings,
     DatabaseSettings,
@@ -15,7 +16,10 @@ from spinney.config.groups import (
     EngineSettings,
     HealthSettings,
     HostSettings,
+    ImageSettings,
+    LimitSettings,
     NetworkSettings,
+    QuotaSettings,
     RetentionSettings,
     SchedulerSettings,
 )
@@ -25,6 +29,7 @@ from spinney.config.settings import Settings
 __all__ = [
     "LIBRARIES",
     "ApiSettings",
+    "AuditSettings",
     "AuthSettings",
     "ContainerSettings",
     "DatabaseSettings",
@@ -32,7 +37,10 @@ __all__ = [
     "EngineSettings",
     "HealthSettings",
     "HostSettings",
+    "ImageSettings",
+    "LimitSettings",
     "NetworkSettings",
+    "QuotaSettings",
     "RetentionSettings",
     "SchedulerSettings",
     "Settings",

@@ -14,11 +14,48 @@ class ApiSettings:
     port: int = option(8777, "TCP port to serve at; 0 takes any free one.")
     max_body_bytes: int = option(1048576, "Greatest size of a JSON request body, in bytes.")
     max_nodes_per_cluster: int = option(1000, "Greatest number of nodes in one cluster.")
-    max_clusters_per_project: int = option(100, "Greatest number of clusters of one project.")
     key_file: str = option(
         "", "File with the keys that all API processes share; without one, api.keys in the state directory."
     )
     default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
+    tls_certificate: str = option("", "File with the certificate to serve with and those that lead to its authority, as PEM.")
+    tls_key: str = option("", "File with the key of tls_certificate, as PEM, not encrypted.")
+    tls_authority: str = option(
+        "", "File with the authority that clients know tls_certificate by, where it is not a public one; for clouds.yaml."
+    )
+    unix_socket: str = option("", "Path of a unix socket to serve at instead of host and port: behind a proxy.")
+    unix_socket_mode: str = option("660", "Permissions of that socket, octal.")
+    public_url: str = option("", "URL by which clients reach the service, where that is not what it serves at.")
+    trusted_proxies: tuple[str, ...] = option(
+        (), "Addresses and subnets of proxies whose X-Forwarded headers are believed; a unix socket's peer always is."
+    )
+    max_header_bytes: int = option(65536, "Greatest size of a request's first line and headers together, in bytes.")
+    request_timeout: float = option(20.0, "Seconds in which a whole request must have arrived.")
+    idle_timeout: float = option(30.0, "Seconds for which a connection without a request is kept.")
+    handler_timeout: float = option(60.0, "Seconds after which a request that is still at work is answered with 503.")
+    max_connections: int = option(2000, "Greatest number of open connections.")
+    max_connections_per_address: int = option(
+        500, "Greatest number of open connections from one address that is no trusted proxy."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What one project may ask for at a time; 0 is no limit."""
+
+    rate: float = option(100.0, "Requests a second of one project, once its burst is used up.")
+    burst: int = option(200, "Requests of one project that may come at once.")
+    concurrent: int = option(16, "Requests of one project at work at a time in one API process; more wait.")
+    queue: int = option(100, "Requests of one project that may wait; more are answered with 429.")
+    streams: int = option(50, "Log followers and terminals of one project that may be open in one API process.")
+    failed_authentications: int = option(
+        30, "Failed authentications in a row from one address, before it has to wait; one is forgiven every two seconds."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    file: str = option("", "File that the audit log is appended to, - for standard error; without one it is not written.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +168,36 @@ class ContainerSettings:
     stop_timeout: int = option(10, "Seconds between asking a container to end and ending it.")
     log_max_size: str = option("10m", "Size at which a container's log file is rotated.")
     log_max_file: int = option(3, "Rotated log files kept per container.")
+    grants_file: str = option("", "YAML file with the grants that profiles may name; without one there are none.")
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """What a project may have at most when nothing else is set for it; -1 is no limit."""
+
+    driver: str = option(
+        "local",
+        "Who keeps the limits of single projects: local is this service, unified is Keystone, which keeps these too.",
+    )
+    clusters: int = option(100, "Clusters of one project.")
+    nodes: int = option(-1, "Nodes of one project, hosts included.")
+    cpu: float = option(-1.0, "Cores that all containers of one project may set aside together.")
+    memory: int = option(-1, "Bytes of memory that all containers of one project may set aside together.")
+    receivers: int = option(100, "Receivers of one project.")
+    secrets: int = option(100, "Secrets of one project.")
+    volumes: int = option(-1, "Volumes of one project; nothing counts against it yet.")
+    cache_time: float = option(10.0, "Seconds for which limits that Keystone keeps are believed before it is asked again.")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """Which images containers may be made of where no image rule says otherwise."""
+
+    allow: tuple[str, ...] = option(
+        (), "Patterns of the repositories that images may come from, as in registry.example.org/team/*; empty: any."
+    )
+    require_digest: bool = option(False, "Whether profiles must name images by digest.")
+    pin: bool = option(False, "Whether a tag is resolved once for a whole cluster.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from ipaddress import ip_network
@@ -69,6 +70,8 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         _check_network(groups["network"])
         _check_watermarks(groups["hosts"])
         _check_measuring(groups["hosts"])
+        _check_api(groups["api"])
+        _check_limits(groups["limits"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, files=tuple(files), **groups)
@@ -149,6 +152,41 @@ def _check_measuring(settings: HostSettings) -> None:
         )
     if settings.average_over < 1:
         raise ValueError(f"[hosts] average_over: {settings.average_over:g} is not possible; give at least 1 second")
+
+
+def _check_api(api: ApiSettings) -> None:
+    for proxy in api.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            raise ValueError(
+                f"[api] trusted_proxies: {proxy} is no address and no subnet ({error}); give some such as 192.0.2.7 or "
+                f"192.0.2.0/24"
+            ) from error
+    if bool(api.tls_certificate) != bool(api.tls_key):
+        given, missing = ("tls_certificate", "tls_key") if api.tls_certificate else ("tls_key", "tls_certificate")
+        raise ValueError(f"[api] {given}: it does nothing without {missing}; give both, or none")
+    if api.tls_authority and not api.tls_certificate:
+        raise ValueError("[api] tls_authority: it does nothing without tls_certificate; give both, or none")
+    if not re.fullmatch(r"0?[0-7]{3}", api.unix_socket_mode):
+        raise ValueError(
+            f"[api] unix_socket_mode: {api.unix_socket_mode} are no permissions; give three octal digits such as 660"
+        )
+    if api.public_url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", api.public_url):
+        raise ValueError(f"[api] public_url: {api.public_url} is no URL; give one such as https://cloud.example:8777")
+    numbers = ("max_header_bytes", "max_connections", "max_connections_per_address")
+    for name in (*numbers, "request_timeout", "idle_timeout", "handler_timeout"):
+        if getattr(api, name) <= 0:
+            raise ValueError(f"[api] {name}: {getattr(api, name):g} is not possible; give more than 0")
+
+
+def _check_limits(limits: LimitSettings) -> None:
+    for item in fields(limits):
+        value = getattr(limits, item.name)
+        if value < 0:
+            raise ValueError(f"[limits] {item.name}: {value:g} is not possible; give 0 for no limit, or more")
+    if limits.rate and limits.burst < 1:
+        raise ValueError(f"[limits] burst: {limits.burst} lets nothing through; give at least 1, or 0 as rate for no limit")
 
 
 def _group(conf: cfg.ConfigOpts, section: str, kind: type[Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from spinney.config.groups import (
     ApiSettings,
+    AuditSettings,
     AuthSettings,
     ContainerSettings,
     DatabaseSettings,
@@ -15,7 +16,10 @@ from spinney.config.groups import (
     EngineSettings,
     HealthSettings,
     HostSettings,
+    ImageSettings,
+    LimitSettings,
     NetworkSettings,
+    QuotaSettings,
     RetentionSettings,
     SchedulerSettings,
 )
@@ -28,6 +32,8 @@ class Settings:
     files: tuple[Path, ...] = ()
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     api: ApiSettings = field(default_factory=ApiSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -37,6 +43,8 @@ class Settings:
     driver: DriverSettings = field(default_factory=DriverSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    quota: QuotaSettings = field(default_factory=QuotaSettings)
+    images: ImageSettings = field(default_factory=ImageSettings)
 
     @property
     def database_url(self) -> str:
@@ -46,6 +54,8 @@ class Settings:
 GROUPS: dict[str, type[Any]] = {
     "database": DatabaseSettings,
     "api": ApiSettings,
+    "limits": LimitSettings,
+    "audit": AuditSettings,
     "auth": AuthSettings,
     "engine": EngineSettings,
     "health": HealthSettings,
@@ -55,4 +65,6 @@ GROUPS: dict[str, type[Any]] = {
     "driver": DriverSettings,
     "container": ContainerSettings,
     "network": NetworkSettings,
+    "quota": QuotaSettings,
+    "images": ImageSettings,
 }
