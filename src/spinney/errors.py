@@ -33,6 +33,8 @@
     │   ├── AddressPoolOverlap    final  the subnet is used by another network of the host
     │   ├── ContainerRefused      final  the Docker engine refuses the request for another reason
     │   └── ContainerGone         final  no such container
+    ├── OutgoingFailed          retry  a request to an address that a project chose
+    ├── OutgoingRefused         final  an address that a project chose, and that is not permitted
     └── LeaseLost                      this engine no longer owns what it was working on; nothing was written
 
 Every message names what was asked, what was found and what to do. A library's error is wrapped once, in its driver, with
@@ -253,6 +255,16 @@ class ContainerRefused(HostError):
 
 class ContainerGone(HostError):
     """There is no such container on the host."""
+
+
+class OutgoingFailed(SpinneyError):
+    """An address that a project chose does not answer as it should."""
+
+    retryable = True
+
+
+class OutgoingRefused(SpinneyError):
+    """An address that a project chose is not permitted."""
 
 
 class LeaseLost(SpinneyError):

@@ -13,6 +13,7 @@ from spinney.config.groups import (
     ContainerSettings,
     DatabaseSettings,
     DriverSettings,
+    EgressSettings,
     EngineSettings,
     HealthSettings,
     HostSettings,
@@ -22,6 +23,7 @@ from spinney.config.groups import (
     QuotaSettings,
     RetentionSettings,
     SchedulerSettings,
+    WebhookSettings,
 )
 from spinney.config.reading import LIBRARIES, libraries, load, options
 from spinney.config.settings import Settings
@@ -34,6 +36,7 @@ __all__ = [
     "ContainerSettings",
     "DatabaseSettings",
     "DriverSettings",
+    "EgressSettings",
     "EngineSettings",
     "HealthSettings",
     "HostSettings",
@@ -44,6 +47,7 @@ __all__ = [
     "RetentionSettings",
     "SchedulerSettings",
     "Settings",
+    "WebhookSettings",
     "libraries",
     "load",
     "options",

@@ -207,5 +207,28 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    base_url: str = option(
+        "", "Root of the URLs of receivers, such as https://clusters.example.org; without one, that of the request."
+    )
+    allow_open_urls: bool = option(
+        False,
+        "Whether receivers may be started by their URL alone, without a secret, as Senlin's are: whoever learns an id then "
+        "starts the action.",
+    )
+    rate_limit: int = option(60, "How often a minute a receiver may be used that does not say.")
+
+
+@dataclass(frozen=True, slots=True)
+class EgressSettings:
+    """Where the service may connect to when somebody outside chose the address."""
+
+    allow: tuple[str, ...] = option(
+        (), "Ranges of addresses that are permitted although they would be refused, such as 127.0.0.0/8; counts before deny."
+    )
+    deny: tuple[str, ...] = option((), "Ranges of addresses that are refused besides those that always are.")
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseSettings:
     connection: str = option("", "SQLAlchemy URL; without one, a SQLite file in the state directory.")

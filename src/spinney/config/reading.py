@@ -10,7 +10,15 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spinney.config.groups import AuthSettings, HostSettings, NetworkSettings
+from spinney.config.groups import (
+    ApiSettings,
+    AuthSettings,
+    EgressSettings,
+    HostSettings,
+    LimitSettings,
+    NetworkSettings,
+    WebhookSettings,
+)
 from spinney.config.settings import GROUPS, Settings
 
 if TYPE_CHECKING:
@@ -72,6 +80,8 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         _check_measuring(groups["hosts"])
         _check_api(groups["api"])
         _check_limits(groups["limits"])
+        _check_egress(groups["egress"])
+        _check_webhook(groups["webhook"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, files=tuple(files), **groups)
@@ -132,6 +142,26 @@ def _check_network(network: NetworkSettings) -> None:
             f"[network] prefix: {network.prefix} does not cut {network.pool} into subnets with room for containers; "
             f"give {pool.prefixlen} to {pool.max_prefixlen - 3}"
         )
+
+
+def _check_egress(settings: EgressSettings) -> None:
+    for name in ("allow", "deny"):
+        for written in getattr(settings, name):
+            try:
+                ip_network(written)
+            except ValueError as error:
+                raise ValueError(
+                    f"[egress] {name}: {written} is no range of addresses ({error}); give one such as 192.0.2.0/24"
+                ) from error
+
+
+def _check_webhook(settings: WebhookSettings) -> None:
+    if settings.base_url and not re.fullmatch(r"https?://[A-Za-z0-9._:\[\]/~-]+", settings.base_url):
+        raise ValueError(
+            f"[webhook] base_url: {settings.base_url} is no root of URLs; give one such as https://clusters.example.org"
+        )
+    if not 1 <= settings.rate_limit <= 6000:
+        raise ValueError(f"[webhook] rate_limit: {settings.rate_limit} is not possible; give 1 to 6000 a minute")
 
 
 def _check_watermarks(settings: HostSettings) -> None:

@@ -13,6 +13,7 @@ from spinney.config.groups import (
     ContainerSettings,
     DatabaseSettings,
     DriverSettings,
+    EgressSettings,
     EngineSettings,
     HealthSettings,
     HostSettings,
@@ -22,6 +23,7 @@ from spinney.config.groups import (
     QuotaSettings,
     RetentionSettings,
     SchedulerSettings,
+    WebhookSettings,
 )
 
 
@@ -43,6 +45,8 @@ class Settings:
     driver: DriverSettings = field(default_factory=DriverSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    egress: EgressSettings = field(default_factory=EgressSettings)
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     images: ImageSettings = field(default_factory=ImageSettings)
 
@@ -65,6 +69,8 @@ GROUPS: dict[str, type[Any]] = {
     "driver": DriverSettings,
     "container": ContainerSettings,
     "network": NetworkSettings,
+    "webhook": WebhookSettings,
+    "egress": EgressSettings,
     "quota": QuotaSettings,
     "images": ImageSettings,
 }

@@ -53,9 +53,7 @@ def _explained(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     if "(?" in text or "escape sequence: \\" in text:
-        return (
-            f"it is not supported ({text}): patterns are those of RE2, without lookahead, lookbehind and references to groups"
-        )
+        return f"it is not supported ({text}): patterns are those of RE2, without lookahead, lookbehind and references to groups"
     if "too large" in text or "repetition size" in text:
         return f"it takes too much memory ({text}): use smaller repetitions"
     return f"it is no regular expression ({text})"

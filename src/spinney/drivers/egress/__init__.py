@@ -1,0 +1,1 @@
+"""Requests to addresses that somebody outside chose: what leaves here passes ``domain.egress``."""
