@@ -14,9 +14,12 @@
     │   ├── RouteNotFound         404
     │   ├── InvalidGlobalAPIVersion 406
     │   ├── Conflict              409    ActionConflict, ActionCooldown, ActionInProgress, ActionImmutable,
-    │   │                                ResourceIsLocked, ResourceInUse, FeatureNotSupported
+    │   │                                ResourceIsLocked, ResourceInUse, FeatureNotSupported,
+    │   │                                IdempotencyKeyInUse
     │   ├── IdempotencyKeyReused  422
     │   └── TooManyRequests       429
+    ├── IdentityUnavailable      503    retry  the identity service cannot be asked whose token it is
+    ├── StillAtWork              503    retry  a request took longer than a client is kept waiting; it goes on
     ├── ESchema                  500    a specification violates its schema where the API's contract says 500
     ├── ProfileOperationFailed   500    adopting failed; the Clustering API makes this a 500
     ├── HostError                      a Docker engine or the way to it; ``retryable`` tells the engine what to do
@@ -44,6 +47,7 @@ Every message names what was asked, what was found and what to do. A library's e
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Self
 
 
 class SpinneyError(Exception):
@@ -52,6 +56,13 @@ class SpinneyError(Exception):
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     #: True: the same call may succeed later without anybody changing anything.
     retryable: bool = False
+    #: Seconds after which the caller may try again; 0: nothing is said of that.
+    retry_after: float = 0.0
+
+    def after(self, seconds: float) -> Self:
+        """The same, with when to try again."""
+        self.retry_after = seconds
+        return self
 
     @property
     def message(self) -> str:
@@ -171,6 +182,10 @@ class FeatureNotSupported(Conflict):
     """The object cannot do this in its present status."""
 
 
+class IdempotencyKeyInUse(Conflict):
+    """The first request with the Idempotency-Key is still at work."""
+
+
 class IdempotencyKeyReused(UserError):
     """The Idempotency-Key came with another request before."""
 
@@ -181,6 +196,20 @@ class TooManyRequests(UserError):
     """The project asks for more at a time than it may."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+
+
+class IdentityUnavailable(SpinneyError):
+    """The identity service does not answer, so that it is not known who asks."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retryable = True
+
+
+class StillAtWork(SpinneyError):
+    """The request takes longer than a client is kept waiting for."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retryable = True
 
 
 class ESchema(SpinneyError):

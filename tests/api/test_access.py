@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from api.world import CONTAINER_TYPE, HOST_TYPE, OURS, World, run
-from spinney.api.access import ADMIN, MEMBER, NOBODY, READER, RULES
+from spinney.api.access import ABOUT, ADMIN, FURTHER, MANAGER, MEMBER, NOBODY, READER, RULES, SERVICE
 from spinney.api.routes import ROUTES
 from spinney.api.wire import Route
 
 #: Roles that may use the route, and a body with which it gets as far as looking for the object.
 MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
-    ("GET", "build-info"): (READER, None),
-    ("GET", "services"): (ADMIN, None),
-    ("GET", "profile-types"): (READER, None),
-    ("GET", "profile-types/{type}"): (READER, None),
-    ("GET", "profile-types/{type}/ops"): (READER, None),
-    ("GET", "policy-types"): (READER, None),
-    ("GET", "policy-types/{type}"): (READER, None),
+    ("GET", "build-info"): (ABOUT, None),
+    ("GET", "services"): (SERVICE, None),
+    ("GET", "profile-types"): (ABOUT, None),
+    ("GET", "profile-types/{type}"): (ABOUT, None),
+    ("GET", "profile-types/{type}/ops"): (ABOUT, None),
+    ("GET", "policy-types"): (ABOUT, None),
+    ("GET", "policy-types/{type}"): (ABOUT, None),
     ("GET", "profiles"): (READER, None),
     ("POST", "profiles"): (MEMBER, {}),
     ("POST", "profiles/validate"): (MEMBER, {}),
@@ -68,17 +68,22 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("GET", "nodes/{node}/stats"): (READER, None),
     ("GET", "clusters/{cluster}/stats"): (READER, None),
     ("GET", "nodes/{node}/placement"): (READER, None),
-    ("GET", "openapi.json"): (READER, None),
+    ("GET", "openapi.json"): (ABOUT, None),
     ("GET", "clusters/{cluster}/shares"): (READER, None),
-    ("POST", "clusters/{cluster}/shares"): (MEMBER, {"share": {"project_id": "theirs"}}),
+    ("POST", "clusters/{cluster}/shares"): (MANAGER, {"share": {"project_id": "theirs"}}),
     ("GET", "clusters/{cluster}/shares/{project}"): (READER, None),
-    ("DELETE", "clusters/{cluster}/shares/{project}"): (MEMBER, None),
+    ("DELETE", "clusters/{cluster}/shares/{project}"): (MANAGER, None),
     ("GET", "shared-clusters"): (READER, None),
     ("GET", "credentials"): (ADMIN, None),
     ("POST", "credentials"): (ADMIN, {}),
     ("GET", "credentials/{credential}"): (ADMIN, None),
     ("PATCH", "credentials/{credential}"): (ADMIN, {"credential": {"data": {}}}),
     ("DELETE", "credentials/{credential}"): (ADMIN, None),
+    ("GET", "secrets"): (READER, None),
+    ("POST", "secrets"): (MEMBER, {}),
+    ("GET", "secrets/{secret}"): (READER, None),
+    ("PATCH", "secrets/{secret}"): (MEMBER, {"secret": {"data": {"key": "value"}}}),
+    ("DELETE", "secrets/{secret}"): (MEMBER, None),
 }
 #: Routes whose last word is not one of a project's objects, or names things that do not exist yet.
 SHARED = {"type", "receiver", "credential", "project"}
@@ -90,7 +95,7 @@ def key(route: Route) -> tuple[str, str]:
 
 def test_every_route_has_a_row_and_a_rule() -> None:
     assert {key(route) for route in ROUTES} == set(MATRIX)
-    assert {route.rule for route in ROUTES} | {"hosts:register"} == set(RULES)
+    assert {route.rule for route in ROUTES} | set(FURTHER) == set(RULES)
     assert len({key(route) for route in ROUTES}) == len(ROUTES)
 
 
@@ -143,7 +148,7 @@ def _event(world: World) -> str:
 
     event = Event(
         timestamp=1.0,
-        oid="o",
+        oid="00000000-0000-4000-8000-000000000001",
         oname="o",
         otype="NODE",
         cluster_id="",
@@ -185,7 +190,7 @@ def test_own_foreign_and_absent(world: World, route: Route) -> None:
         missing = await ask("stranger", absent)
         assert foreign.error[:2] == missing.error[:2] == (404, "ResourceNotFound")
         assert foreign.error[2].replace(own, "") == missing.error[2].replace(absent, "")
-        mine = await ask("member", own)
+        mine = await ask("manager", own)
         assert mine.status == route.status, mine.body
 
     run(body)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from api.client import PASSWORD, Client, basic
 from spinney.api.app import build_app
-from spinney.api.auth import Headers
+from spinney.api.auth import Request
 from spinney.api.wire import Deps
 from spinney.clock import Ids
 from spinney.config import ApiSettings
@@ -68,17 +68,19 @@ class Personas:
 
     challenge = 'Basic realm="test"'
     people: Mapping[str, tuple[str, str]] = {
-        "admin": ("ours", "admin member reader"),
+        "admin": ("ours", "admin manager member reader"),
+        "manager": ("ours", "manager"),
         "member": ("ours", "member reader"),
         "reader": ("ours", "reader"),
+        "service": ("ours", "service"),
         "nobody": ("ours", ""),
-        "stranger": ("theirs", "member reader"),
+        "stranger": ("theirs", "manager member reader"),
         "other-admin": ("theirs", "admin member reader"),
     }
 
-    async def authenticate(self, headers: Headers) -> Caller:
+    async def authenticate(self, request: Request) -> Caller:
         for name, (project, roles) in self.people.items():
-            if headers.get(b"authorization") == basic(name, PASSWORD).encode():
+            if request.headers.get(b"authorization") == basic(name, PASSWORD).encode():
                 return Caller(Owner(name, project), frozenset(roles.split()))
         raise Unauthorized("who are you?")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from spinney.api import access, views
+from spinney.api import views
 from spinney.api.profiles import check_credentials
 from spinney.api.values import Bool, Name, Object, Request, String, Word
 from spinney.api.wire import Call, Reply, json_reply
@@ -97,7 +97,7 @@ async def _find(call: Call, data: NodePreview) -> Found:
         raise BadRequest(f"type: The specified profile_type '{data.type[:255]}' could not be found.")
     if data.type != DOCKER_HOST.name_version:
         raise BadRequest(f"type: nothing of type {data.type} can be adopted; {DOCKER_HOST.name_version} can.")
-    access.require(call.caller, "hosts:register")
+    call.require("hosts:register")
     if data.snapshot:
         raise HTTPBadRequest("snapshot: a machine with a Docker engine has no snapshots; leave it out.")
     overrides = dict(data.overrides or {})

@@ -13,15 +13,15 @@ from typing import Any
 
 from starlette.responses import StreamingResponse
 
-from spinney.api import access, faults, versions
-from spinney.api.auth import Headers
+from spinney.api import faults, versions
+from spinney.api.auth import Headers, Request
 from spinney.api.discovery import answer as discover
 from spinney.api.discovery import split_path
 from spinney.api.reading import Receive, read_body, read_bytes, read_query
 from spinney.api.routes import ROUTES
 from spinney.api.versions import Versions
 from spinney.api.wire import Call, Deps, Reply, Route, Stream
-from spinney.domain.identity import NOBODY
+from spinney.domain.identity import NOBODY, Caller
 from spinney.errors import ESchema, InvalidSpec, MethodVersionNotFound, RouteNotFound, SpinneyError, Unauthorized
 
 Scope = MutableMapping[str, Any]
@@ -101,12 +101,12 @@ class Api:
         method = scope["method"]
         found = self._table.find(method, segments)
         public = found is not None and found[0].public
-        caller = NOBODY if public else await self._deps.authenticator.authenticate(headers)
+        caller = NOBODY if public else await self._caller(scope, headers)
         spoken = versions.negotiate(headers.get(b"openstack-api-version"))
         extra.append((b"openstack-api-version", spoken.header))
         route, words = self._known(method, segments, spoken, found)
         if not public:
-            access.require(caller, route.rule)
+            self._deps.rules.require(caller, route.rule)
         raw = b""
         if route.body is not None:
             raw = await read_bytes(receive, headers, self._deps.settings.max_body_bytes)
@@ -126,6 +126,12 @@ class Api:
             if spoken.ours is None:
                 raise
             raise InvalidSpec(error.message) from error
+
+    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
+        """Raises: Unauthorized, Forbidden, IdentityUnavailable."""
+        path = scope.get("raw_path") or scope["path"].encode()
+        request = Request(headers, scope["method"], path.partition(b"?")[0].decode("latin-1"))
+        return self._deps.rules.admit(await self._deps.authenticator.authenticate(request))
 
     def _known(self, method: str, segments: list[str], spoken: Versions, found: Found | None) -> Found:
         """What was found, if it is there at that version. Raises: RouteNotFound, MethodVersionNotFound."""

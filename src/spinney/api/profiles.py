@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from spinney.api import access, views
+from spinney.api import views
 from spinney.api.reading import read_list
 from spinney.api.values import Name, Object, Request
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
@@ -186,4 +186,4 @@ def check_credentials(call: Call, validated: ValidatedProfile) -> None:
 def require_operator(call: Call, profile_type: str) -> None:
     """Docker engines that exist already are registered by operators alone. Raises: Forbidden."""
     if profile_type == DOCKER_HOST.name_version:
-        access.require(call.caller, "hosts:register")
+        call.require("hosts:register")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from spinney.api.answers.base import Shape
 from spinney.api.auth import Authenticator
+from spinney.api.rules import Rules
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
 from spinney.config import ApiSettings
@@ -50,8 +51,12 @@ class Deps:
     planner: Planner
     #: Seals what API processes have to read again themselves.
     keys: KeyRing
+    #: What callers may do.
+    rules: Rules = field(default_factory=Rules)
     #: By type, the credential of endpoints that name none.
     default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
+    #: Whether engines can fetch secrets that are kept elsewhere.
+    references: bool = False
     ring: Callable[[], None] = _no_bell
     revision: str = "1.0"
 
@@ -142,6 +147,10 @@ class Call:
     def ours(self) -> bool:
         """Whether the request speaks Spinney's own version too."""
         return self.versions.ours is not None
+
+    def require(self, rule: str) -> None:
+        """What the caller needs besides the route's own rule. Raises: Forbidden."""
+        self.deps.rules.require(self.caller, rule)
 
     def data(self, model: type[M]) -> M:
         assert isinstance(self.body, model)

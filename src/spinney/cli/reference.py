@@ -249,7 +249,7 @@ def _route_row(route: Route) -> Sequence[str]:
 
 
 def _least_role(rule: str) -> str:
-    return next((role for role in ("reader", "member", "admin") if role in RULES[rule]), "")
+    return next((role for role in ("reader", "member", "manager", "service", "admin") if role in RULES[rule]), "")
 
 
 _COMMON = {"wait", "timeout", "output", "os_cloud"}
