@@ -1,6 +1,6 @@
 """What Spinney needs of a container host, and nothing more.
 
-Four small Protocols for four kinds of caller; one object per host implements all of them. The contract suite in
+Five small Protocols for five kinds of caller; one object per host implements all of them. The contract suite in
 ``tests/drivers`` says what each promise means and runs on every implementation.
 
 Guaranteed by every implementation:
@@ -35,6 +35,7 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.terminal import ExecRequest, Resize
 from spinney.domain.utilization import ContainersReading, HostCounters
 
 
@@ -121,6 +122,39 @@ class ContainerReader(Protocol):
         """One sample. Raises: ContainerGone."""
 
 
+class ExecSession(Protocol):
+    """A command that runs in a container, with its input and what it prints. One reads and one writes at a time.
+
+    What the command has not read and what nobody has read of it is bounded: both sides wait for each other. A program that
+    the image lacks or that its user may not run has the exit codes of a shell, 127 and 126, and what it prints says so.
+    """
+
+    async def read(self) -> LogChunk | None:
+        """What it prints next; None at the end. May be cancelled without loss. Raises HostError when the host is gone."""
+
+    async def write(self, data: bytes) -> None:
+        """Input; of a command that has ended it is thrown away."""
+
+    async def end_input(self) -> None:
+        """No more input will come, as at the end of a file."""
+
+    async def resize(self, size: Resize) -> None:
+        """The terminal's size; of one that has ended it has no effect."""
+
+    async def wait(self) -> int:
+        """The exit code, once the command has ended; 128 and the signal's number if a signal ended it."""
+
+    async def close(self) -> None:
+        """Lets go of the command, within seconds; one that has not ended is killed where that is possible."""
+
+
+class CommandRunner(Protocol):
+    """What running a command in a container needs."""
+
+    async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
+        """Raises: ContainerGone; ContainerRefused when the container does not run or is paused."""
+
+
 class HostMeter(Protocol):
     """What measuring a host needs: the host helper, the one container of ours that may be on it (see ``drivers.helper``)."""
 
@@ -141,7 +175,7 @@ class HostMeter(Protocol):
         """Remove the deployment's helper and its image; absent is success, and so is an image that others use."""
 
 
-class ContainerHost(ContainerOperator, ContainerObserver, ContainerReader, HostMeter, Protocol):
+class ContainerHost(ContainerOperator, ContainerObserver, ContainerReader, CommandRunner, HostMeter, Protocol):
     """One host, connected lazily: making this object does no I/O."""
 
     async def close(self) -> None: ...
@@ -184,3 +218,5 @@ class HostAccess(Protocol):
     async def stats(self, host_id: str, container_id: str) -> ContainerStats: ...
 
     def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]: ...
+
+    async def exec(self, host_id: str, container_id: str, request: ExecRequest) -> ExecSession: ...

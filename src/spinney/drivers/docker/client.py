@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from spinney.drivers.docker.connections import Connections, Way
 from spinney.drivers.docker.errors import quoted
 from spinney.drivers.docker.faults import bounded, translated
 from spinney.drivers.docker.line import Line, open_line
+from spinney.drivers.docker.pipe import Pipe, keep_alive
 from spinney.drivers.docker.shapes import mapping, text
 from spinney.errors import HostBroken, HostError, HostRefused, HostUnreachable
 
@@ -37,6 +37,7 @@ OLDEST_VERSION: Version = (1, 41)
 LARGEST_ANSWER = 8 << 20
 LARGEST_LISTING = 64 << 20
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 _WRONG_VERSION = re.compile(r"client version \S+ is too (?:new|old)", re.IGNORECASE)
 
 _NOTHING: Mapping[str, str] = {}
@@ -134,7 +135,7 @@ class EngineClient:
             if response.status >= 300:
                 refusal = refusal or await _whole(response, LARGEST_ANSWER)
                 raise refused(refusal.status, refusal.said)
-        _keep_alive(response)
+        keep_alive(response.connection.transport if response.connection else None)
         try:
             with translated():
                 yield response
@@ -146,6 +147,23 @@ class EngineClient:
         target = f"/v{await self._spoken()}/containers/{container_id}/attach/ws?stream=1&stdin=1&stdout=1"
         way = await self._way()
         return await open_line(way, way.base + target)
+
+    async def upgraded(self, path: str, body: Any, refused: Callable[[int, str], HostError]) -> Pipe:
+        """The connection of its own that a request became; what ``refused`` makes of an answer that is no success."""
+        async with bounded(self.limits.look):
+            target = f"/v{await self._spoken()}{path}"
+            way = await self._way()
+            pipe = await way.pipe()
+            try:
+                content = orjson.dumps(body)
+                await pipe.write(_upgrade_head(target, len(content)) + content)
+                status = _status(await pipe.read_head())
+                if status not in (101, 200):
+                    raise refused(status, Answer(status, await pipe.read()).said)
+            except BaseException:
+                pipe.close()
+                raise
+            return pipe
 
     async def alive(self) -> None:
         """Raises HostUnreachable when the Docker engine does not answer a ping in time."""
@@ -233,11 +251,15 @@ async def _whole(response: aiohttp.ClientResponse, largest: int) -> Answer:
     return Answer(response.status, b"".join(chunks))
 
 
-def _keep_alive(response: aiohttp.ClientResponse) -> None:
-    """Have the kernel notice within a minute that the other side of a silent stream is gone."""
-    transport = response.connection.transport if response.connection else None
-    raw = transport.get_extra_info("socket") if transport else None
-    if raw is not None and raw.family != socket.AF_UNIX:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, seconds in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
-            raw.setsockopt(socket.IPPROTO_TCP, option, seconds)
+def _upgrade_head(target: str, length: int) -> bytes:
+    return (
+        f"POST {target} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def _status(head: bytes) -> int:
+    found = _STATUS_LINE.match(head)
+    if found is None:
+        raise HostBroken("what answers is no Docker engine: it does not speak HTTP")
+    return int(found[1])

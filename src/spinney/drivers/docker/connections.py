@@ -15,14 +15,17 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
+from weakref import WeakSet
 
 import aiohttp
 
 from spinney.domain.credential import TlsMaterial
 from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.endpoints import TlsEndpoint
+from spinney.drivers.docker.pipe import Pipe, tls_pipe, unix_pipe
 from spinney.errors import HostRefused
 
 #: Seconds that replacing the files of a credential may take.
@@ -37,7 +40,21 @@ class Way:
 
     session: aiohttp.ClientSession
     base: str
+    #: Opens a connection beside those of the session.
+    dial: Callable[[], Awaitable[Pipe]]
     tls: ssl.SSLContext | bool = True
+    _pipes: WeakSet[Pipe] = field(default_factory=WeakSet)
+
+    async def pipe(self) -> Pipe:
+        """A connection of its own, for bytes both ways. It is closed with this way, if not before."""
+        made = await self.dial()
+        self._pipes.add(made)
+        return made
+
+    async def close(self) -> None:
+        for pipe in list(self._pipes):
+            pipe.close()
+        await self.session.close()
 
 
 class Connections(Protocol):
@@ -65,12 +82,13 @@ class UnixConnections:
 
     async def way(self) -> Way:
         if self._way is None:
-            self._way = Way(new_session(aiohttp.UnixConnector(self._path, limit=0)), "http://docker")
+            session = new_session(aiohttp.UnixConnector(self._path, limit=0))
+            self._way = Way(session, "http://docker", partial(unix_pipe, self._path))
         return self._way
 
     async def close(self) -> None:
         if self._way is not None:
-            await self._way.session.close()
+            await self._way.close()
             self._way = None
 
 
@@ -80,6 +98,7 @@ class TlsConnections:
     def __init__(self, endpoint: TlsEndpoint, credentials: Credentials) -> None:
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         self._base = f"https://{host}:{endpoint.port}"
+        self._host, self._port = endpoint.host, endpoint.port
         self._credentials = credentials
         self._credential = endpoint.credential
         self._way: Way | None = None
@@ -102,14 +121,15 @@ class TlsConnections:
 
     def _replace(self, context: ssl.SSLContext, material: TlsMaterial) -> None:
         if self._way is not None:
-            self._retired.add(self._way.session.close)
-        self._way = Way(new_session(aiohttp.TCPConnector(limit=0)), self._base, context)
+            self._retired.add(self._way.close)
+        dial = partial(tls_pipe, self._host, self._port, context)
+        self._way = Way(new_session(aiohttp.TCPConnector(limit=0)), self._base, dial, context)
         self._material = material
 
     async def close(self) -> None:
         await self._retired.close()
         if self._way is not None:
-            await self._way.session.close()
+            await self._way.close()
             self._way = None
 
 

@@ -53,6 +53,7 @@ class Operation(StrEnum):
     NETWORK = "set up network"
     LOAD = "load image"
     ATTACH = "attach to container"
+    EXEC = "run a command in container"
 
 
 _STARTING = (Operation.START, Operation.RESTART)
@@ -174,6 +175,14 @@ def _on_pause(operation: Operation, subject: str, status: int, text: str) -> Hos
     return None
 
 
+def _on_exec(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
+    if "is not running" in text or "container not running" in text:
+        return ContainerRefused(f"could not {operation} {subject}: it is not running; start it first")
+    if "is paused" in text:
+        return ContainerRefused(f"could not {operation} {subject}: it is paused; unpause it first")
+    return None
+
+
 def _on_logs(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
     if "does not support reading" in text or "cannot read logs" in text:
         return ContainerRefused(
@@ -229,6 +238,7 @@ _SPECIAL: dict[Operation, _Special] = {
     Operation.RESTART: _on_start,
     Operation.KILL: _on_kill,
     Operation.PAUSE: _on_pause,
+    Operation.EXEC: _on_exec,
     Operation.LOGS: _on_logs,
     Operation.NETWORK: _on_network,
 }

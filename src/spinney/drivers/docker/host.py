@@ -27,11 +27,14 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.terminal import ExecRequest
 from spinney.domain.utilization import ContainersReading, HostCounters
+from spinney.drivers.base import ExecSession
 from spinney.drivers.docker import parse
 from spinney.drivers.docker.client import LARGEST_LISTING, Answer, EngineClient
 from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.errors import Operation, docker_error, name_in_use
+from spinney.drivers.docker.exec import start_exec
 from spinney.drivers.docker.helper import Helper
 from spinney.drivers.docker.images import Images, check_reference
 from spinney.drivers.docker.networks import Networks
@@ -216,6 +219,11 @@ class DockerHost:
     async def stats(self, container_id: str) -> ContainerStats:
         answer = await self._client.call("GET", f"/containers/{_quoted(container_id)}/stats", {"stream": "false"})
         return parse.stats(_success(Operation.STATS, container_id, answer).body)
+
+    # CommandRunner
+
+    async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
+        return await start_exec(self._client, container_id, request)
 
     # HostMeter
 

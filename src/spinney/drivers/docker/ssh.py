@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -22,6 +23,7 @@ from spinney.domain.credential import SshMaterial
 from spinney.drivers.docker.connections import Halfway, Retired, Way, new_session
 from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.endpoints import SshEndpoint
+from spinney.drivers.docker.pipe import unix_pipe
 from spinney.errors import HostRefused, HostUnreachable
 
 REMOTE_SOCKET = "/run/docker.sock"
@@ -149,7 +151,8 @@ class _Tunnel:
     def __init__(self, connection: asyncssh.SSHClientConnection, folder: str, path: str) -> None:
         self._connection = connection
         self._folder = folder
-        self.way = Way(new_session(aiohttp.UnixConnector(path, limit=0)), "http://docker")
+        session = new_session(aiohttp.UnixConnector(path, limit=0))
+        self.way = Way(session, "http://docker", partial(unix_pipe, path))
 
     @classmethod
     async def through(cls, connection: asyncssh.SSHClientConnection, remote_socket: str) -> _Tunnel:
@@ -169,7 +172,7 @@ class _Tunnel:
         return self._connection.is_closed()
 
     async def close(self) -> None:
-        await self.way.session.close()
+        await self.way.close()
         self._connection.abort()
         await self._connection.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)

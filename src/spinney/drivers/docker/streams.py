@@ -55,11 +55,12 @@ class Frames:
     claim to be 4 GiB long. What does not begin with a header is the output of a terminal, all of it stdout.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, terminal: bool | None = None) -> None:
+        """``terminal``: whether it is one, where that is known."""
         self._buffer = b""
         self._stream = ""
         self._left = 0
-        self._terminal: bool | None = None
+        self._terminal = terminal
 
     def feed(self, data: bytes) -> Iterator[LogChunk]:
         if self._terminal:
@@ -82,7 +83,7 @@ class Frames:
         start = self._buffer[:4]
         if start[:1] not in (b"\x00", b"\x01", b"\x02") or start[1:] != b"\x00\x00\x00"[: len(start) - 1]:
             if self._terminal is not None:
-                raise HostBroken("the Docker engine's logs are broken: there is no header where one must be")
+                raise HostBroken("the Docker engine's output is broken: there is no header where one must be")
             self._terminal = True
             return True
         if len(self._buffer) < _HEADER:

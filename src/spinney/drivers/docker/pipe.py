@@ -1,0 +1,142 @@
+"""Connections for bytes both ways, as Docker makes of a request that it upgrades.
+
+Apart from aiohttp, because each way of such a connection must be able to end alone, so that a program which reads to the end
+of its input can still answer. asyncio cannot do that over TLS: it closes both ways at once. Here TLS is done in memory over a
+plain connection, and its ``close_notify`` ends one way, as the Docker engine understands it.
+
+Guaranteed: a name that is not the host's, or a certificate that its authority did not sign, raises before anything is sent;
+reading can be cancelled without losing bytes; what is written waits while the other side does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+
+from spinney.domain.terminal import PIECE
+
+_LARGEST_HEAD = 1 << 16
+
+
+class Pipe:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        #: What was read with the head of the answer and is no part of it.
+        self._early = b""
+
+    async def read(self) -> bytes:
+        """What has come, of any length; nothing at the end."""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        return await self._read()
+
+    async def read_head(self) -> bytes:
+        """Up to and with the empty line. Raises: ConnectionError."""
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = await self.read()
+            if not more or len(head) > _LARGEST_HEAD:
+                raise ConnectionResetError("what answers is no HTTP")
+            head += more
+        head, _, self._early = head.partition(b"\r\n\r\n")
+        return head
+
+    async def write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def end(self) -> None:
+        """Nothing more is written; the other side may go on."""
+        self._writer.write_eof()
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+    async def _read(self) -> bytes:
+        return await self._reader.read(PIECE)
+
+
+class TlsPipe(Pipe):
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, context: ssl.SSLContext, host: str
+    ) -> None:
+        super().__init__(reader, writer)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+
+    async def shake_hands(self) -> None:
+        while True:
+            try:
+                self._tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._feed()
+            except ssl.SSLError:
+                await self._flush()  # tells the other side why
+                raise
+        await self._flush()
+
+    async def _read(self) -> bytes:
+        while True:
+            try:
+                return self._tls.read(PIECE)
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._feed()
+            except ssl.SSLZeroReturnError:
+                return b""
+
+    async def write(self, data: bytes) -> None:
+        self._tls.write(data)
+        await self._flush()
+
+    async def end(self) -> None:
+        # The farewell is answered only when the other side ends too. What has come and is not read yet must not be met
+        # while it is looked for, as nothing may follow a farewell.
+        unread = self._incoming.read()
+        try:
+            self._tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        finally:
+            self._incoming.write(unread)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        self._writer.write(self._outgoing.read())
+        await self._writer.drain()
+
+    async def _feed(self) -> None:
+        data = await self._reader.read(PIECE)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+
+async def unix_pipe(path: str) -> Pipe:
+    return Pipe(*await asyncio.open_unix_connection(path))
+
+
+async def tls_pipe(host: str, port: int, context: ssl.SSLContext) -> Pipe:
+    pipe = TlsPipe(*await asyncio.open_connection(host, port), context, host)
+    try:
+        keep_alive(pipe._writer.transport)
+        await pipe.shake_hands()
+    except BaseException:
+        pipe.close()
+        raise
+    return pipe
+
+
+def keep_alive(transport: asyncio.BaseTransport | None) -> None:
+    """Have the kernel notice within a minute that the other side of a silent connection is gone."""
+    raw = transport.get_extra_info("socket") if transport else None
+    if raw is not None and raw.family != socket.AF_UNIX:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, seconds in ((socket.TCP_KEEPIDLE, 20), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+            raw.setsockopt(socket.IPPROTO_TCP, option, seconds)
