@@ -19,3 +19,6 @@ class Profile:
     domain: str | None
     created_at: float
     updated_at: float | None = None
+    #: What one node of it sets aside on its host, as when it was made; None: not a container.
+    cpu: float | None = None
+    memory: int | None = None
