@@ -16,11 +16,11 @@ from starlette.responses import StreamingResponse
 from spinney.api import faults, versions
 from spinney.api.auth import Headers, Request
 from spinney.api.discovery import answer as discover
-from spinney.api.discovery import split_path
+from spinney.api.discovery import base_url, split_path
 from spinney.api.reading import Receive, read_body, read_bytes, read_query
 from spinney.api.routes import ROUTES
 from spinney.api.versions import Versions
-from spinney.api.wire import Call, Deps, Reply, Route, Stream
+from spinney.api.wire import Call, Deps, Reply, Route, Sent, Stream
 from spinney.domain.identity import NOBODY, Caller
 from spinney.errors import ESchema, InvalidSpec, MethodVersionNotFound, RouteNotFound, SpinneyError, Unauthorized
 
@@ -119,6 +119,7 @@ class Api:
             query=read_query(scope["query_string"]),
             body=None if route.body is None else read_body(raw, headers, route.body, method),
             now=self._deps.clock.now(),
+            sent=Sent(headers, scope["query_string"], raw, base_url(scope, headers)),
         )
         try:
             return await route.handler(call)

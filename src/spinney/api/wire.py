@@ -17,7 +17,7 @@ from spinney.api.auth import Authenticator
 from spinney.api.rules import Rules
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
-from spinney.config import ApiSettings
+from spinney.config import ApiSettings, WebhookSettings
 from spinney.domain.credential import CredentialType
 from spinney.domain.identity import Caller, Owner
 from spinney.domain.plan import Plan, Question
@@ -53,6 +53,7 @@ class Deps:
     keys: KeyRing
     #: What callers may do.
     rules: Rules = field(default_factory=Rules)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
     #: By type, the credential of endpoints that name none.
     default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
     #: Whether engines can fetch secrets that are kept elsewhere.
@@ -107,6 +108,18 @@ class ListSpec:
     plain: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request as it came over the wire."""
+
+    #: Names in lower case.
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    query: bytes = b""
+    body: bytes = b""
+    #: Where the caller reached the service: scheme, host, and what a proxy put in front of the path.
+    root: str = ""
+
+
 @dataclass(slots=True)
 class Call:
     """One request, authenticated, at a version at which its route exists, with its body read."""
@@ -121,6 +134,7 @@ class Call:
     #: The body: an instance of the route's model, or a plain map.
     body: Any
     now: float
+    sent: Sent = field(default_factory=Sent)
 
     @property
     def word(self) -> str:
