@@ -128,20 +128,15 @@ def _shape(shape: Shape, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _links(shape: Shape, table: Sequence[Route]) -> dict[str, Any]:
-    """To every route about one such object; the list of a noun leads where the noun does."""
-    if shape.envelope is None:
+    """To every route about one such object. Lists have none: they may be empty."""
+    noun = shape.envelope
+    if noun is None or shape.many or not any("id" in model.model_fields for model in shape.models):
         return {}
-    noun = _singular(shape.envelope) if shape.many else shape.envelope
-    where = f"$response.body#/{shape.envelope}{'/0' if shape.many else ''}/id"
     return {
-        operation_id(route): {"operationId": operation_id(route), "parameters": {noun: where}}
+        operation_id(route): {"operationId": operation_id(route), "parameters": {noun: f"$response.body#/{noun}/id"}}
         for route in table
         if _VARIABLE.findall(route.path) == [noun]
     }
-
-
-def _singular(plural: str) -> str:
-    return plural[:-3] + "y" if plural.endswith("ies") else plural.removesuffix("s")
 
 
 def _version_header() -> dict[str, Any]:
@@ -177,7 +172,10 @@ def _request_body(body: Body, schemas: dict[str, Any]) -> dict[str, Any]:
         schema = _choices(body.choices, schemas)
     if body.envelope is not None:
         schema = {"type": "object", "required": [body.envelope], "properties": {body.envelope: schema}}
-    return {"required": body.required, "content": {"application/json": {"schema": schema}}}
+    content: dict[str, Any] = {"schema": schema}
+    if body.example is not None:
+        content["example"] = body.example
+    return {"required": body.required, "content": {"application/json": content}}
 
 
 def _choices(choices: Mapping[Any, type[SpecModel] | None], schemas: dict[str, Any]) -> dict[str, Any]:

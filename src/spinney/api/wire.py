@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from spinney.api.answers.base import Shape
 from spinney.api.auth import Authenticator
-from spinney.api.rules import Rules
+from spinney.api.rules import AccessRules
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
 from spinney.config import ApiSettings, WebhookSettings
@@ -24,7 +25,8 @@ from spinney.domain.plan import Plan, Question
 from spinney.domain.schema import SpecModel
 from spinney.drivers.base import HostAccess
 from spinney.keyring import KeyRing
-from spinney.store.database import Store
+from spinney.profiles.allowances import Allowances
+from spinney.store.database import Transactions
 from spinney.store.identity import Scope
 
 M = TypeVar("M", bound=SpecModel)
@@ -34,6 +36,12 @@ def _no_bell() -> None:
     """Nobody has to be woken."""
 
 
+def _draw() -> str:
+    return secrets.token_urlsafe(32)
+
+
+NO_LIMITS = LimitSettings(rate=0, concurrent=0, queue=0, streams=0, failed_authentications=0)
+
 #: What an action would do, at that moment; it reads and changes nothing. Raises: BadRequest.
 Planner = Callable[[Connection, Question, float], Plan]
 
@@ -42,7 +50,7 @@ Planner = Callable[[Connection, Question, float], Plan]
 class Deps:
     """What the API works with. ``ring`` is called after each commit that queued work."""
 
-    store: Store
+    store: Transactions
     clock: Clock
     ids: Ids
     settings: ApiSettings
@@ -52,12 +60,17 @@ class Deps:
     #: Seals what API processes have to read again themselves.
     keys: KeyRing
     #: What callers may do.
-    rules: Rules = field(default_factory=Rules)
+    rules: AccessRules = field(default_factory=AccessRules)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     #: By type, the credential of endpoints that name none.
     default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
+    #: What the deployment allows its tenants.
+    allowed: Allowances = field(default_factory=Allowances)
     #: Whether engines can fetch secrets that are kept elsewhere.
     references: bool = False
+    limits: LimitSettings = NO_LIMITS
+    #: Draws what nobody may guess, and what a repetition with the same Idempotency-Key has to be shown again.
+    secret: Callable[[], str] = _draw
     ring: Callable[[], None] = _no_bell
     revision: str = "1.0"
 
@@ -81,13 +94,15 @@ class Stream:
 class Body:
     """What a request must carry. ``envelope``: the key under which it is. Without ``model`` any JSON object will do.
 
-    ``choices``: it has exactly one of these keys, with such a map behind it; None: with any map.
+    ``choices``: it has exactly one of these keys, with such a map behind it; None: with any map. ``example`` is the whole body.
     """
 
     model: type[SpecModel] | None = None
     envelope: str | None = None
     required: bool = True
     choices: Mapping[Any, type[SpecModel] | None] | None = None
+    #: What goes well where a host cluster ``metal``, a profile ``web``, a cluster ``site`` of it and a policy ``spread`` are.
+    example: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

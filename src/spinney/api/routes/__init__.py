@@ -19,6 +19,7 @@ from spinney.api.routes import (
     policies,
     profiles,
     receivers,
+    secrets,
     shares,
     system,
 )
@@ -48,6 +49,7 @@ _OURS = (
     *insight.ROUTES,
     *shares.ROUTES,
     *credentials.ROUTES,
+    *secrets.ROUTES,
     Route("GET", "openapi.json", _openapi, "api:openapi", "This description", ours=True),
 )
 ROUTES: tuple[Route, ...] = _SENLINS + _OURS

@@ -24,7 +24,13 @@ ROUTES = (
         "clusters:create",
         "Create a cluster",
         202,
-        Body(clusters.ClusterCreate, "cluster"),
+        Body(
+            clusters.ClusterCreate,
+            "cluster",
+            example={
+                "cluster": {"name": "site", "profile_id": "web", "min_size": 1, "max_size": 5, "desired_capacity": 2}
+            },
+        ),
         answer=Shape(Cluster, "cluster"),
     ),
     Route(
@@ -43,7 +49,7 @@ ROUTES = (
         "clusters:update",
         "Change a cluster",
         202,
-        Body(clusters.ClusterUpdate, "cluster"),
+        Body(clusters.ClusterUpdate, "cluster", example={"cluster": {"metadata": {"team": "shop"}}}),
         refusals=(404, 409),
         answer=Shape(Cluster, "cluster"),
     ),
@@ -66,7 +72,10 @@ ROUTES = (
         "clusters:action",
         "Scale, resize, check or recover a cluster, or change its members or policies",
         202,
-        Body(choices={name: verb.model for name, verb in cluster_actions.VERBS.items()}),
+        Body(
+            choices={name: verb.model for name, verb in cluster_actions.VERBS.items()},
+            example={"scale_out": {"count": 1}},
+        ),
         refusals=(404, 409),
         answer=Shape(Queued),
     ),
@@ -77,7 +86,7 @@ ROUTES = (
         "clusters:operation",
         "Do an operation of the profile type on members",
         202,
-        Body(),
+        Body(example={"restart": {}}),
         since=4,
         refusals=(404, 409),
         answer=Shape(Queued),

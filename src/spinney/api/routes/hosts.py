@@ -37,7 +37,7 @@ ROUTES = (
         "hosts:action",
         "Cordon, open, drain or remove a host",
         202,
-        Body(choices={name: verb.model for name, verb in host_actions.VERBS.items()}),
+        Body(choices={name: verb.model for name, verb in host_actions.VERBS.items()}, example={"cordon": {}}),
         ours=True,
         refusals=(404, 409),
         answer=Shape(Queued),

@@ -7,6 +7,7 @@ from spinney.api.answers.base import Shape
 from spinney.api.answers.specs import ListedType, Policy, ShownType
 from spinney.api.wire import Body, Route
 
+_SPEC = {"type": "senlin.policy.deletion", "version": "1.0", "properties": {"criteria": "OLDEST_FIRST"}}
 ROUTES = (
     Route(
         "GET",
@@ -41,7 +42,7 @@ ROUTES = (
         "policies:create",
         "Create a policy",
         201,
-        Body(policies.PolicyCreate, "policy"),
+        Body(policies.PolicyCreate, "policy", example={"policy": {"name": "shrink", "spec": _SPEC}}),
         refusals=(404,),
         answer=Shape(Policy, "policy"),
     ),
@@ -51,7 +52,7 @@ ROUTES = (
         policies.validate,
         "policies:validate",
         "Check a policy's specification",
-        body=Body(policies.PolicyValidate, "policy"),
+        body=Body(policies.PolicyValidate, "policy", example={"policy": {"spec": _SPEC}}),
         since=2,
         refusals=(404,),
         answer=Shape(Policy, "policy"),
@@ -71,7 +72,7 @@ ROUTES = (
         policies.update,
         "policies:update",
         "Change a policy's name",
-        body=Body(policies.PolicyUpdate, "policy"),
+        body=Body(policies.PolicyUpdate, "policy", example={"policy": {"name": "shrinking"}}),
         refusals=(404,),
         answer=Shape(Policy, "policy"),
     ),

@@ -7,6 +7,11 @@ from spinney.api.answers.base import Shape
 from spinney.api.answers.specs import ListedType, Operations, Profile, ShownType
 from spinney.api.wire import Body, Route
 
+_SPEC = {
+    "type": "container.dockerinc.docker",
+    "version": "1.0",
+    "properties": {"image": "busybox", "command": "sleep 1000", "host_cluster": "metal"},
+}
 ROUTES = (
     Route(
         "GET",
@@ -50,7 +55,7 @@ ROUTES = (
         "profiles:create",
         "Create a profile",
         201,
-        Body(profiles.ProfileCreate, "profile"),
+        Body(profiles.ProfileCreate, "profile", example={"profile": {"name": "web", "spec": _SPEC}}),
         refusals=(404,),
         answer=Shape(Profile, "profile"),
     ),
@@ -60,7 +65,7 @@ ROUTES = (
         profiles.validate,
         "profiles:validate",
         "Check a specification without storing it",
-        body=Body(profiles.ProfileValidate, "profile"),
+        body=Body(profiles.ProfileValidate, "profile", example={"profile": {"spec": _SPEC}}),
         since=2,
         refusals=(404,),
         answer=Shape(Profile, "profile"),
@@ -80,7 +85,7 @@ ROUTES = (
         profiles.update,
         "profiles:update",
         "Change a profile's name or metadata",
-        body=Body(profiles.ProfileUpdate, "profile"),
+        body=Body(profiles.ProfileUpdate, "profile", example={"profile": {"metadata": {"team": "shop"}}}),
         refusals=(404,),
         answer=Shape(Profile, "profile"),
     ),

@@ -26,7 +26,7 @@ ROUTES = (
         "shares:create",
         "Let another project, or all, use a host cluster",
         201,
-        Body(shares.ShareCreate, "share"),
+        Body(shares.ShareCreate, "share", example={"share": {"project_id": "*"}}),
         ours=True,
         refusals=(404,),
         answer=Shape(Share, "share"),
