@@ -38,6 +38,7 @@
     │   └── ContainerGone         final  no such container
     ├── OutgoingFailed          retry  a request to an address that a project chose
     ├── OutgoingRefused         final  an address that a project chose, and that is not permitted
+    ├── BadConfiguration               the process cannot start as it is configured
     └── LeaseLost                      this engine no longer owns what it was working on; nothing was written
 
 Every message names what was asked, what was found and what to do. A library's error is wrapped once, in its driver, with
@@ -294,6 +295,10 @@ class OutgoingFailed(SpinneyError):
 
 class OutgoingRefused(SpinneyError):
     """An address that a project chose is not permitted."""
+
+
+class BadConfiguration(SpinneyError):
+    """The process cannot start as it is configured."""
 
 
 class LeaseLost(SpinneyError):

@@ -16,6 +16,7 @@ import yaml
 from sqlalchemy import Connection
 
 from spinney.clock import Ids
+from spinney.config import AuthSettings
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.cluster import Cluster
 from spinney.domain.identity import Owner
@@ -101,11 +102,20 @@ def password(state_dir: Path) -> str:
         return made
 
 
-def write_clouds(state_dir: Path, url: str) -> None:
-    """``clouds.yaml`` for every OpenStack client, with one cloud named ``spinney``."""
-    auth = {"endpoint": f"{url}/v1", "username": USER, "password": password(state_dir)}
-    entry = {"auth_type": "http_basic", "auth": auth, "clustering_default_microversion": "1.14"}
-    _write_private(state_dir / "clouds.yaml", yaml.safe_dump({"clouds": {CLOUD: entry}}, sort_keys=False))
+def write_clouds(state_dir: Path, url: str, settings: AuthSettings) -> None:
+    """``clouds.yaml`` for every OpenStack client, with one cloud named ``spinney``.
+
+    Passwords of others are theirs to add, and where there is a Keystone, its catalogue leads to the service.
+    """
+    path = state_dir / "clouds.yaml"
+    if settings.strategy == "keystone":
+        path.unlink(missing_ok=True)
+        return
+    auth = {"endpoint": f"{url}/v1"}
+    if settings.strategy == "http_basic" and not settings.htpasswd_file:
+        auth |= {"username": USER, "password": password(state_dir)}
+    entry = {"auth_type": settings.strategy, "auth": auth, "clustering_default_microversion": "1.14"}
+    _write_private(path, yaml.safe_dump({"clouds": {CLOUD: entry}}, sort_keys=False))
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -16,7 +16,10 @@ import uvicorn
 
 from spinney import standalone
 from spinney.api.app import build_app
-from spinney.api.auth import HttpBasic, standalone_caller
+from spinney.api.auth import Authenticator, HttpBasic, no_auth, standalone_caller
+from spinney.api.auth.htpasswd import Htpasswd
+from spinney.api.auth.keystone import Keystone, open_middleware
+from spinney.api.rules import AccessRules, policy_files
 from spinney.api.wire import Deps
 from spinney.clock import Clock, Ids, SystemClock
 from spinney.config import Settings
@@ -38,6 +41,7 @@ from spinney.engine.link import EngineService, RemoteAccess
 from spinney.engine.measuring import known_stats
 from spinney.engine.planning import Planner
 from spinney.engine.supervisor import Engine
+from spinney.errors import BadConfiguration
 from spinney.keyring import KeyRing, open_ring
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.sealing import open_key
@@ -139,6 +143,29 @@ def local_access(context: EngineContext) -> LocalAccess:
     return LocalAccess(context.store, context.connector, partial(known_stats, context))
 
 
+def make_authenticator(settings: Settings, clock: Clock) -> Authenticator:
+    """Raises: BadConfiguration."""
+    auth = settings.auth
+    try:
+        if auth.strategy == "keystone":
+            return Keystone(*open_middleware(settings.files), auth, clock)
+        if auth.strategy == "none":
+            return no_auth(settings.api.unix_socket or settings.api.host, standalone_caller())
+        if auth.htpasswd_file:
+            return Htpasswd(Path(auth.htpasswd_file), Path(auth.users_file) if auth.users_file else None)
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from error
+    return HttpBasic(standalone.USER, standalone.password(settings.state_dir), standalone_caller())
+
+
+def make_rules(settings: Settings, clock: Clock) -> AccessRules:
+    """Raises: BadConfiguration."""
+    try:
+        return AccessRules(policy_files(settings.files), clock)
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from error
+
+
 def api_deps(
     settings: Settings, store: Store, access: HostAccess, ring: Callable[[], None], clock: Clock, ids: Ids
 ) -> Deps:
@@ -148,7 +175,8 @@ def api_deps(
         clock=clock,
         ids=ids,
         settings=settings.api,
-        authenticator=HttpBasic(standalone.USER, standalone.password(settings.state_dir), standalone_caller()),
+        authenticator=make_authenticator(settings, clock),
+        rules=make_rules(settings, clock),
         access=access,
         keys=open_api_keys(settings),
         planner=Planner(container_defaults(settings), rules, subnets.count(settings.network), ids),
@@ -258,7 +286,7 @@ async def _serve_api(settings: Settings, deps: Deps, say: Callable[[str], None])
     listener = _listen(settings.api.host, settings.api.port)
     address, port = listener.getsockname()[:2]
     url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
-    standalone.write_clouds(settings.state_dir, url)
+    standalone.write_clouds(settings.state_dir, url, settings.auth)
     config = uvicorn.Config(
         build_app(deps),
         lifespan="off",

@@ -38,7 +38,10 @@ PERSONAS: Mapping[str, tuple[str, str]] = {
     "project_manager": ("rule:context_is_admin or role:manager", "Decides on behalf of a project"),
     "project_member": ("rule:project_manager or role:member", "Works with what a project has"),
     "project_reader": ("rule:project_member or role:reader", "Looks at what a project has"),
-    "service_or_admin": ("rule:context_is_admin or role:service", "Another service of the cloud, or who operates this one"),
+    "service_or_admin": (
+        "rule:context_is_admin or role:service",
+        "Another service of the cloud, or who operates this one",
+    ),
     "reader_or_service": ("rule:project_reader or role:service", "Looks at what the service can do"),
 }
 _CHECKS = {
@@ -60,7 +63,7 @@ DELIVERED: Mapping[str, str] = {
 log = logging.getLogger(__name__)
 
 
-class Rules:
+class AccessRules:
     """What callers may do. ``files``: the deployment's own rules, of two the later one counts. Raises: ValueError."""
 
     def __init__(self, files: Sequence[Path] = (), clock: Clock | None = None) -> None:
@@ -170,7 +173,9 @@ def _read(files: Sequence[Path]) -> dict[str, str]:
     try:
         _enforcer({**DELIVERED, **found}).check_rules(raise_on_violation=True)
     except policy.InvalidDefinitionError as error:
-        raise ValueError(f"{', '.join(map(str, files))}: rules that name missing rules, or themselves: {error}") from error
+        raise ValueError(
+            f"{', '.join(map(str, files))}: rules that name missing rules, or themselves: {error}"
+        ) from error
     return found
 
 
