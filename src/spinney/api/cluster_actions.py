@@ -91,7 +91,7 @@ async def act(call: Call) -> Reply:
     if verb.kind is None:
         return await _complete_lifecycle(call, data)
     action_id = call.deps.ids.new()
-    await call.deps.store.transact(_act, call, verb.kind, verb, data, action_id)
+    await call.deps.store.transact(order, call, verb.kind, verb, data, action_id)
     call.deps.ring()
     return queued(action_id, {"action": action_id})
 
@@ -128,7 +128,8 @@ def the_one(call: Call, names: Collection[str]) -> tuple[str, dict[str, Any]]:
     return name, given
 
 
-def _act(connection: Connection, call: Call, kind: ActionKind, verb: Verb, data: Any, action_id: str) -> None:
+def order(connection: Connection, call: Call, kind: ActionKind, verb: Verb, data: Any, action_id: str) -> None:
+    """Check and queue an action on the cluster that the call's first word names."""
     row = clusters.FINDER.get(connection, call.word, call.scope)
     submit_on(connection, call, action_id, kind, row, verb.inputs(connection, call, row, data))
 
@@ -285,12 +286,12 @@ async def operate(call: Call) -> Reply:
     if given is not None and not isinstance(given, dict):
         raise HTTPBadRequest(f"{operation[:80]}: a map with params and filters is needed; {{}} where there are none.")
     action_id = call.deps.ids.new()
-    await call.deps.store.transact(_operate, call, operation, given or {}, action_id)
+    await call.deps.store.transact(order_operation, call, operation, given or {}, action_id)
     call.deps.ring()
     return queued(action_id, {"action": action_id})
 
 
-def _operate(connection: Connection, call: Call, operation: str, given: dict[str, Any], action_id: str) -> None:
+def order_operation(connection: Connection, call: Call, operation: str, given: dict[str, Any], action_id: str) -> None:
     params, filters = _split(given)
     row = clusters.FINDER.get(connection, call.word, call.scope)
     parameters = registry.profile_type(row.profile_type or "").operation_parameters(operation, params)

@@ -60,7 +60,7 @@ class ClusterUpdate(Request):
 
 async def create(call: Call) -> Reply:
     data = call.data(ClusterCreate)
-    _check_config(call, data.config)
+    check_config(call, data.config)
     min_size = data.min_size or 0
     max_size = -1 if data.max_size is None else data.max_size
     desired = min_size if data.desired_capacity is None else data.desired_capacity
@@ -161,13 +161,13 @@ async def update(call: Call) -> Reply:
         changes.pop("profile_only", None)
     if not call.since(7):
         changes.pop("config", None)
-    _check_config(call, changes.get("config"))
-    view = await call.deps.store.transact(_update, call, changes, action_id)
+    check_config(call, changes.get("config"))
+    view = await call.deps.store.transact(order_update, call, changes, action_id)
     call.deps.ring()
     return queued(action_id, {"cluster": view})
 
 
-def _update(connection: Connection, call: Call, given: Mapping[str, Any], action_id: str) -> dict[str, Any]:
+def order_update(connection: Connection, call: Call, given: Mapping[str, Any], action_id: str) -> dict[str, Any]:
     row = clusters.FINDER.get(connection, call.word, call.scope)
     if row.status == ClusterStatus.ERROR:
         raise FeatureNotSupported(
@@ -204,12 +204,12 @@ def new_profile(connection: Connection, call: Call, row: Row[Any], word: str) ->
 async def delete(call: Call) -> Reply:
     force = read_force(call)
     action_id = call.deps.ids.new()
-    await call.deps.store.transact(_delete, call, force, action_id)
+    await call.deps.store.transact(order_deletion, call, force, action_id)
     call.deps.ring()
     return queued(action_id, None)
 
 
-def _delete(connection: Connection, call: Call, force: bool, action_id: str) -> None:
+def order_deletion(connection: Connection, call: Call, force: bool, action_id: str) -> None:
     row = clusters.FINDER.get(connection, call.word, call.scope)
     if row.status in TRANSIENT_STATUSES and not force:
         raise ActionInProgress(
@@ -276,7 +276,7 @@ def submit_on(
     )
 
 
-def _check_config(call: Call, config: Mapping[str, Any] | None) -> None:
+def check_config(call: Call, config: Mapping[str, Any] | None) -> None:
     fault = config_fault(config or {})
     if fault:
         raise HTTPBadRequest(f"cluster.config: {fault}.")
