@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from api.client import Client
 from api.world import OURS, World, run
+from api.world import world as make_world
 from spinney.errors import SpinneyError
 
 
@@ -43,10 +45,37 @@ def test_discovery_needs_no_credentials_and_names_where_it_was_reached(world: Wo
         ({"x-forwarded-proto": "javascript"}, "http://api.example:8777/v1"),
     ],
 )
-def test_links_lead_where_the_client_came_from(world: World, headers: dict[str, str], href: str) -> None:
-    async def body() -> None:
-        answer = await world.client.request("GET", "/v1", headers=headers)
+def test_links_lead_where_the_client_came_from(tmp_path: Path, headers: dict[str, str], href: str) -> None:
+    async def body(client: Client) -> None:
+        answer = await client.request("GET", "/v1", headers=headers)
         assert answer.json["version"]["links"][0]["href"] == href
+
+    with make_world(tmp_path, trusted_proxies=("127.0.0.0/8",)) as behind:
+        run(lambda: body(behind.client))
+
+
+def test_forwarding_headers_of_strangers_are_not_believed(world: World) -> None:
+    async def body() -> None:
+        headers = {"x-forwarded-proto": "https", "x-forwarded-host": "cloud.example", "x-forwarded-prefix": "/x"}
+        answer = await world.client.request("GET", "/v1", headers=headers)
+        assert answer.json["version"]["links"][0]["href"] == "http://api.example:8777/v1"
+
+    run(body)
+
+
+def test_every_answer_protects_browsers_from_itself(world: World) -> None:
+    async def body() -> None:
+        for answer in (
+            await world.client.get("/v1"),
+            await world.client.get("/v1/clusters"),
+            await world.client.get("/v1/clusters/absent"),
+            await world.client.as_user("wrong").get("/v1/clusters"),
+        ):
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-store"
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert "server" not in answer.headers
+            assert "strict-transport-security" not in answer.headers  # it was no TLS
 
     run(body)
 

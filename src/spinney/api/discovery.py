@@ -1,6 +1,6 @@
 """Version discovery, which needs no credentials, and paths.
 
-Guaranteed: the links given lead to where the client reached us, through proxies which say so in ``X-Forwarded-*``.
+Guaranteed: the links given lead to where the client reached us (``origin``).
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from spinney.api.versions import choices, details
 from spinney.api.wire import Reply, json_reply
 from spinney.errors import RouteNotFound
 
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _ACCEPT = re.compile(r"application/vnd\.openstack\.clustering-v1(?:\.[0-9]+)?")
 
 
@@ -32,36 +30,19 @@ def split_path(scope: Any) -> list[str]:
     ]
 
 
-def answer(scope: Any, headers: Headers, segments: list[str]) -> Reply | None:
+def answer(scope: Any, headers: Headers, segments: list[str], base_url: str) -> Reply | None:
     """The version document, if that is what was asked for; None for paths that belong to the API itself.
 
     Raises: RouteNotFound for a path outside of it.
     """
     reading = scope["method"] == "GET"
     if segments in ([""], ["versions"]) and reading:
-        return json_reply(choices(base_url(scope, headers)), 300)
+        return json_reply(choices(base_url), 300)
     if segments[0] == "v1":
-        return json_reply(details(base_url(scope, headers))) if segments[1:] in ([], [""]) and reading else None
+        return json_reply(details(base_url)) if segments[1:] in ([], [""]) and reading else None
     accept = headers.get(b"accept", b"").decode("latin-1").strip()
     if _ACCEPT.fullmatch(accept):
         return None
     if accept in ("", "*/*") and reading:
-        return json_reply(choices(base_url(scope, headers)), 300)
+        return json_reply(choices(base_url), 300)
     raise RouteNotFound(f"There is nothing at /{'/'.join(segments)[:255]}; the API is at /v1.")
-
-
-def base_url(scope: Any, headers: Headers) -> str:
-    scheme = _first(headers, b"x-forwarded-proto") or scope.get("scheme", "http")
-    host = _first(headers, b"x-forwarded-host") or _first(headers, b"host")
-    if not host or not _HOST.fullmatch(host):
-        address, port = scope.get("server") or ("localhost", None)
-        host = f"{address}:{port}" if port else "localhost"
-    prefix = _first(headers, b"x-forwarded-prefix").rstrip("/")
-    if not _PREFIX.fullmatch(prefix):
-        prefix = ""
-    return f"{scheme if scheme in ('http', 'https') else 'http'}://{host}{prefix}"
-
-
-def _first(headers: Headers, name: bytes) -> str:
-    """The first of several values: what the client itself used."""
-    return headers.get(name, b"").decode("latin-1").partition(",")[0].strip()

@@ -5,6 +5,7 @@ Guaranteed: no answer holds a stack trace, the text of a library's error, or a t
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 
 from pydantic import ValidationError
@@ -27,7 +28,8 @@ _EXPLANATIONS = {
 }
 
 
-def reply(status: int, kind: str, message: str) -> Reply:
+def reply(status: int, kind: str, message: str, retry_after: float = 0.0) -> Reply:
+    headers = [(b"retry-after", str(math.ceil(retry_after)).encode())] if retry_after else []
     return json_reply(
         {
             "code": status,
@@ -36,11 +38,12 @@ def reply(status: int, kind: str, message: str) -> Reply:
             "title": HTTPStatus(status).phrase,
         },
         status,
+        *headers,
     )
 
 
 def reply_to(error: SpinneyError) -> Reply:
-    return reply(int(error.status), error.type_name, error.message)
+    return reply(int(error.status), error.type_name, error.message, error.retry_after)
 
 
 def unexpected(request_id: str) -> Reply:

@@ -18,7 +18,7 @@ from spinney.api.auth import Authenticator
 from spinney.api.rules import AccessRules
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
-from spinney.config import ApiSettings, WebhookSettings
+from spinney.config import ApiSettings, LimitSettings, WebhookSettings
 from spinney.domain.credential import CredentialType
 from spinney.domain.identity import Caller, Owner
 from spinney.domain.plan import Plan, Question
@@ -28,6 +28,7 @@ from spinney.keyring import KeyRing
 from spinney.profiles.allowances import Allowances
 from spinney.store.database import Transactions
 from spinney.store.identity import Scope
+from spinney.store.limits import Limits, OwnLimits
 
 M = TypeVar("M", bound=SpecModel)
 
@@ -64,11 +65,14 @@ class Deps:
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
     #: By type, the credential of endpoints that name none.
     default_credentials: Mapping[CredentialType, str] = field(default_factory=dict)
+    #: Where the limits of projects come from.
+    limits: Limits = field(default_factory=OwnLimits)
     #: What the deployment allows its tenants.
     allowed: Allowances = field(default_factory=Allowances)
     #: Whether engines can fetch secrets that are kept elsewhere.
     references: bool = False
-    limits: LimitSettings = NO_LIMITS
+    #: What one project may ask of this process at a time.
+    pace: LimitSettings = NO_LIMITS
     #: Draws what nobody may guess, and what a repetition with the same Idempotency-Key has to be shown again.
     secret: Callable[[], str] = _draw
     ring: Callable[[], None] = _no_bell
@@ -150,6 +154,8 @@ class Call:
     body: Any
     now: float
     sent: Sent = field(default_factory=Sent)
+    #: What the audit log is to say besides what it says of every request: rights that were used, for example. No secrets.
+    audited: list[str] = field(default_factory=list)
 
     @property
     def word(self) -> str:

@@ -1,0 +1,183 @@
+"""What stands between an authenticated request and its handler, so that no project slows another.
+
+Guaranteed, in one API process: a project's requests beyond its rate are spaced out, and those beyond its places wait in a queue
+of its own, of bounded length; at the database the projects take turns. Refusals are held back for a moment, so that whoever
+repeats at once does not keep the service busy with refusing. Not guaranteed: any order among requests of one project, and
+limits across API processes: each has its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+
+from spinney.clock import Clock
+from spinney.config import LimitSettings
+from spinney.domain import rate
+from spinney.domain.rate import Rate, Refusal
+from spinney.domain.turns import Entry, Turns
+from spinney.errors import SpinneyError, TooManyRequests
+from spinney.store.database import Transactions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Of all projects and of one, what is at the database at a time. Writes that wait are committed together, so more are welcome.
+_READS, _READS_EACH = 8, 4
+_WRITES, _WRITES_EACH = 64, 16
+#: Seconds for which a refusal is held back, and a request may wait for its turn.
+_HELD_BACK = 1.0
+_PATIENCE = 30.0
+#: Failed authentications that are forgiven each second.
+_FORGIVEN = 0.5
+#: Projects or addresses remembered; one forgotten begins with its whole burst.
+_REMEMBERED = 20_000
+
+
+class Paces:
+    """How far ahead each of many is."""
+
+    def __init__(self, of: Rate) -> None:
+        self._rate = of
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def ask(self, key: str, now: float, patience: float = 0.0) -> float:
+        """Seconds to wait; raises TooManyRequests for more than ``patience``."""
+        found = rate.ask(self._full_at.get(key, 0.0), now, self._rate, patience)
+        if isinstance(found, Refusal):
+            raise too_many("requests at a time", found.after)
+        self._full_at[key] = found.full_at
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > _REMEMBERED:
+            self._full_at.popitem(last=False)
+        return found.delay
+
+    def spent(self, key: str, now: float) -> float | None:
+        """After how many seconds there is some left; None: there is."""
+        found = rate.ask(self._full_at.get(key, 0.0), now, self._rate)
+        return found.after if isinstance(found, Refusal) else None
+
+
+class Lines:
+    """``Turns`` for coroutines."""
+
+    def __init__(self, places: int, each: int, room: int) -> None:
+        self._turns: Turns[asyncio.Future[None]] = Turns(places, each, room)
+
+    @asynccontextmanager
+    async def turn(self, party: str) -> AsyncIterator[None]:
+        """Raises: TooManyRequests when its queue is full, or its turn does not come."""
+        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = self._turns.enter(party, ticket)
+        if entry is Entry.FULL:
+            raise too_many("requests at a time", _HELD_BACK)
+        if entry is Entry.WAIT:
+            await self._wait(party, ticket)
+        try:
+            yield
+        finally:
+            for admitted in self._turns.leave(party):
+                admitted.set_result(None)
+
+    async def _wait(self, party: str, ticket: asyncio.Future[None]) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await asyncio.shield(ticket)
+        except BaseException as error:
+            if not self._turns.withdraw(party, ticket):
+                for admitted in self._turns.leave(party):
+                    admitted.set_result(None)
+            if isinstance(error, TimeoutError):
+                raise too_many("requests that take long", _HELD_BACK) from error
+            raise
+
+
+class Gate:
+    """``project`` may be any word that stands for who asks."""
+
+    def __init__(self, clock: Clock, limits: LimitSettings) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._patience = limits.queue / limits.rate if limits.rate else 0.0
+        self._paces = Paces(Rate(limits.rate, limits.burst))
+        self._failures = Paces(Rate(_FORGIVEN if limits.failed_authentications else 0, limits.failed_authentications))
+        self._lines = Lines(0, limits.concurrent, limits.queue)
+        self._reads, self._writes = Lines(_READS, _READS_EACH, 0), Lines(_WRITES, _WRITES_EACH, 0)
+        self._streams: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def turn(self, project: str) -> AsyncIterator[None]:
+        """Wait for the project's turn. Raises: TooManyRequests."""
+        try:
+            delay = self._paces.ask(project, self._clock.monotonic(), self._patience)
+        except TooManyRequests:
+            await self._clock.sleep(_HELD_BACK)
+            raise
+        if delay:
+            await self._clock.sleep(delay)
+        async with self._lines.turn(project):
+            yield
+
+    @contextmanager
+    def stream(self, project: str) -> Iterator[None]:
+        """One of the streams the project may have open. Raises: TooManyRequests."""
+        opened = self._streams.get(project, 0)
+        if self._limits.streams and opened >= self._limits.streams:
+            raise TooManyRequests(
+                f"The project has {opened} log followers and terminals open, which is all it may have; end some."
+            ).after(_HELD_BACK)
+        self._streams[project] = opened + 1
+        try:
+            yield
+        finally:
+            self._streams[project] -= 1
+            if not self._streams[project]:
+                del self._streams[project]
+
+    async def check_address(self, address: str) -> None:
+        """Raises: TooManyRequests for an address from which too many authentications have failed."""
+        after = self._failures.spent(address, self._clock.monotonic())
+        if after is not None:
+            await self._clock.sleep(_HELD_BACK)
+            raise TooManyRequests(
+                f"Too many authentications from {address or 'your address'} have failed; try again in "
+                f"{math.ceil(after)} s with valid credentials."
+            ).after(after)
+
+    def failed(self, address: str) -> None:
+        """An authentication from there has failed."""
+        if self._failures.spent(address, self._clock.monotonic()) is None:
+            self._failures.ask(address, self._clock.monotonic())
+
+    def share(self, store: Transactions, project: str) -> Transactions:
+        """The database as one project may use it: in turn with the others."""
+        return _Shared(store, self._reads, self._writes, project)
+
+
+class _Shared:
+    def __init__(self, store: Transactions, reads: Lines, writes: Lines, project: str) -> None:
+        self._store, self._reads, self._writes, self._project = store, reads, writes, project
+
+    async def transact(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._writes.turn(self._project):
+            return await self._store.transact(fn, *args, **kwargs)
+
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        async with self._reads.turn(self._project):
+            return await self._store.read(fn, *args, **kwargs)
+
+
+def too_many(what: str, after: float) -> SpinneyError:
+    message = f"The project has too many {what}; send fewer, or try again in {math.ceil(after)} s."
+    return TooManyRequests(message).after(after)
+
+
+def key_of(project: str, address: str) -> str:
+    """Who is counted: the project, or the address where there is none."""
+    return project or f"@{address}"
