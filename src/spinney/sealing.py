@@ -1,7 +1,9 @@
-"""Sealing secrets so that only who holds the deployment's private key can read them.
+"""Sealing secrets so that only who holds the deployment's private keys can read them.
 
 A sealed box: a fresh X25519 key agrees on a secret with the deployment's public key, from which HKDF-SHA256 makes the key for
-AES-256-GCM. Whoever seals (the API) needs the public key alone; the private one stays with the engines, in a file.
+AES-256-GCM. Whoever seals (the API) needs the public key alone; the private ones stay with the engines, in a file of one or
+more: the first is sealed for, all open. Rotating puts a new one in front; engines then seal what there is anew, and an old one
+may be dropped once nothing is left that was sealed for it.
 
 Guaranteed: a box opens only with its key and under the context it was sealed for, so that boxes cannot be exchanged in the
 database; what fails says which of the two keys was at hand. Not guaranteed: who sealed it; writing to the database is a
@@ -12,7 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +33,7 @@ _ID = 8
 _PUBLIC = 32
 #: Each box has a key of its own, so its one nonce never repeats under a key.
 _NONCE = bytes(12)
+_PEM = re.compile(rb"-----BEGIN [^-\n]+-----.*?-----END [^-\n]+-----", re.DOTALL)
 
 
 class WrongKey(SpinneyError):
@@ -53,7 +58,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """``origin`` names where it comes from, for messages."""
+    """One of them. ``origin`` names where it comes from, for messages."""
 
     origin: str
     _private: X25519PrivateKey = field(repr=False)
@@ -64,9 +69,9 @@ class SecretKey:
 
     def unseal(self, box: bytes, context: str) -> bytes:
         """Raises: WrongKey."""
-        version, sealed_for, rest = box[:1], box[1 : 1 + _ID].hex(), box[1 + _ID :]
-        if version != _VERSION or sealed_for != self.public.id:
-            raise WrongKey(f"it was sealed for key {sealed_for}, and {self.origin} holds key {self.public.id}")
+        version, rest = box[:1], box[1 + _ID :]
+        if version != _VERSION or sealed_for(box) != self.public.id:
+            raise WrongKey(f"it was sealed for key {sealed_for(box)}, and {self.origin} holds key {self.public.id}")
         once, ciphertext = rest[:_PUBLIC], rest[_PUBLIC:]
         key = _key(self._private.exchange(X25519PublicKey.from_public_bytes(once)), once, self.public.raw)
         try:
@@ -75,28 +80,89 @@ class SecretKey:
             raise WrongKey("what is stored was changed, or belongs to another object") from error
 
 
+def sealed_for(box: bytes) -> str:
+    """The id of the key that opens it."""
+    return box[1 : 1 + _ID].hex()
+
+
+class SecretKeys:
+    """The keys at hand; those of a file are read again when one is asked for that is not among them."""
+
+    def __init__(self, origin: str, keys: Sequence[SecretKey], path: Path | None = None) -> None:
+        self.origin = origin
+        self._keys = tuple(keys)
+        self._path = path
+        self._stamp = _stamp(path)
+
+    def __repr__(self) -> str:
+        return f"SecretKeys({self.origin!r}, {self.ids})"
+
+    @property
+    def public(self) -> PublicKey:
+        """What is to be sealed for."""
+        return self._keys[0].public
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The one that is sealed for first."""
+        return tuple(key.public.id for key in self._keys)
+
+    def unseal(self, box: bytes, context: str) -> bytes:
+        """Raises: WrongKey."""
+        wanted = sealed_for(box)
+        if wanted not in self.ids:
+            self.refresh()
+        for key in self._keys:
+            if key.public.id == wanted:
+                return key.unseal(box, context)
+        held = ", ".join(self.ids)
+        raise WrongKey(f"it was sealed for key {wanted}, and {self.origin} holds key {held}")
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed. Raises: WrongKey, and goes on with the keys of before."""
+        stamp = _stamp(self._path)
+        if self._path is not None and stamp != self._stamp:
+            self._keys = open_keys(self._path)._keys
+            self._stamp = stamp
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_ino)
+
+
 def _key(shared: bytes, once: bytes, recipient: bytes) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt=once + recipient, info=b"spinney sealed box 1").derive(shared)
 
 
-def open_key(path: Path) -> SecretKey:
-    """The key kept in a file; made there at the first start. Raises: WrongKey."""
+def open_keys(path: Path) -> SecretKeys:
+    """The keys kept in a file; one is made there at the first start. Raises: WrongKey."""
     try:
         if not path.exists():
-            _make(path)
+            _put(path, b"", anew=False)
         if path.stat().st_mode & 0o007:
             raise WrongKey(f"the secret key {path} is open to every user of this machine: run chmod 600 {path}")
-        return read_key(path.read_bytes(), str(path))
+        return SecretKeys(str(path), read_keys(path.read_bytes(), str(path)), path)
     except OSError as error:
         raise WrongKey(
             f"the secret key {path} cannot be used: {error.strerror}; see to it, or set driver.key_file"
         ) from error
 
 
-def read_key(content: bytes, origin: str) -> SecretKey:
-    """From PEM. Raises: WrongKey."""
+def read_keys(content: bytes, origin: str) -> list[SecretKey]:
+    """From PEM, one block after another. Raises: WrongKey."""
+    found = [_read(block, origin) for block in _PEM.findall(content)]
+    if not found:
+        raise WrongKey(f"{origin} holds no private key in PEM: put the deployment's key back")
+    return found
+
+
+def _read(block: bytes, origin: str) -> SecretKey:
     try:
-        private = serialization.load_pem_private_key(content, None)
+        private = serialization.load_pem_private_key(block, None)
     except (ValueError, TypeError) as error:
         raise WrongKey(f"{origin} holds no private key in PEM: put the deployment's key back") from error
     if not isinstance(private, X25519PrivateKey):
@@ -104,15 +170,45 @@ def read_key(content: bytes, origin: str) -> SecretKey:
     return SecretKey(origin, private)
 
 
-def _make(path: Path) -> None:
-    """Whole or not at all, and the first of several that try at the same time wins."""
-    content = X25519PrivateKey.generate().private_bytes(
+def rotate(path: Path) -> SecretKeys:
+    """Put a new key in front of those there are. Raises: WrongKey, OSError."""
+    if path.exists():
+        open_keys(path)
+        _put(path, path.read_bytes(), anew=True)
+    return open_keys(path)
+
+
+def drop(path: Path, ids: Collection[str]) -> SecretKeys:
+    """Take these keys out of the file; the first one stays. Raises: WrongKey, OSError."""
+    content = path.read_bytes()
+    open_keys(path)
+    first, *others = _PEM.findall(content)
+    kept = [first, *(block for block in others if _read(block, str(path)).public.id not in ids)]
+    _write(path, b"\n".join(kept) + b"\n", anew=True)
+    return open_keys(path)
+
+
+def _put(path: Path, older: bytes, *, anew: bool) -> None:
+    fresh = X25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    _write(path, fresh + older, anew=anew)
+
+
+def _write(path: Path, content: bytes, *, anew: bool) -> None:
+    """Whole or not at all; at a first start the first of several that try at the same time wins."""
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        file.flush()
         os.fsync(file.fileno())
+    if anew:
+        before = path.stat()
+        Path(fresh).chmod(before.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(fresh, before.st_uid, before.st_gid)
+        Path(fresh).replace(path)
+        return
     try:
         os.link(fresh, path)
     except FileExistsError:

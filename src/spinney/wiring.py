@@ -43,8 +43,8 @@ from spinney.engine.planning import Planner
 from spinney.engine.supervisor import Engine
 from spinney.errors import BadConfiguration
 from spinney.keyring import KeyRing, open_ring
-from spinney.profiles.container_request import ContainerDefaults
-from spinney.sealing import open_key
+from spinney.profiles.allowances import Allowances, allowances
+from spinney.sealing import SecretKeys, open_keys
 from spinney.store import credentials, engines, migrate
 from spinney.store.database import Store
 
@@ -77,16 +77,29 @@ def default_credentials(settings: Settings) -> dict[CredentialType, str]:
 
 def open_credentials(settings: Settings, store: Store, clock: Clock) -> Credentials:
     """Those in the database, then those in files. For engines alone: it opens the key. Raises: WrongKey."""
+    keys = open_engine_keys(settings)
+    store.run(credentials.register_key, keys)
+    return StoreCredentials(store, keys, clock, FolderCredentials(settings.driver.credentials_dir))
+
+
+def engine_key_file(settings: Settings) -> Path:
     given = settings.driver.key_file
-    key = open_key(Path(given) if given else settings.state_dir / "secret.key")
-    store.run(credentials.register_key, key.public, key.origin)
-    return StoreCredentials(store, key, clock, FolderCredentials(settings.driver.credentials_dir))
+    return Path(given) if given else settings.state_dir / "secret.key"
+
+
+def open_engine_keys(settings: Settings) -> SecretKeys:
+    """Raises: WrongKey."""
+    return open_keys(engine_key_file(settings))
 
 
 def open_api_keys(settings: Settings) -> KeyRing:
     """Raises: NoSuchKey."""
+    return open_ring(api_key_file(settings))
+
+
+def api_key_file(settings: Settings) -> Path:
     given = settings.api.key_file
-    return open_ring(Path(given) if given else settings.state_dir / "api.keys")
+    return Path(given) if given else settings.state_dir / "api.keys"
 
 
 def make_connector(settings: Settings, store: Store, clock: Clock) -> HostConnector:
@@ -107,9 +120,24 @@ def make_connector(settings: Settings, store: Store, clock: Clock) -> HostConnec
     )
 
 
-def container_defaults(settings: Settings) -> ContainerDefaults:
-    given = settings.container
-    return ContainerDefaults(**{name: getattr(given, name) for name in given.__slots__})
+def allowances_of(settings: Settings) -> Allowances:
+    """With the grants of the file that is configured. Raises: BadConfiguration."""
+    file, grants = settings.container.grants_file, {}
+    if file:
+        try:
+            grants = grant.load(yaml.safe_load(Path(file).read_text()))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise BadConfiguration(f"[container] grants_file: {file}: {error}") from error
+    try:
+        return allowances(settings, grants)
+    except ValueError as error:
+        raise BadConfiguration(str(error)) from error
+
+
+def make_limits(settings: Settings, store: Store, clock: Clock) -> Limits:
+    if settings.quota.driver == "local":
+        return OwnLimits()
+    return CopiedLimits(store, clock, KeystoneLimits(settings.files).fetch, settings.quota.cache_time)
 
 
 def engine_context(

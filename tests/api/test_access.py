@@ -133,6 +133,8 @@ def _objects(world: World) -> dict[str, str]:
         "host": host.node_id,
         "action": action,
         "event": _event(world),
+        "receiver": world.receiver(cluster).id,
+        "secret": world.secret().id,
     }
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from api.world import OURS, START, World, run
 from spinney.certificates import new_authority, new_client, new_server
 from spinney.domain.credential import CredentialType
-from spinney.sealing import SecretKey, open_key
+from spinney.sealing import SecretKeys, open_keys
 from spinney.store import credentials, tables
 
 NOW = datetime.fromtimestamp(START, UTC)
@@ -45,10 +45,10 @@ EACH = {"docker-tls": TLS, "docker-ssh": SSH, "registry": REGISTRY}
 
 
 @pytest.fixture
-def key(world: World, tmp_path: Any) -> SecretKey:
+def key(world: World, tmp_path: Any) -> SecretKeys:
     """The engines', as wiring opens it."""
-    found = open_key(tmp_path / "secret.key")
-    world.store.run(credentials.register_key, found.public, found.origin)
+    found = open_keys(tmp_path / "secret.key")
+    world.store.run(credentials.register_key, found)
     return found
 
 
@@ -62,7 +62,7 @@ def stored(world: World) -> Any:
 
 
 @pytest.mark.parametrize("kind", EACH)
-def test_what_is_posted_is_sealed_and_never_answered(world: World, key: SecretKey, kind: str) -> None:
+def test_what_is_posted_is_sealed_and_never_answered(world: World, key: SecretKeys, kind: str) -> None:
     made = post(world, kind, EACH[kind])
     assert made.status == 201, made.body
     shown = run(lambda: world.client.at(OURS).get("/v1/credentials/lab"))
@@ -76,7 +76,7 @@ def test_what_is_posted_is_sealed_and_never_answered(world: World, key: SecretKe
     assert orjson.loads(key.unseal(row.sealed, row.id)) == EACH[kind]
 
 
-def test_facts_tell_what_it_is(world: World, key: SecretKey) -> None:
+def test_facts_tell_what_it_is(world: World, key: SecretKeys) -> None:
     facts = post(world, "docker-tls", TLS, "a").json["credential"]["facts"]
     assert (facts["subject"], facts["issuer"], facts["kind"]) == ("CN=spinney", "CN=hosts", "EC secp256r1")
     assert facts["expires_at"] == (NOW + timedelta(days=825)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -88,7 +88,7 @@ def test_facts_tell_what_it_is(world: World, key: SecretKey) -> None:
     assert facts == {"registry": "r.example:5000", "projects": ["ours"]}
 
 
-def test_what_expires_is_told_and_not_refused(world: World, key: SecretKey) -> None:
+def test_what_expires_is_told_and_not_refused(world: World, key: SecretKeys) -> None:
     old = new_client(AUTHORITY, "spinney", NOW - timedelta(days=10), 9)
     data = {**TLS, "cert": old.certificate_pem.decode(), "key": old.key_pem.decode()}
     assert "the certificate expired" in post(world, "docker-tls", data).json["credential"]["warnings"][0]
@@ -118,25 +118,25 @@ def test_what_expires_is_told_and_not_refused(world: World, key: SecretKey) -> N
         ("bogus", {}, "credential.type"),
     ],
 )
-def test_what_cannot_be_used_is_refused_at_once(world: World, key: SecretKey, kind: str, data: Any, words: str) -> None:
+def test_what_cannot_be_used_is_refused_at_once(world: World, key: SecretKeys, kind: str, data: Any, words: str) -> None:
     answer = post(world, kind, data)
     assert answer.status == 400 and words in answer.error[2], answer.body
     assert "s3cret" not in answer.error[2] and "PRIVATE KEY" not in answer.error[2]
     assert run(lambda: world.client.at(OURS).get("/v1/credentials")).json == {"credentials": []}
 
 
-def test_a_servers_certificate_is_not_taken_for_a_clients(world: World, key: SecretKey) -> None:
+def test_a_servers_certificate_is_not_taken_for_a_clients(world: World, key: SecretKeys) -> None:
     server = new_server(AUTHORITY, "h", ["10.0.0.1"], NOW, 10)
     data = {**TLS, "cert": server.certificate_pem.decode(), "key": server.key_pem.decode()}
     assert "clientAuth" in post(world, "docker-tls", data).error[2]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a b", "x" * 129])
-def test_names_are_those_of_folders(world: World, key: SecretKey, name: str) -> None:
+def test_names_are_those_of_folders(world: World, key: SecretKeys, name: str) -> None:
     assert post(world, "docker-tls", TLS, name).error[:2] == (400, "HTTPBadRequest")
 
 
-def test_rotation_replaces_what_is_sealed(world: World, key: SecretKey) -> None:
+def test_rotation_replaces_what_is_sealed(world: World, key: SecretKeys) -> None:
     before = post(world, "docker-tls", TLS).json["credential"]
     data = {**TLS, "cert": OTHER.certificate_pem.decode(), "key": OTHER.key_pem.decode()}
     sealed = stored(world).sealed
@@ -149,7 +149,7 @@ def test_rotation_replaces_what_is_sealed(world: World, key: SecretKey) -> None:
     assert orjson.loads(key.unseal(stored(world).sealed, before["id"])) == data
 
 
-def test_a_name_is_taken_once(world: World, key: SecretKey) -> None:
+def test_a_name_is_taken_once(world: World, key: SecretKeys) -> None:
     post(world, "docker-tls", TLS)
     assert post(world, "docker-ssh", SSH).error[:2] == (409, "Conflict")
 
@@ -163,14 +163,14 @@ class TestDeleting:
     def delete(self, world: World, word: str = "lab") -> Any:
         return run(lambda: world.client.at(OURS).delete(f"/v1/credentials/{word}"))
 
-    def test_one_that_nobody_names(self, world: World, key: SecretKey) -> None:
+    def test_one_that_nobody_names(self, world: World, key: SecretKeys) -> None:
         world.host("metal", credential="other")
         found = post(world, "docker-tls", TLS).json["credential"]
         assert self.delete(world, found["id"]).status == 204
         assert self.delete(world, found["id"]).error[:2] == (404, "ResourceNotFound")
 
     @pytest.mark.parametrize("by", ["name", "id"])
-    def test_a_host_names_it(self, world: World, key: SecretKey, by: str) -> None:
+    def test_a_host_names_it(self, world: World, key: SecretKeys, by: str) -> None:
         found = post(world, "docker-tls", TLS).json["credential"]
         world.host("metal", credential=found[by])
         status, kind, message = self.delete(world).error
@@ -184,17 +184,17 @@ class TestDeleting:
             {"image": "web", "registry_credential": "lab"},
         ],
     )
-    def test_a_profile_names_it(self, world: World, key: SecretKey, properties: Any) -> None:
+    def test_a_profile_names_it(self, world: World, key: SecretKeys, properties: Any) -> None:
         post(world, "docker-tls", TLS)
         world.change(tables.profile, world.profile("racks").id, spec={"properties": properties})
         assert "profile 'racks'" in self.delete(world).error[2]
 
-    def test_what_only_looks_like_a_name_of_it(self, world: World, key: SecretKey) -> None:
+    def test_what_only_looks_like_a_name_of_it(self, world: World, key: SecretKeys) -> None:
         post(world, "docker-tls", TLS)
         world.change(tables.profile, world.profile("racks").id, spec={"properties": {"zone": "lab", "image": "lab"}})
         assert self.delete(world).status == 204
 
-    def test_the_default_of_the_deployment(self, world: World, key: SecretKey) -> None:
+    def test_the_default_of_the_deployment(self, world: World, key: SecretKeys) -> None:
         post(world, "docker-tls", TLS)
         deps = world.client.app._deps
         object.__setattr__(deps, "default_credentials", {CredentialType.DOCKER_TLS: "lab"})

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api.client import PASSWORD, Client, basic
 from spinney.api.app import build_app
@@ -25,6 +27,8 @@ from spinney.domain.identity import Caller, Owner
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
+from spinney.domain.receiver import Receiver
+from spinney.domain.secret import Secret, SecretType
 from spinney.drivers.base import HostAddress
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.planning import Planner
@@ -33,7 +37,8 @@ from spinney.keyring import read_ring
 from spinney.policies.attaching import Attached
 from spinney.policies.registry import validate_spec
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.store import bindings, hosts, migrate, profiles, tables
+from spinney.sealing import SecretKey, SecretKeys
+from spinney.store import bindings, credentials, hosts, migrate, profiles, secrets, tables
 from spinney.store.database import Store
 from spinney.store.rows import ACTIONS, CLUSTERS, NODES, POLICIES
 
@@ -241,6 +246,28 @@ class World:
             self.access.containers[host.node_id][physical] = running(physical, name)
         placed = {"host_id": host.node_id, "generation": 1, "placed_at": START, "physical_id": physical}
         return self.node(profile, name, **placed | values)
+
+    def secret(self, name: str = "login", **data: str) -> Secret:
+        """Of our project, sealed for a key that an engine has."""
+        key = self.store.run(credentials.sealing_key)
+        if key is None:
+            keys = SecretKeys("the tests' key", [SecretKey("the tests' key", X25519PrivateKey.generate())])
+            self.store.run(credentials.register_key, keys)
+            key = keys.public
+        held = data or {"key": "value"}
+        base = {"domain": None, "created_at": self.clock.moment + 1, "version": 1, "reference": None}
+        given = self.new(name=name, type=SecretType.OPAQUE, facts={"keys": sorted(held)}, **base)
+        made = Secret(sealed=key.seal(orjson.dumps(held), given["id"]), **given)
+        self.store.run(secrets.insert, made)
+        return made
+
+    def receiver(self, cluster: Cluster, action: str = "CLUSTER_SCALE_OUT", **values: Any) -> Receiver:
+        """Without a secret: only an open one can be started."""
+        base = {"name": "grow", "type": "webhook", "domain": None, "rate_limit": 60, "created_at": self.clock.moment + 1}
+        channel = {"alarm_url": "http://api.example:8777/v1/webhooks/x/trigger?V=2"}
+        made = Receiver(cluster_id=cluster.id, action=action, **self.new(**{"channel": channel, **base, **values}))
+        self.insert(RECEIVERS, made)
+        return made
 
     def change(self, table: sa.Table, id: str, **values: Any) -> None:
         self.store.run(lambda connection: connection.execute(table.update().where(table.c.id == id).values(**values)))

@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Mapping
 
 import pytest
 
+from drivers.exec_contract import ExecPromises
+from drivers.secret_contract import SecretPromises
 from drivers.world import FOREVER, World, ended, read_logs, scenario, watch
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
@@ -539,5 +541,6 @@ class ContractSuite(
     ObservationPromises,
     ReadingPromises,
     HelperPromises,
+    SecretPromises,
 ):
     """All promises. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

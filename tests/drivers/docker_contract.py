@@ -16,6 +16,7 @@ import pytest
 
 import docker_engine
 from drivers.contract import ContractSuite
+from drivers.secret_contract import RealSecretPromises
 from drivers.world import World, read_logs, scenario
 from spinney.domain.container import ImageRequest, LogQuery, PullPolicy, Ulimit
 from spinney.drivers.base import ContainerHost, HostAddress
@@ -50,6 +51,14 @@ class DockerWorld(World):
         for container_id in tuple(self._foreign):
             await self.remove_foreign(container_id)
         await super().clean_up()
+
+    async def read_file(self, container_id: str, path: str) -> bytes | None:
+        """As the container sees it: the Docker engine looks at it from outside, where its mounts need not be."""
+        asked = {"Cmd": ["cat", path], "AttachStdout": True}
+        made = await self.raw("POST", f"/containers/{container_id}/exec", asked)
+        said = await self.raw("POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": True})
+        done = await self.raw("GET", f"/exec/{made['Id']}/json")
+        return str(said).encode() if done["ExitCode"] == 0 else None
 
     def free_port(self) -> int:
         with sockets.socket() as probe:
@@ -161,5 +170,5 @@ class PeculiarPromises:
             await world.host.create(world.request(image=image))
 
 
-class DockerSuite(ContractSuite, HardeningPromises, PeculiarPromises):
+class DockerSuite(ContractSuite, HardeningPromises, RealSecretPromises, PeculiarPromises):
     """Everything a Docker engine has to do for us. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

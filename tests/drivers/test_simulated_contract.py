@@ -36,6 +36,9 @@ class SimulatedWorld(World):
     async def remove_foreign(self, container_id: str) -> None:
         self.engine.core.remove(container_id, self.engine.clock.now())
 
+    async def read_file(self, container_id: str, path: str) -> bytes | None:
+        return self.engine.core.read_file(container_id, path)
+
     def free_port(self) -> int:
         return next(self._ports)
 

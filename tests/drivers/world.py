@@ -89,6 +89,10 @@ class World:
         octets = uuid.uuid4().bytes
         return f"10.{octets[0]}.{octets[1]}.0/24"
 
+    async def read_file(self, container_id: str, path: str) -> bytes | None:
+        """What a file in a running container holds, seen from outside of the driver; None: there is none."""
+        raise AssertionError("each world reads files in its own way")
+
     # Requests.
 
     def labels(self, *, node: str = "", generation: int = 1) -> dict[str, str]:

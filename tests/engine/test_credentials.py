@@ -16,7 +16,7 @@ from spinney.domain.credential import Credential, CredentialType
 from spinney.drivers.docker.credentials import FolderCredentials
 from spinney.engine.credentials import FRESH, StoreCredentials
 from spinney.errors import HostRefused, HostUnreachable
-from spinney.sealing import SecretKey, WrongKey, open_key
+from spinney.sealing import SecretKeys, WrongKey, open_keys
 from spinney.store import credentials, migrate, tables
 from spinney.store.database import Store
 
@@ -43,11 +43,11 @@ class Vault:
         self.folder.mkdir()
         self.store = Store(f"sqlite:///{folder / 'test.db'}", self.clock)
         migrate.upgrade(self.store)
-        self.key = open_key(folder / "secret.key")
-        self.store.run(credentials.register_key, self.key.public, self.key.origin)
+        self.key = open_keys(folder / "secret.key")
+        self.store.run(credentials.register_key, self.key)
         self.held = self.reader(self.key)
 
-    def reader(self, key: SecretKey) -> StoreCredentials:
+    def reader(self, key: SecretKeys) -> StoreCredentials:
         return StoreCredentials(self.store, key, self.clock, FolderCredentials(self.folder))
 
     def keep(self, name: str, kind: CredentialType = CredentialType.DOCKER_TLS, **data: Any) -> None:
@@ -146,7 +146,7 @@ def test_a_registry_credential_is_for_its_projects_alone(vault: Vault) -> None:
 
 def test_a_key_that_is_not_the_right_one_is_told(vault: Vault, tmp_path: Path) -> None:
     vault.keep("lab")
-    other = open_key(tmp_path / "other.key")
+    other = open_keys(tmp_path / "other.key")
     vault.held = vault.reader(other)
     with pytest.raises(HostRefused, match=r"lab cannot be unsealed: it was sealed for key .*spinney credential rotate"):
         vault.tls("lab")
@@ -183,23 +183,23 @@ def test_a_database_that_does_not_answer(vault: Vault, monkeypatch: pytest.Monke
 class TestKeys:
     def test_an_engine_with_another_key_does_not_start(self, vault: Vault, tmp_path: Path) -> None:
         vault.keep("lab")
-        vault.store.run(credentials.register_key, vault.key.public, "again")
-        other = open_key(tmp_path / "other.key")
+        vault.store.run(credentials.register_key, vault.key)
+        other = open_keys(tmp_path / "other.key")
         with pytest.raises(WrongKey, match=f"are sealed for key {vault.key.public.id}.*spinney db forget-key"):
-            vault.store.run(credentials.register_key, other.public, other.origin)
+            vault.store.run(credentials.register_key, other)
         assert vault.store.run(credentials.sealing_key) == vault.key.public
 
     def test_without_credentials_any_key_will_do(self, vault: Vault, tmp_path: Path) -> None:
-        other = open_key(tmp_path / "other.key")
-        vault.store.run(credentials.register_key, other.public, other.origin)
+        other = open_keys(tmp_path / "other.key")
+        vault.store.run(credentials.register_key, other)
         assert vault.store.run(credentials.sealing_key) == other.public
 
     def test_a_lost_key_is_forgotten_and_credentials_are_rotated(self, vault: Vault, tmp_path: Path) -> None:
         vault.keep("lab")
         assert vault.store.run(credentials.forget_key)
         assert not vault.store.run(credentials.forget_key)
-        vault.key = open_key(tmp_path / "other.key")
-        vault.store.run(credentials.register_key, vault.key.public, vault.key.origin)
+        vault.key = open_keys(tmp_path / "other.key")
+        vault.store.run(credentials.register_key, vault.key)
         vault.held = vault.reader(vault.key)
         with pytest.raises(HostRefused):
             vault.tls("lab")

@@ -12,15 +12,17 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.reading import read_list
+from spinney.api.secret_uses import resolve_secrets
 from spinney.api.values import Name, Object, Request
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.profile import Profile
 from spinney.errors import BadRequest, MultipleChoices
 from spinney.profiles import hosts, registry
+from spinney.profiles.container_request import set_aside
 from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties
 from spinney.profiles.hosts import ClusterFacts, NodeFacts
 from spinney.profiles.registry import ValidatedProfile
-from spinney.store import clusters, listing, nodes, profiles, shares, tables
+from spinney.store import clusters, listing, nodes, profiles, secrets, shares, tables
 from spinney.store.identity import Finder, Scope
 
 LIST = ListSpec(
@@ -65,6 +67,7 @@ async def create(call: Call) -> Reply:
 
 def _create(connection: Connection, scope: Scope, profile: Profile, validated: ValidatedProfile) -> None:
     profiles.insert(connection, profile, resolve_hosts(connection, scope, validated))
+    secrets.use(connection, profile.id, resolve_secrets(connection, scope.project, validated))
 
 
 async def validate(call: Call) -> Reply:
@@ -72,7 +75,7 @@ async def validate(call: Call) -> Reply:
     validated = registry.validate_spec(data.spec)
     require_operator(call, validated.name_version)
     check_credentials(call, validated)
-    await call.deps.store.read(resolve_hosts, call.own_scope, validated)
+    await call.deps.store.read(_resolve, call.own_scope, validated)
     profile = {
         "created_at": None,
         "domain": call.owner.domain,
@@ -86,6 +89,11 @@ async def validate(call: Call) -> Reply:
         "user": call.owner.user,
     }
     return json_reply({"profile": profile})
+
+
+def _resolve(connection: Connection, scope: Scope, validated: ValidatedProfile) -> None:
+    resolve_hosts(connection, scope, validated)
+    resolve_secrets(connection, scope.project, validated)
 
 
 async def get(call: Call) -> Reply:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from spinney.domain.grant import Device, HostPath
+
 LABEL_DEPLOYMENT = "io.spinney.deployment"
 LABEL_PROJECT = "io.spinney.project"
 LABEL_CLUSTER = "io.spinney.cluster"
@@ -20,6 +22,10 @@ LABEL_GENERATION = "io.spinney.generation"
 #: The host helper's own: its version, and what it may do. A container with the first belongs to no node.
 LABEL_HELPER = "io.spinney.helper"
 LABEL_HELPER_MODE = "io.spinney.helper.mode"
+#: A container that keeps another one's secret files in memory until that one runs. It bears the other's node too.
+LABEL_KEEPER = "io.spinney.keeper"
+#: A volume in memory for secret files.
+LABEL_SECRETS = "io.spinney.secrets"
 LABEL_PREFIX = "io.spinney."
 
 
@@ -88,6 +94,17 @@ class Healthcheck:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A file in memory: there before the command starts, gone when it has ended."""
+
+    path: str
+    content: bytes = field(repr=False)
+    mode: int = 0o444
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerRequest:
     """Everything that decides how one container is made. CPU in cores, sizes in bytes, durations in seconds."""
 
@@ -97,6 +114,10 @@ class ContainerRequest:
     command: tuple[str, ...] | None = None
     entrypoint: tuple[str, ...] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: Variables whose values are secrets; the Docker engine knows them, nobody is shown them.
+    secret_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: File systems in memory for the files that ``start`` brings, one below each path.
+    secret_directories: tuple[str, ...] = ()
     working_dir: str | None = None
     user: str | None = None
     hostname: str | None = None
@@ -117,6 +138,9 @@ class ContainerRequest:
     tmpfs: Mapping[str, str] = field(default_factory=dict)  # path -> mount options
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
+    #: What operators' grants give, and nothing else does; paths are mounted read-only.
+    devices: tuple[Device, ...] = ()
+    host_paths: tuple[HostPath, ...] = ()
     #: None: no network at all.
     network: NetworkRequest | None = None
     ports: tuple[PublishedPort, ...] = ()

@@ -18,7 +18,7 @@ Not guaranteed: order between calls on different containers, or that an event is
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,7 @@ from spinney.domain.container import (
     LogChunk,
     LogQuery,
     NetworkRequest,
+    SecretFile,
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
@@ -68,8 +69,11 @@ class ContainerOperator(Protocol):
         other labels is removed first. Raises: NameTaken, ImageNotFound, ContainerRefused.
         """
 
-    async def start(self, container_id: str) -> None:
-        """Raises: ContainerGone, CommandNotFound, PortTaken, NetworkMissing, ContainerRefused."""
+    async def start(self, container_id: str, files: Sequence[SecretFile] = ()) -> None:
+        """The files are in the request's ``secret_directories``, in memory, before the command starts.
+
+        Raises: ContainerGone, CommandNotFound, PortTaken, NetworkMissing, ContainerRefused.
+        """
 
     async def inspect(self, id_or_name: str) -> Container | None:
         """None: there is no such container."""
@@ -77,8 +81,8 @@ class ContainerOperator(Protocol):
     async def stop(self, container_id: str, timeout: int) -> None:
         """Stop signal, then kill after ``timeout`` seconds. Raises: ContainerGone."""
 
-    async def restart(self, container_id: str, timeout: int) -> None:
-        """Stop and start in one. Raises: ContainerGone and what ``start`` raises."""
+    async def restart(self, container_id: str, timeout: int, files: Sequence[SecretFile] = ()) -> None:
+        """Stop and start, with the files as ``start``. Raises: ContainerGone and what ``start`` raises."""
 
     async def kill(self, container_id: str, signal: str) -> None:
         """Raises: ContainerGone; ContainerRefused when it does not run or the signal is unknown."""

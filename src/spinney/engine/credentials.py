@@ -26,7 +26,7 @@ from spinney.domain.credential import (
 )
 from spinney.drivers.docker.credentials import Credentials, RegistryCredential
 from spinney.errors import HostRefused, HostUnreachable
-from spinney.sealing import SecretKey, WrongKey
+from spinney.sealing import SecretKeys, WrongKey
 from spinney.store import credentials
 from spinney.store.database import Store, StoreUnavailable
 
@@ -48,9 +48,9 @@ class _Known:
 class StoreCredentials:
     """``Credentials`` of the Docker driver."""
 
-    def __init__(self, store: Store, key: SecretKey, clock: Clock, otherwise: Credentials) -> None:
+    def __init__(self, store: Store, keys: SecretKeys, clock: Clock, otherwise: Credentials) -> None:
         self._store = store
-        self._key = key
+        self._keys = keys
         self._clock = clock
         self._otherwise = otherwise
         self._known: dict[str, _Known] = {}
@@ -115,7 +115,7 @@ class StoreCredentials:
 
     def _unsealed(self, credential: Credential, now: float) -> _Known:
         try:
-            data = orjson.loads(self._key.unseal(credential.sealed, credential.id))
+            data = orjson.loads(self._keys.unseal(credential.sealed, credential.id))
             return _Known(now, credential, read(credential.type, data))
         except (WrongKey, Unusable, ValueError) as error:
             fault = (

@@ -40,6 +40,7 @@ from spinney.profiles.container_parts import (
     check_ulimits,
 )
 from spinney.profiles.container_refusals import CONTAINER_REFUSALS
+from spinney.profiles.container_secrets import MOST_SECRETS, SecretPart, check_secrets
 from spinney.profiles.container_values import (
     ULIMIT_CEILINGS,
     AbsolutePath,
@@ -119,6 +120,9 @@ class ContainerProperties(ProfileProperties):
     environment: Annotated[
         Mapping[EnvironmentName, EnvironmentValue], Kind("Map", to_map), at_most(1000, "variables")
     ] = Field(default_factory=dict, description="Environment variables, names to values.")
+    secrets: Annotated[tuple[SecretPart, ...], at_most(MOST_SECRETS, "secrets")] = Field(
+        (), description="Values of the project's secrets, as environment variables or as files in memory."
+    )
     working_dir: AbsolutePath | None = Field(None, description="Working directory of the command.")
     user: User | None = Field(None, description="User, or user:group, to run as.")
     hostname: Hostname | None = Field(None, description="Host name in the container.")
@@ -213,6 +217,11 @@ class ContainerProperties(ProfileProperties):
         both = sorted(set(self.cap_add) & set(self.cap_drop))
         if both:
             raise Contradiction(f"{', '.join(both)} is in cap_drop too: leave it out of one", at=".cap_add")
+        return self
+
+    @model_validator(mode="after")
+    def _secrets_fit(self) -> ContainerProperties:
+        check_secrets(self)
         return self
 
 

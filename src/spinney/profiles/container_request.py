@@ -25,9 +25,12 @@ from spinney.domain.container import (
     PullPolicy,
     Ulimit,
 )
-from spinney.errors import InvalidSpec
+from spinney.domain.grant import Grant, Grants
+from spinney.errors import ContainerRefused, InvalidSpec
+from spinney.profiles.base import ProfileProperties
 from spinney.profiles.container import ContainerProperties
 from spinney.profiles.container_parts import LOG_OPTIONS
+from spinney.profiles.container_secrets import directories
 from spinney.profiles.container_values import DEFAULT_CAPABILITIES, MIB, exact_reference
 
 ALL_GPUS = -1
@@ -138,6 +141,7 @@ def container_request(
         command=properties.command or None,
         entrypoint=properties.entrypoint,
         environment=dict(properties.environment),
+        secret_directories=directories(properties.secrets),
         working_dir=properties.working_dir,
         user=properties.user,
         hostname=properties.hostname,

@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.credential import Credential, CredentialType
 from spinney.errors import Conflict, MultipleChoices, ResourceInUse
-from spinney.sealing import PublicKey, WrongKey
+from spinney.sealing import PublicKey, SecretKeys, WrongKey
+from spinney.store import sealed
 from spinney.store.identity import as_uuid
 from spinney.store.rows import Mapper
 from spinney.store.tables import credential as table
@@ -30,15 +31,15 @@ _KEY = "sealing_key"
 _NAMED_AT_MOST = 5
 
 
-def register_key(connection: Connection, key: PublicKey, origin: str) -> None:
-    """What an engine holds is what everybody seals for. Raises: WrongKey when others were sealed for another one."""
-    known = sealing_key(connection)
+def register_key(connection: Connection, keys: SecretKeys) -> None:
+    """What an engine holds is what everybody seals for. Raises: WrongKey when things are sealed for one it does not hold."""
+    known, key = sealing_key(connection), keys.public
     if known == key:
         return
-    if known is not None and connection.execute(sa.select(table.c.id).limit(1)).first() is not None:
+    if known is not None and known.id not in keys.ids and sealed.any_there(connection):
         raise WrongKey(
-            f"{origin} holds key {key.id}, but the credentials of this deployment are sealed for key {known.id}: put that "
-            f"key back, or, if it is lost, run `spinney db forget-key` and give each credential its data anew"
+            f"{keys.origin} holds key {key.id}, but the credentials of this deployment are sealed for key {known.id}: put "
+            f"that key back, or, if it is lost, run `spinney db forget-key` and give each credential and secret its data anew"
         )
     if known is not None:
         forget_key(connection)

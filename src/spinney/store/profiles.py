@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from spinney.domain.profile import Profile
 from spinney.errors import ResourceInUse
+from spinney.store import secrets
 from spinney.store.identity import Finder
 from spinney.store.rows import PROFILES
 from spinney.store.tables import cluster, node, pin
@@ -44,5 +45,6 @@ def remove(connection: Connection, profile_id: str) -> None:
                 f"The profile '{name}' cannot be deleted: it is in use by {kind} '{first.name}' ({first.id}); "
                 f"delete or update that first."
             )
+    secrets.disuse(connection, profile_id)
     connection.execute(pin.delete().where(pin.c.profile_id == profile_id))
     connection.execute(table.delete().where(table.c.id == profile_id))

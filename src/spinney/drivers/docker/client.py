@@ -28,7 +28,7 @@ from spinney.drivers.docker.pipe import Pipe, keep_alive
 from spinney.drivers.docker.shapes import mapping, text
 from spinney.errors import HostBroken, HostError, HostRefused, HostUnreachable
 
-Method = Literal["GET", "POST", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "DELETE"]
 Version = tuple[int, int]
 
 #: What the contract has passed on: see docs/how-to/docker-engines.md before changing one.

@@ -53,6 +53,7 @@ class Operation(StrEnum):
     NETWORK = "set up network"
     LOAD = "load image"
     ATTACH = "attach to container"
+    SECRETS = "bring secret files to container"
     EXEC = "run a command in container"
 
 

@@ -119,6 +119,10 @@ class Helper:
                 if reference.startswith(f"{REPOSITORY}:"):
                     await self._client.call("DELETE", f"/images/{quote(reference, safe='')}")
 
+    async def image(self) -> str:
+        """The id of the program's image, loaded if it was not there. Raises: ContainerRefused."""
+        return await self._loaded(helper_image(known_architecture(await self._architecture())))
+
     # Questions.
 
     async def _ask(self, question: str) -> list[str]:

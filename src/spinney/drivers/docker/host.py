@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ from spinney.domain.container import (
     LogChunk,
     LogQuery,
     NetworkRequest,
+    SecretFile,
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
@@ -39,6 +40,7 @@ from spinney.drivers.docker.helper import Helper
 from spinney.drivers.docker.images import Images, check_reference
 from spinney.drivers.docker.networks import Networks
 from spinney.drivers.docker.request import create_body
+from spinney.drivers.docker.secret_files import SecretFiles
 from spinney.drivers.docker.shapes import Lines, decode, mapping
 from spinney.drivers.docker.streams import Frames, unpaused, watched
 from spinney.errors import HostBroken, HostError, HostUnreachable, NameTaken
@@ -60,6 +62,7 @@ class DockerHost:
         self._images = Images(client, credentials)
         self._networks = Networks(client)
         self._helper = Helper(client)
+        self._secret_files = SecretFiles(client, self._helper)
 
     async def close(self) -> None:
         await self._helper.close()
@@ -81,7 +84,8 @@ class DockerHost:
 
     async def create(self, request: ContainerRequest) -> Container:
         check_reference(request.image.reference)
-        body, query = create_body(request), {"name": request.name}
+        secret_mount = await self._secret_files.options() if request.secret_directories else ""
+        body, query = create_body(request, secret_mount), {"name": request.name}
         if request.image.platform:
             query["platform"] = request.image.platform
         until = self._clock.monotonic() + self._client.limits.look
@@ -119,8 +123,12 @@ class DockerHost:
         await self.remove(found.id)
         return None
 
-    async def start(self, container_id: str) -> None:
-        await self._act(Operation.START, container_id, "start")
+    async def start(self, container_id: str, files: Sequence[SecretFile] = ()) -> None:
+        if not files:
+            await self._act(Operation.START, container_id, "start")
+            return
+        async with self._secret_files.present(container_id, files):
+            await self._act(Operation.START, container_id, "start")
 
     async def inspect(self, id_or_name: str) -> Container | None:
         answer = await self._client.call("GET", f"/containers/{_quoted(id_or_name)}/json")
@@ -132,7 +140,11 @@ class DockerHost:
         limit = timeout + self._client.limits.stop_margin
         await self._act(Operation.STOP, container_id, "stop", {"t": str(timeout)}, limit=limit)
 
-    async def restart(self, container_id: str, timeout: int) -> None:
+    async def restart(self, container_id: str, timeout: int, files: Sequence[SecretFile] = ()) -> None:
+        if files:
+            await self.stop(container_id, timeout)
+            await self.start(container_id, files)
+            return
         limit = timeout + self._client.limits.stop_margin + self._client.limits.change
         await self._act(Operation.RESTART, container_id, "restart", {"t": str(timeout)}, limit=limit)
 

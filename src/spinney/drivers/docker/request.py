@@ -8,9 +8,11 @@ ignores it silently).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from spinney.domain.container import ContainerRequest, Healthcheck, NetworkRequest, PublishedPort
+from spinney.domain.container import LABEL_SECRETS, ContainerRequest, Healthcheck, NetworkRequest, PublishedPort
+from spinney.drivers.docker.shapes import mapping, sequence, text, texts
 from spinney.errors import ContainerRefused
 
 DEFAULT_CAPABILITIES = (
@@ -27,17 +29,21 @@ DEFAULT_CAPABILITIES = (
 _LEAST_CPU_SHARES = 2
 
 
-def create_body(request: ContainerRequest) -> dict[str, Any]:
-    """The body of ``POST /containers/create``. Raises ContainerRefused for ``cap_add`` of ALL."""
+def create_body(request: ContainerRequest, secret_mount: str = "") -> dict[str, Any]:
+    """The body of ``POST /containers/create``. ``secret_mount``: how the file systems of secret files are mounted.
+
+    Raises ContainerRefused for ``cap_add`` of ALL.
+    """
+    environment = {**request.environment, **request.secret_environment}
     body: dict[str, Any] = {
         "Image": request.image.reference,
         "Labels": dict(request.labels),
-        "Env": [f"{name}={value}" for name, value in request.environment.items()],
+        "Env": [f"{name}={value}" for name, value in environment.items()],
         "Tty": False,
         "OpenStdin": False,
         "StopTimeout": request.stop_timeout,
         "ExposedPorts": {_port_key(port): {} for port in request.ports},
-        "HostConfig": _host_config(request),
+        "HostConfig": _host_config(request, secret_mount),
     }
     optional = {
         "Cmd": None if request.command is None else list(request.command),
@@ -51,7 +57,7 @@ def create_body(request: ContainerRequest) -> dict[str, Any]:
     return body | {key: value for key, value in optional.items() if value is not None}
 
 
-def _host_config(request: ContainerRequest) -> dict[str, Any]:
+def _host_config(request: ContainerRequest, secret_mount: str) -> dict[str, Any]:
     config: dict[str, Any] = {
         "Privileged": False,
         "PublishAllPorts": False,
@@ -70,6 +76,12 @@ def _host_config(request: ContainerRequest) -> dict[str, Any]:
         "Ulimits": [{"Name": one.name, "Soft": one.soft, "Hard": one.hard} for one in request.ulimits],
         "Tmpfs": dict(request.tmpfs),
     }
+    mounts = [_secret_volume(path, secret_mount) for path in request.secret_directories]
+    mounts += [_host_path(one) for one in request.host_paths]
+    if mounts:
+        config["Mounts"] = mounts
+    if request.devices:
+        config["Devices"] = [_device(one) for one in request.devices]
     if request.cpu_limit is not None:
         config["NanoCpus"] = round(request.cpu_limit * 1e9)
     if request.cpu_reservation is not None:
@@ -82,6 +94,45 @@ def _host_config(request: ContainerRequest) -> dict[str, Any]:
     if request.gpus:
         config["DeviceRequests"] = [{"Driver": "", "Count": request.gpus, "Capabilities": [["gpu"]]}]
     return config
+
+
+def _host_path(granted: HostPath) -> dict[str, Any]:
+    """Without what else is mounted below it on the host, which would not be read-only on every kernel."""
+    options = {"Propagation": "rprivate", "NonRecursive": True}
+    mount = {"Type": "bind", "Source": granted.path, "Target": granted.container_path}
+    return {**mount, "ReadOnly": True, "BindOptions": options}
+
+
+def _device(granted: Device) -> dict[str, str]:
+    return {
+        "PathOnHost": granted.path,
+        "PathInContainer": granted.container_path,
+        "CgroupPermissions": granted.permissions,
+    }
+
+
+def _secret_volume(path: str, mount: str) -> dict[str, Any]:
+    """Anonymous, so that it goes with the container; nothing of the image is copied into it."""
+    options = {"type": "tmpfs", "device": "tmpfs", "o": mount}
+    return {
+        "Type": "volume",
+        "Target": path,
+        "VolumeOptions": {
+            "NoCopy": True,
+            "Labels": {LABEL_SECRETS: ""},
+            "DriverConfig": {"Name": "local", "Options": options},
+        },
+    }
+
+
+def secret_volumes_of(host_config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The paths of those in the ``HostConfig`` of a container."""
+    found = []
+    for one in sequence(host_config.get("Mounts"), "Mounts"):
+        entry = mapping(one, "Mounts[]")
+        if LABEL_SECRETS in texts(mapping(entry.get("VolumeOptions"), "VolumeOptions").get("Labels"), "Labels"):
+            found.append(text(entry.get("Target"), "Target"))
+    return tuple(found)
 
 
 def capabilities(add: tuple[str, ...], drop: tuple[str, ...]) -> list[str]:

@@ -1,7 +1,7 @@
 """The Docker Engine API over one simulated Docker engine: each route as one function.
 
 Spoken are API versions from the minimum to the newest of the engine's settings, with or without a version in the path.
-Not spoken: attach (but to the host helper), exec, archives of files, volumes, builds, swarm. A path that is not spoken answers
+Not spoken: attach (but to the host helper), exec, reading archives, volumes but those in memory, builds, swarm. A path that is not spoken answers
 404 as an unknown one does.
 """
 
@@ -93,6 +93,7 @@ class DockerApi:
                 extra=body,
                 always_restart=wanted.always_restart,
                 auto_remove=wanted.auto_remove,
+                volumes_from=wanted.volumes_from,
             )
 
         record = await self.engine.perform(Operation.CREATE, act, wanted.request)
@@ -167,6 +168,12 @@ class DockerApi:
     async def unpause(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
         await self.engine.perform(Operation.UNPAUSE, self.core.unpause, reference)
         return web.Response(status=204)
+
+    @route("PUT", "/containers/([^/]+)/archive")
+    async def put_archive(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
+        files = bodies.archived(request.query.get("path", "/"), await request.read())
+        await self.engine.perform(Operation.PUT_FILES, self.core.put_files, reference, files)
+        return web.Response(status=200)
 
     @route("DELETE", "/containers/([^/]+)")
     async def remove(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:

@@ -6,7 +6,10 @@ field for (privileged mode, binds) changes nothing here; the body is kept so tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import posixpath
+import tarfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,7 @@ from spinney.domain.container import (
     LogQuery,
     NetworkRequest,
     PublishedPort,
+    SecretFile,
 )
 from spinney.drivers.simulated.values import Refusal
 from spinney.errors import ContainerRefused
@@ -36,6 +40,7 @@ class Creation:
     network: str
     always_restart: bool
     auto_remove: bool
+    volumes_from: tuple[str, ...] = ()
 
 
 def refuse(message: str) -> Refusal:
@@ -70,6 +75,7 @@ def _creation(name: str, body: Mapping[str, Any]) -> Creation:
         command=_words(body.get("Cmd")),
         entrypoint=_words(body.get("Entrypoint")),
         environment=dict(item.partition("=")[::2] for item in body.get("Env") or ()),
+        secret_directories=_volumes(host.get("Mounts") or ()),
         hostname=body.get("Hostname") or None,
         cpu_limit=host["NanoCpus"] / 1e9 if host.get("NanoCpus") else None,
         memory_limit=host.get("Memory") or None,
@@ -86,7 +92,32 @@ def _creation(name: str, body: Mapping[str, Any]) -> Creation:
     network = next(iter(endpoints), "") if mode in _DEFAULT_NETWORK else mode
     network = "bridge" if network in _DEFAULT_NETWORK else network
     always = policy.get("Name") in ("always", "unless-stopped")
-    return Creation(request, network, always, bool(host.get("AutoRemove")))
+    others = tuple(host.get("VolumesFrom") or ())
+    return Creation(request, network, always, bool(host.get("AutoRemove")), others)
+
+
+def _volumes(mounts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Where file systems in memory are."""
+    found = []
+    for mount in mounts:
+        driver = (mount.get("VolumeOptions") or {}).get("DriverConfig") or {}
+        if mount.get("Type") == "volume" and (driver.get("Options") or {}).get("type") == "tmpfs":
+            found.append(str(mount["Target"]))
+    return tuple(found)
+
+
+def archived(directory: str, content: bytes) -> list[SecretFile]:
+    """The files of an archive that is put into a directory."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)) as packed:
+            members = [(member, packed.extractfile(member)) for member in packed if member.isfile()]
+            return [
+                SecretFile(posixpath.join(directory, one.name), file.read(), one.mode, one.uid, one.gid)
+                for one, file in members
+                if file is not None
+            ]
+    except tarfile.TarError as error:
+        raise refuse(f"invalid archive: {error}") from None
 
 
 def _words(value: Any) -> tuple[str, ...] | None:

@@ -13,17 +13,24 @@ same world. Not guaranteed: what a container's program would really compute (see
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from spinney.domain.container import Container, ContainerRequest, ContainerState, ContainerStats, NetworkRequest
+from spinney.domain.container import (
+    Container,
+    ContainerRequest,
+    ContainerState,
+    ContainerStats,
+    NetworkRequest,
+    SecretFile,
+)
 from spinney.domain.images import HostImage
 from spinney.drivers.simulated.images import IMAGE_SIZE
 from spinney.drivers.simulated.machinery import Machinery
 from spinney.drivers.simulated.networks import Network
 from spinney.drivers.simulated.programs import program_for
 from spinney.drivers.simulated.signals import KILL, TERM, signal_number
-from spinney.drivers.simulated.values import MINIMUM_MEMORY, ContainerRecord, LogLine, Refusal
+from spinney.drivers.simulated.values import MINIMUM_MEMORY, ContainerRecord, LogLine, Refusal, Tmpfs
 from spinney.drivers.simulated.views import inspected, listed
 from spinney.errors import ContainerGone, ContainerRefused, NameTaken
 
@@ -100,6 +107,7 @@ class EngineCore(Machinery):
         extra: Mapping[str, Any] | None = None,
         always_restart: bool = False,
         auto_remove: bool = False,
+        volumes_from: tuple[str, ...] = (),
     ) -> ContainerRecord:
         self._check(request)
         holder = self._by_name.get(request.name)
@@ -114,14 +122,19 @@ class EngineCore(Machinery):
             network = request.network.name if request.network else "none"
         record = ContainerRecord(self._new_id(), request.name, request, network, now, program, extra)
         record.always_restart, record.auto_remove = always_restart, auto_remove
+        record.volumes = {path: Tmpfs() for path in request.secret_directories}
+        for other in volumes_from:
+            record.volumes = {**record.volumes, **self.require(other).volumes}
         self._by_id[record.id] = record
         self._by_name[record.name] = record
         self._emit("create", record, now)
         return record
 
-    def start(self, reference: str, now: float) -> bool:
+    def start(self, reference: str, now: float, *, files: Sequence[SecretFile] = ()) -> bool:
         """False: it was running already."""
         record = self.require(reference)
+        for one in files:
+            self._bring(record, one)
         if record.state is ContainerState.PAUSED:
             raise Refusal(409, "cannot start a paused container, try unpause instead", ContainerRefused)
         if record.is_up:
@@ -129,6 +142,24 @@ class EngineCore(Machinery):
         record.restart_count = 0
         self._begin(record, now)
         return True
+
+    def put_files(self, reference: str, files: Sequence[SecretFile], now: float) -> None:
+        """Into what is mounted there; what is not mounted keeps nothing."""
+        record = self.require(reference)
+        for one in files:
+            if record.is_up:
+                self._bring(record, one)
+
+    def _bring(self, record: ContainerRecord, file: SecretFile) -> None:
+        inside = [path for path in record.volumes if file.path.startswith(f"{path}/")]
+        if not inside:
+            raise Refusal(404, f"Could not find the file {file.path} in container {record.id}", ContainerRefused)
+        record.volumes[max(inside, key=len)].files[file.path] = file
+
+    def read_file(self, reference: str, path: str) -> bytes | None:
+        """What a file in memory holds; None: there is none."""
+        found = (volume.files.get(path) for volume in self.require(reference).volumes.values())
+        return next((one.content for one in found if one is not None), None)
 
     def stop(self, reference: str, timeout: float | None, now: float) -> float | None:
         """Seconds after which it is down for certain; None: it was not running. A time-out of None waits for ever."""

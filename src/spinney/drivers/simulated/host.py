@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from spinney.clock import Clock
@@ -28,6 +29,7 @@ from spinney.domain.container import (
     LogQuery,
     NetworkRequest,
     PullPolicy,
+    SecretFile,
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
@@ -173,8 +175,8 @@ class SimulatedHost:
             await self.remove(found.id)
         raise ContainerRefused(f"container {request.name} comes and goes: see who else makes and removes it")
 
-    async def start(self, container_id: str) -> None:
-        await self._call(Operation.START, self._core.start, container_id)
+    async def start(self, container_id: str, files: Sequence[SecretFile] = ()) -> None:
+        await self._call(Operation.START, partial(self._core.start, files=files), container_id)
 
     async def inspect(self, id_or_name: str) -> Container | None:
         return await self._call(Operation.INSPECT, self._core.inspect, id_or_name)
@@ -182,7 +184,11 @@ class SimulatedHost:
     async def stop(self, container_id: str, timeout: int) -> None:
         await self._call(Operation.STOP, self._core.stop, container_id, timeout)
 
-    async def restart(self, container_id: str, timeout: int) -> None:
+    async def restart(self, container_id: str, timeout: int, files: Sequence[SecretFile] = ()) -> None:
+        if files:
+            await self.stop(container_id, timeout)
+            await self.start(container_id, files)
+            return
         await self._call(Operation.RESTART, self._core.restart, container_id, timeout)
 
     async def kill(self, container_id: str, signal: str) -> None:

@@ -80,6 +80,8 @@ class Machinery:
             record.error = refusal.message
             self._changed(record)
             raise
+        for volume in record.volumes.values():
+            volume.holders += 1
         record.run += 1
         record.started_at = now
         record.exit_code = None
@@ -91,7 +93,8 @@ class Machinery:
         if record.health:
             self._schedule_check(record, now)
         if record.program.script is not None:
-            environment = {"HOSTNAME": request.hostname or record.id[:12], **request.environment}
+            variables = {**request.environment, **request.secret_environment}
+            environment = {"HOSTNAME": request.hostname or record.id[:12], **variables}
             record.process = execute(record.program.script, environment)
             self._continue(record, now)
 
@@ -127,6 +130,10 @@ class Machinery:
 
     def _end(self, record: ContainerRecord, code: int, now: float, out_of_memory: bool = False) -> None:
         self._leave(record)
+        for volume in record.volumes.values():
+            volume.holders -= 1
+            if not volume.holders:
+                volume.files.clear()
         record.run += 1
         record.exit_code, record.finished_at, record.oom_killed = code, now, out_of_memory
         record.process = None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from spinney.domain.container import Address, Container, ContainerRequest, ContainerState, PublishedPort
+from spinney.domain.container import Address, Container, ContainerRequest, ContainerState, PublishedPort, SecretFile
 from spinney.drivers.simulated.programs import Process, Program
 from spinney.errors import HostError
 
@@ -77,6 +77,14 @@ Watcher = Callable[[], None]
 
 
 @dataclass(slots=True, eq=False)
+class Tmpfs:
+    """A volume in memory: it holds files for as long as a running container has it."""
+
+    holders: int = 0
+    files: dict[str, SecretFile] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
 class ContainerRecord:
     """One container inside the core. Mutable; only ``core.EngineCore`` changes it."""
 
@@ -105,6 +113,7 @@ class ContainerRecord:
     stop_asked: bool = False
     start_after_stop: bool = False
     waking_late: bool = False
+    volumes: Mapping[str, Tmpfs] = field(default_factory=dict)  # by path
     process: Process | None = None
     logs: deque[LogLine] | None = None  # the last ones
     printed: int = 0  # lines ever
