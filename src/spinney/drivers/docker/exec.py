@@ -75,8 +75,8 @@ class DockerExec:
         assert self._pipe is not None
         while True:
             try:
-                with translated():
-                    async with asyncio.timeout(self._client.limits.silence):
+                async with asyncio.timeout(self._client.limits.silence):
+                    with translated():
                         return await self._pipe.read()
             except TimeoutError:
                 await self._client.alive()

@@ -78,8 +78,10 @@ def _reason(error: Exception) -> str:
     cause = _find(error, OSError)
     if isinstance(cause, socket.gaierror):
         return "its name cannot be resolved"
-    if cause is not None and cause.errno is not None and cause.errno in errno.errorcode:
-        return os.strerror(cause.errno).lower()
+    # Errors of TLS are derived from OSError too, and have numbers of their own.
+    number = None if cause is None or isinstance(cause, ssl.SSLError) else cause.errno
+    if number is not None and number in errno.errorcode:
+        return os.strerror(number).lower()
     if _find(error, ssl.SSLError) is not None:
         return "TLS failed"
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError | ConnectionError):

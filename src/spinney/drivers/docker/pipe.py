@@ -11,6 +11,7 @@ reading can be cancelled without losing bytes; what is written waits while the o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 
@@ -68,54 +69,57 @@ class TlsPipe(Pipe):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
 
     async def shake_hands(self) -> None:
-        while True:
-            try:
-                self._tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                await self._flush()
+        try:
+            while not self._shaken():
                 await self._feed()
-            except ssl.SSLError:
-                await self._flush()  # tells the other side why
-                raise
-        await self._flush()
+        finally:
+            self._send()  # in the end, what tells the other side why it is refused
+
+    def _shaken(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     async def _read(self) -> bytes:
-        while True:
-            try:
-                return self._tls.read(PIECE)
-            except ssl.SSLWantReadError:
-                await self._flush()
-                await self._feed()
-            except ssl.SSLZeroReturnError:
-                return b""
+        while (data := self._decrypted()) is None:
+            await self._feed()
+        return data
+
+    def _decrypted(self) -> bytes | None:
+        """What is there to read; None: nothing yet."""
+        try:
+            return self._tls.read(PIECE)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLZeroReturnError:
+            return b""
 
     async def write(self, data: bytes) -> None:
         self._tls.write(data)
-        await self._flush()
+        self._send()
+        await self._writer.drain()
 
     async def end(self) -> None:
         # The farewell is answered only when the other side ends too. What has come and is not read yet must not be met
         # while it is looked for, as nothing may follow a farewell.
         unread = self._incoming.read()
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
-        except ssl.SSLWantReadError:
-            pass
-        finally:
-            self._incoming.write(unread)
-        await self._flush()
+        self._incoming.write(unread)
+        self._send()
 
-    async def _flush(self) -> None:
+    def _send(self) -> None:
+        """Without waiting: who reads must not wait until the other side does."""
         self._writer.write(self._outgoing.read())
-        await self._writer.drain()
 
     async def _feed(self) -> None:
+        self._send()
         data = await self._reader.read(PIECE)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
+        if not data:
+            raise ConnectionResetError("the other side closed the connection without a farewell")
+        self._incoming.write(data)
 
 
 async def unix_pipe(path: str) -> Pipe:
