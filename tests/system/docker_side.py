@@ -53,6 +53,9 @@ class DockerSide:
         (network,) = self.inspect(container)["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
+    def name(self, container: str) -> str:
+        return str(self.inspect(container)["Name"]).removeprefix("/")
+
     # -- behind the service's back -------------------------------------------------------------------------------------
 
     def kill(self, container: str) -> None:

@@ -44,6 +44,7 @@ def neighbour(outpost: Outpost) -> Iterator[str]:
                 labels={**labels, LABEL_NODE: "neighbour", LABEL_GENERATION: "1"},
                 image=ImageRequest(docker_engine.IMAGE, PullPolicy.NEVER),
                 command=SERVE,
+                cap_add=("NET_RAW",),
                 network=network,
             )
             made = await host.create(request)
@@ -71,3 +72,51 @@ def test_projects_on_one_host_cannot_reach_each_other(outpost: Outpost, neighbou
     assert fetches(neighbour, neighbour)
     assert not fetches(one, neighbour)
     assert not fetches(neighbour, one)
+
+
+#: Every address of a /24: does it answer a ping, or take a connection on one of these ports?
+SCAN = """
+for i in $(seq 1 254); do
+    ( ping -c 1 -W 3 $NET.$i >/dev/null 2>&1 && echo "ping $NET.$i" ) &
+    for port in 80 2376; do
+        ( nc -w 3 $NET.$i $port </dev/null >/dev/null 2>&1 && echo "port $NET.$i $port" ) &
+    done
+    [ $((i % 64)) -ne 0 ] || wait
+done
+wait
+"""
+
+
+@pytest.mark.integration
+def test_a_scan_of_one_project_finds_nothing_of_another(outpost: Outpost, neighbour: str) -> None:
+    service, docker = outpost.service, outpost.service.docker
+    cluster = service.active_cluster(service.profile(*SERVE, cap_add=["NET_RAW"]), 2)
+    one, other = (node["physical_id"] for node in service.members(cluster))
+
+    def scan(source: str, target: str) -> set[str]:
+        """What is found in the subnet of the target, but the bridge's own address, which is the host's."""
+        subnet = docker.address(target).rpartition(".")[0]
+        found = docker.execute(source, "sh", "-c", f"NET={subnet}{SCAN}")[1]
+        return {line for line in found.splitlines() if line.split()[1] != f"{subnet}.1"}
+
+    theirs = docker.address(other)
+    assert {f"ping {theirs}", f"port {theirs} 80"} <= scan(one, other), "the scan finds what may be found"
+    assert scan(one, neighbour) == set()
+    mine = docker.address(one)
+    found = scan(neighbour, one)
+    assert not {line for line in found if mine in line or theirs in line}, found
+    assert found == set()
+
+
+def test_names_of_another_project_lead_nowhere(outpost: Outpost, neighbour: str) -> None:
+    service, docker = outpost.service, outpost.service.docker
+    cluster = service.active_cluster(service.profile(*SERVE), 2)
+    one, other = (node["physical_id"] for node in service.members(cluster))
+
+    def finds(source: str, target: str) -> bool:
+        ask = f"nc -w 2 {docker.name(target)} 80 </dev/null"
+        return docker.execute(source, "sh", "-c", ask)[0] == 0
+
+    assert finds(one, other), "members of one project find each other by name"
+    assert not finds(one, neighbour)
+    assert not finds(neighbour, one)
