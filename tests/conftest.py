@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import docker_engine
+from cloud.fixture import keystone
 from testbed.fixture import bed, standing_bed
 
-__all__ = ["bed", "docker_socket", "standing_bed"]
+__all__ = ["bed", "docker_socket", "keystone", "standing_bed"]
 
 # Speed is measured in bench/, not asserted: a busy machine must not turn a property into a failure.
 settings.register_profile("spinney", deadline=None, suppress_health_check=[HealthCheck.too_slow])
