@@ -199,11 +199,3 @@ def test_profile_types_by_version(world: World) -> None:
         assert (await world.client.get("/v1/profile-types/nope-1.0/ops")).error[:2] == (400, "BadRequest")
 
     run(body)
-
-
-def test_there_are_no_receivers_yet_and_it_says_so(world: World) -> None:
-    async def body() -> None:
-        assert (await world.client.get("/v1/receivers")).json == {"receivers": []}
-        assert (await world.client.get("/v1/receivers/x")).error[:2] == (404, "ResourceNotFound")
-
-    run(body)

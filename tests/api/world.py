@@ -18,7 +18,7 @@ from spinney.api.app import build_app
 from spinney.api.auth import Request
 from spinney.api.wire import Deps
 from spinney.clock import Ids
-from spinney.config import ApiSettings
+from spinney.config import ApiSettings, WebhookSettings
 from spinney.domain.action import Action
 from spinney.domain.cluster import Cluster, ClusterStatus
 from spinney.domain.container import Address, Container, ContainerState, ContainerStats, HostFacts, LogChunk, LogQuery
@@ -27,6 +27,7 @@ from spinney.domain.identity import Caller, Owner
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
+from spinney.domain.receiver import Receiver
 from spinney.domain.receiver import Receiver
 from spinney.domain.secret import Secret, SecretType
 from spinney.drivers.base import HostAddress
@@ -40,6 +41,7 @@ from spinney.profiles.container_request import ContainerDefaults
 from spinney.sealing import SecretKey, SecretKeys
 from spinney.store import bindings, credentials, hosts, migrate, profiles, secrets, tables
 from spinney.store.database import Store
+from spinney.store.receivers import RECEIVERS
 from spinney.store.rows import ACTIONS, CLUSTERS, NODES, POLICIES
 
 T = TypeVar("T")
@@ -139,7 +141,9 @@ class Access:
 
 
 class World:
-    def __init__(self, folder: Path, settings: ApiSettings | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: ApiSettings | None = None, webhook: WebhookSettings | None = None
+    ) -> None:
         self.clock = StoppedClock()
         self.ids = Ids(7)
         self.access = Access()
@@ -154,6 +158,7 @@ class World:
             clock=self.clock,
             ids=self.ids,
             settings=settings or ApiSettings(),
+            webhook=webhook or WebhookSettings(),
             authenticator=Personas(),
             access=self.access,
             planner=Planner(ContainerDefaults(), ClusterRules(1000), 256, self.ids),
@@ -259,6 +264,14 @@ class World:
         given = self.new(name=name, type=SecretType.OPAQUE, facts={"keys": sorted(held)}, **base)
         made = Secret(sealed=key.seal(orjson.dumps(held), given["id"]), **given)
         self.store.run(secrets.insert, made)
+        return made
+
+    def receiver(self, cluster: Cluster, action: str = "CLUSTER_SCALE_OUT", **values: Any) -> Receiver:
+        """Without a secret: only an open one can be started."""
+        base = {"name": "grow", "type": "webhook", "domain": None, "rate_limit": 60, "created_at": self.clock.moment + 1}
+        channel = {"alarm_url": "http://api.example:8777/v1/webhooks/x/trigger?V=2"}
+        made = Receiver(cluster_id=cluster.id, action=action, **self.new(**{"channel": channel, **base, **values}))
+        self.insert(RECEIVERS, made)
         return made
 
     def receiver(self, cluster: Cluster, action: str = "CLUSTER_SCALE_OUT", **values: Any) -> Receiver:

@@ -47,7 +47,8 @@ def _rules() -> Mapping[str, frozenset[str]]:
             "clusters:create clusters:update clusters:delete clusters:action clusters:operation nodes:create "
             "nodes:adopt nodes:adopt_preview nodes:update nodes:delete nodes:action nodes:operation actions:update "
             "secrets:create secrets:update secrets:delete "
-            "nodes:logs clusters:logs clusters:plan"
+            "nodes:logs clusters:logs clusters:plan receivers:create receivers:update receivers:delete receivers:notify "
+            "receivers:rotate"
         ),
         MANAGER: "shares:create shares:delete",
         ADMIN: (
@@ -56,6 +57,7 @@ def _rules() -> Mapping[str, frozenset[str]]:
         ),
         SERVICE: "services:index",
         NOBODY: "actions:create",
+        EVERYBODY: "webhooks:trigger",
     }
     return {rule: roles for roles, rules in by_roles.items() for rule in rules.split()}
 

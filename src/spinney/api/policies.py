@@ -1,4 +1,4 @@
-"""Policies and their types; and receivers, of which there are none yet, and that is what is said."""
+"""Policies and their types."""
 
 from __future__ import annotations
 
@@ -7,29 +7,17 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
-from spinney.api.reading import one_of, read_list
+from spinney.api.reading import read_list
 from spinney.api.values import Name, Object, Request
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
-from spinney.domain.action import ActionKind
 from spinney.domain.policy import Policy
-from spinney.errors import BadRequest, ResourceNotFound
+from spinney.errors import BadRequest
 from spinney.policies import registry
 from spinney.policies.base import PolicyType
 from spinney.store import listing, policies, tables
 
 POLICIES = ListSpec(
     {"name": Filter("name"), "type": Filter("type")}, ("type", "name", "created_at", "updated_at"), "created_at"
-)
-RECEIVERS = ListSpec(
-    {
-        "name": Filter("name"),
-        "type": Filter("type", one_of(("webhook", "message"))),
-        "action": Filter("action", one_of(ActionKind)),
-        "cluster_id": Filter("cluster_id"),
-        "user": Filter("user"),
-    },
-    ("name", "type", "action", "cluster_id", "created_at", "user"),
-    "name",
 )
 
 
@@ -122,12 +110,3 @@ async def delete(call: Call) -> Reply:
 
 def _delete(connection: Connection, call: Call) -> None:
     policies.remove(connection, policies.FINDER.get(connection, call.word, call.scope).id, call.word)
-
-
-async def receivers(call: Call) -> Reply:
-    read_list(call)
-    return json_reply({"receivers": []})
-
-
-async def receiver(call: Call) -> Reply:
-    raise ResourceNotFound(f"The receiver '{call.word[:255]}' could not be found.")

@@ -20,7 +20,7 @@ from spinney.domain.identity import Owner
 from spinney.domain.naming import node_name
 from spinney.domain.node import Node, NodeStatus
 from spinney.engine import policies
-from spinney.store import bindings, hosts, shares, status, work
+from spinney.store import bindings, hosts, receivers, shares, status, work
 from spinney.store.rows import ACTIONS, CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as table
@@ -191,6 +191,7 @@ def _conclude_with(
     if action.action is ActionKind.CLUSTER_DELETE and succeeded:
         connection.execute(table.delete().where(table.c.id == cluster.id))
         shares.forget(connection, cluster.id)
+        receivers.forget(connection, cluster.id)
         _end(connection, action, verdict, cluster, ids, now)
         return
     if action.action is ActionKind.CLUSTER_CREATE and succeeded:
