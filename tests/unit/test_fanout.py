@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import Cluster
-from spinney.domain.fanout import Begin, Child, Member, Refusal, Results, begin, conclude, victims
+from spinney.domain.fanout import Begin, Child, Refusal, Results, begin, conclude
+from spinney.domain.member import Member
 from spinney.domain.node import NodeStatus
+from spinney.domain.victims import victims
 
 _LIMIT = 20
 #: Policies are not fanned out, and rebalancing orders its moves a few at a time.
@@ -166,7 +168,8 @@ def test_updating_changes_what_is_given_and_only_a_new_profile_touches_nodes() -
     only = _begun(ActionKind.CLUSTER_UPDATE, inputs={"new_profile_id": "new", "profile_only": True})
     assert (only.cluster.profile_id, only.children) == ("new", ())
     full = _begun(ActionKind.CLUSTER_UPDATE, inputs={"new_profile_id": "new"})
-    assert full.cluster.profile_id == "new"
+    assert full.cluster.profile_id == "old", "the cluster takes the new one when all members have"
+    assert _begun(ActionKind.CLUSTER_UPDATE, 0, {"new_profile_id": "new"}).cluster.profile_id == "new"
     assert full.children == tuple(Child(ActionKind.NODE_UPDATE, f"n{i}", {"new_profile_id": "new"}) for i in range(3))
 
 

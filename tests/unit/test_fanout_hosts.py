@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import Cluster
-from spinney.domain.fanout import Begin, Member, Refusal, begin
+from spinney.domain.fanout import Begin, Refusal, begin
 from spinney.domain.host import Duty
+from spinney.domain.member import Member
 from spinney.domain.node import NodeStatus
 
 _DELETE = (ActionKind.NODE_DELETE, ActionKind.NODE_LEAVE)

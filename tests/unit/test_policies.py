@@ -263,7 +263,9 @@ def test_junk_gives_named_errors_only(name: str, data: st.DataObject) -> None:
 
 
 def test_lists_of_types_leave_ours_out_unless_asked() -> None:
-    senlins = [f"{AFFINITY}-1.0", f"{REGIONS}-1.0", f"{ZONES}-1.0"]
+    versions = {"deletion": "01", "health": "012", "loadbalance": "0123"}
+    types = ("affinity", "batch", "deletion", "health", "loadbalance", "region_placement", "scaling", "zone_placement")
+    senlins = [f"senlin.policy.{one}-1.{minor}" for one in types for minor in versions.get(one, "0")]
     assert [kind.name_version for kind in listed_types(with_ours=False)] == senlins
     assert [kind.name_version for kind in listed_types(with_ours=True)] == [
         *senlins,
@@ -279,10 +281,16 @@ def test_lists_of_types_leave_ours_out_unless_asked() -> None:
 
 def test_priorities_and_what_they_are_for_are_senlins() -> None:
     assert {kind.name: kind.priority for kind in POLICY_TYPES.values() if not kind.ours} == {
+        "senlin.policy.scaling": 100,
+        "senlin.policy.batch": 200,
         REGIONS: 200,
         ZONES: 300,
         AFFINITY: 300,
+        "senlin.policy.deletion": 400,
+        "senlin.policy.loadbalance": 500,
+        "senlin.policy.health": 600,
     }
+    assert [kind.name for kind in POLICY_TYPES.values() if not kind.singleton] == ["senlin.policy.scaling"]
     assert {kind.members for name, kind in POLICY_TYPES.items() if name in PLACING} == {Members.CONTAINERS}
 
 

@@ -82,8 +82,15 @@ class ActionKind(StrEnum):
 class Cause(StrEnum):
     REQUEST = "RPC Request"
     DERIVED = "Derived Action"
+    #: It waits until somebody outside completes it.
+    HOOKED = "Derived Action with Lifecycle Hook"
     #: Work of the system itself (healing); it yields to what users ask.
     HEALING = "Healing"
+
+    @property
+    def derived(self) -> bool:
+        """Part of an action that tells of it."""
+        return self in (Cause.DERIVED, Cause.HOOKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,3 +114,13 @@ def rebalancing(config: Mapping[str, Any]) -> Rebalancing:
         int(config.get("spinney.rebalance_moves_per_minute", usual.moves_per_minute)),
         float(config.get("spinney.rebalance_settling", usual.settling)),
     )
+
+
+def stop_before_delete(config: Mapping[str, Any]) -> bool:
+    return to_bool(config.get("cluster.stop_node_before_delete", False))
+
+
+def stop_timeout_before_update(config: Mapping[str, Any]) -> int | None:
+    """Seconds that a container gets to stop before it is replaced; None: what its profile says."""
+    seconds = config.get("cluster.stop_timeout_before_update")
+    return None if seconds is None else to_int(seconds)

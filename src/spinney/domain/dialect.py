@@ -12,7 +12,7 @@ from typing import Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from spinney.domain.schema import Kind, Rule, SpecModel, strip
+from spinney.domain.schema import Kind, Rule, Since, SpecModel, strip
 
 
 def render(model: type[SpecModel], updatable: Callable[[str], bool] | None) -> dict[str, Any]:
@@ -52,7 +52,15 @@ def _rendered_field(field: FieldInfo, updatable: bool | None) -> dict[str, Any]:
     rendered["required"] = field.is_required()
     if updatable is not None:
         rendered["updatable"] = updatable
+    version = since(field)
+    if version is not None:
+        rendered["min_version"] = version
     return rendered
+
+
+def since(field: FieldInfo) -> str | None:
+    """The version of its type from which the field may be given; None: any."""
+    return next((mark.version for mark in field.metadata if isinstance(mark, Since)), None)
 
 
 def _rendered_type(annotation: Any, outer: list[Any], updatable: bool | None) -> dict[str, Any]:

@@ -13,35 +13,19 @@ from typing import Any
 from spinney.domain import sizing
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.cluster import Cluster
-from spinney.domain.host import Duty
+from spinney.domain.cluster_config import stop_before_delete, stop_timeout_before_update
+from spinney.domain.member import Member
 from spinney.domain.node import NodeStatus
+from spinney.domain.victims import shares_of, victims
 
 _LEAVING = (ActionKind.NODE_DELETE, ActionKind.NODE_LEAVE)
+_STOPPING_FIRST = (
+    ActionKind.CLUSTER_DELETE,
+    ActionKind.CLUSTER_DEL_NODES,
+    ActionKind.CLUSTER_RESIZE,
+    ActionKind.CLUSTER_SCALE_IN,
+)
 _TOLD = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """``containers``, ``pinned`` and ``duty`` are for hosts: what is placed there or on its way, whether profiles name it."""
-
-    id: str
-    name: str
-    status: NodeStatus
-    index: int
-    tainted: bool = False
-    made: bool = True  # has a physical object
-    containers: int = 0
-    pinned: bool = False
-    duty: Duty = Duty.OPEN
-
-    @property
-    def used(self) -> bool:
-        return self.containers > 0 or self.pinned
-
-    @property
-    def use(self) -> str:
-        count = f"{self.containers} container{'s' * (self.containers != 1)}"
-        return f"{self.name} ({count if self.containers else 'named by profiles'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +33,21 @@ class Child:
     action: ActionKind
     node_id: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    #: It waits until somebody has been told and completes it, or the hook's time is up.
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """``cluster`` is the cluster as it is to be stored; ``create`` counts new nodes beside the children named."""
+    """``cluster`` is the cluster as it is to be stored; ``create`` counts new nodes beside the children named.
+
+    ``later`` are children for when those named are final, however they ended.
+    """
 
     cluster: Cluster
     create: int = 0
     children: tuple[Child, ...] = ()
+    later: tuple[Child, ...] = ()
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -94,14 +84,15 @@ def begin(
     """``limit`` is the greatest number of nodes a cluster may have; ``machines`` how many more hosts its profile has machines
     for, None where nodes need none.
 
-    Guaranteed: a host that is used is in no child that deletes it or takes it out of its cluster, and no more hosts are made
-    than there are machines; what would need either is refused as a whole.
+    What policies have decided is in the action's ``data``. Guaranteed: a host that is used is in no child that deletes it or
+    takes it out of its cluster, and no more hosts are made than there are machines; what would need either is refused as a
+    whole.
     """
     outcome = _BEGIN[action.action](cluster, action, members, limit)
     if isinstance(outcome, Refusal):
         return outcome
     fault = _used_fault(outcome, members) or _machines_fault(outcome.create, machines)
-    return Refusal(fault) if fault else outcome
+    return Refusal(fault) if fault else _stopping_first(cluster, action, outcome, members)
 
 
 def _used_fault(outcome: Begin, members: Sequence[Member]) -> str | None:
@@ -128,15 +119,27 @@ def machines_fault(wanted: int, machines: int) -> str:
     return f"{hosts} and {left}: {remedy} more machines in the inventory of the cluster's profile"
 
 
-def victims(members: Sequence[Member], count: int) -> list[Member]:
-    """Who goes when nobody was named: hosts in use last, then the broken, the tainted and the unmade first, then hosts that
-    are drained or cordoned already, then the youngest."""
+def _stopping_first(cluster: Cluster, action: Action, outcome: Begin, members: Sequence[Member]) -> Begin:
+    """Where the cluster is configured so, containers are stopped before any of them is deleted; whoever waits for somebody
+    to be told then waits with its stop."""
+    deleted = {child.node_id: child for child in outcome.children if child.action is ActionKind.NODE_DELETE}
+    asked = action.action in _STOPPING_FIRST and not action.inputs.get("force")
+    if not deleted or not asked or not stop_before_delete(cluster.config):
+        return outcome
+    stopped = [m.id for m in members if m.id in deleted and m.host_id is not None and m.made]
+    stops = tuple(_stop(deleted[node_id]) for node_id in stopped)
+    if not stops:
+        return outcome
+    at_once = tuple(child for child in outcome.children if child.node_id not in stopped)
+    return replace(
+        outcome, children=stops, later=(*at_once, *(replace(deleted[node_id], held=False) for node_id in stopped))
+    )
 
-    def order(member: Member) -> tuple[bool, int, bool, int]:
-        worthless = member.status in (NodeStatus.ERROR, NodeStatus.WARNING) or not member.made
-        return (member.used, 0 if worthless else 1 if member.tainted else 2, member.duty is Duty.OPEN, -member.index)
 
-    return sorted(members, key=order)[:count]
+def _stop(deletion: Child) -> Child:
+    timeout = deletion.inputs.get("stop_timeout")
+    inputs = {"operation": "stop", "params": {} if timeout is None else {"timeout": timeout}}
+    return Child(ActionKind.NODE_OPERATION, deletion.node_id, inputs, deletion.held)
 
 
 def _create(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
@@ -148,29 +151,62 @@ def _delete(cluster: Cluster, action: Action, members: Sequence[Member], limit: 
     return Begin(cluster, children=_each(ActionKind.NODE_DELETE, members, inputs))
 
 
-def _resize_to(cluster: Cluster, members: Sequence[Member], desired: int) -> Begin:
+def _resize_to(cluster: Cluster, action: Action, members: Sequence[Member], desired: int) -> Begin:
     resized = replace(cluster, desired_capacity=desired)
     missing = desired - len(members)
     if missing >= 0:
         return Begin(resized, create=missing)
-    leaving = victims(members, -missing)
+    leaving = _leaving(action, members, -missing)
     return Begin(
         resized,
-        children=_each(ActionKind.NODE_DELETE, leaving),
+        children=_removals(action, leaving, destroy=True),
         outputs={"nodes_removed": [member.id for member in leaving]},
     )
 
 
+def _decided(action: Action, what: str) -> Mapping[str, Any]:
+    """What policies have decided about ``creation`` or ``deletion``."""
+    found: Mapping[str, Any] = action.data.get(what) or {}
+    return found
+
+
+def _leaving(action: Action, members: Sequence[Member], count: int) -> list[Member]:
+    deletion = _decided(action, "deletion")
+    if "candidates" not in deletion:
+        return victims(members, count, shares=shares_of(deletion))
+    present = {member.id: member for member in members}
+    return [present[node] for node in deletion["candidates"] if node in present][:count]
+
+
+def _removals(action: Action, leaving: Sequence[Member], *, destroy: bool) -> tuple[Child, ...]:
+    """``destroy``: where no policy says whether nodes that leave are deleted."""
+    deletion = _decided(action, "deletion")
+    kind = ActionKind.NODE_DELETE if deletion.get("destroy_after_deletion", destroy) else ActionKind.NODE_LEAVE
+    grace = deletion.get("grace_period")
+    inputs = {"stop_timeout": grace} if grace and kind is ActionKind.NODE_DELETE else {}
+    hooked = bool(action.data.get("hooks"))
+    return tuple(
+        Child(kind, member.id, inputs, held=hooked and member.made and member.status is NodeStatus.ACTIVE)
+        for member in leaving
+    )
+
+
 def _scale_out(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
-    desired = len(members) + _count(action)
-    fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
-    return Refusal(fault) if fault else _resize_to(cluster, members, desired)
+    count = _decided(action, "creation").get("count", _count(action))
+    return _scale(cluster, action, members, limit, count)
 
 
 def _scale_in(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
-    desired = len(members) - min(_count(action), len(members))
+    count = _decided(action, "deletion").get("count", _count(action))
+    return _scale(cluster, action, members, limit, -min(count, len(members)))
+
+
+def _scale(cluster: Cluster, action: Action, members: Sequence[Member], limit: int, change: int) -> Begin | Refusal:
+    if change == 0 and members:  # all that a policy's best effort could do
+        return Begin(cluster)
+    desired = len(members) + change
     fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
-    return Refusal(fault) if fault else _resize_to(cluster, members, desired)
+    return Refusal(fault) if fault else _resize_to(cluster, action, members, desired)
 
 
 def _count(action: Action) -> int:
@@ -183,7 +219,7 @@ def _resize(cluster: Cluster, action: Action, members: Sequence[Member], limit: 
     if isinstance(outcome, str):
         return Refusal(outcome)
     resized = replace(cluster, min_size=outcome.min_size, max_size=outcome.max_size)
-    return _resize_to(resized, members, outcome.desired_capacity)
+    return _resize_to(resized, action, members, outcome.desired_capacity)
 
 
 def _add_nodes(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
@@ -203,10 +239,10 @@ def _del_nodes(cluster: Cluster, action: Action, members: Sequence[Member], limi
     fault = sizing.check(cluster, desired, max_nodes=limit, strict=True)
     if fault:
         return Refusal(fault)
-    kind = ActionKind.NODE_DELETE if action.inputs.get("destroy_after_deletion") else ActionKind.NODE_LEAVE
+    reduce = _decided(action, "deletion").get("reduce_desired_capacity", True)
     return Begin(
-        replace(cluster, desired_capacity=desired),
-        children=_each(kind, leaving),
+        replace(cluster, desired_capacity=desired) if reduce else cluster,
+        children=_removals(action, leaving, destroy=bool(action.inputs.get("destroy_after_deletion"))),
         outputs={"nodes_removed": [member.id for member in leaving]},
     )
 
@@ -228,10 +264,33 @@ def _update(cluster: Cluster, action: Action, members: Sequence[Member], limit: 
     profile = inputs.get("new_profile_id")
     if profile is None:
         return Begin(replace(cluster, **changes))
-    updated = replace(cluster, **changes, profile_id=profile)
-    if inputs.get("profile_only"):
-        return Begin(updated)
-    return Begin(updated, children=_each(ActionKind.NODE_UPDATE, members, {"new_profile_id": profile}))
+    updated = replace(cluster, **changes)
+    if inputs.get("profile_only") or not members:
+        return Begin(replace(updated, profile_id=profile))
+    return Begin(updated, children=update_round(action, cluster.config, members, first_batch(action, members)))
+
+
+def first_batch(action: Action, members: Sequence[Member]) -> Sequence[str]:
+    """Without a plan all members are one batch."""
+    plan = plan_of(action)
+    return plan[0] if plan else [member.id for member in members]
+
+
+def plan_of(action: Action) -> Sequence[Sequence[str]]:
+    found: Sequence[Sequence[str]] = (action.data.get("update") or {}).get("plan") or ()
+    return found
+
+
+def update_round(
+    action: Action, config: Mapping[str, Any], members: Sequence[Member], batch: Sequence[str]
+) -> tuple[Child, ...]:
+    """The updates of those of a batch that are still members."""
+    present = {member.id for member in members}
+    inputs = {"new_profile_id": action.inputs["new_profile_id"]}
+    timeout = stop_timeout_before_update(config)
+    if timeout is not None:
+        inputs["stop_timeout"] = timeout
+    return tuple(Child(ActionKind.NODE_UPDATE, node, inputs) for node in batch if node in present)
 
 
 def _check(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:

@@ -165,6 +165,13 @@ class Rule:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
 
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The key belongs to this version of its type and to later ones."""
+
+    version: str
+
+
 def one_of(*values: Any, fold: Callable[[Any], Any] = lambda value: value) -> Rule:
     """``fold`` turns accepted spellings into the canonical one."""
     says = "one of " + ", ".join(str(value) for value in values)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,25 +10,23 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids
 from spinney.domain import event as events
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
+from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.cluster import STATUS_WHILE, Cluster
 from spinney.domain.event import Event, Level
-from spinney.domain.fanout import Member, Refusal, Results, Verdict, begin, conclude
-from spinney.domain.host import Duty
-from spinney.domain.identity import Owner
+from spinney.domain.fanout import Begin, Child, Refusal, Results, Verdict, begin, conclude
 from spinney.domain.naming import node_name
-from spinney.domain.node import Node, NodeStatus
-from spinney.engine import policies
+from spinney.domain.node import Node
+from spinney.domain.quota import Amounts, unlimited
+from spinney.engine import policies, quotas, rounds
 from spinney.store import bindings, hosts, receivers, shares, status, work
-from spinney.store.rows import ACTIONS, CLUSTERS, EVENTS, NODES
+from spinney.store.members import members
+from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as table
-from spinney.store.tables import hold as hold_table
-from spinney.store.tables import host as host_table
 from spinney.store.tables import node as node_table
-from spinney.store.tables import pin as pin_table
 
 _BEGUN = {"begun": True}
+_LOOKING_AGAIN = (ActionKind.CLUSTER_DELETE, ActionKind.CLUSTER_UPDATE)
 _REASONS_TOLD = 3
 _CHUNK = 500
 
@@ -37,6 +34,8 @@ _CHUNK = 500
 @dataclass(frozen=True, slots=True)
 class ClusterRules:
     max_nodes: int
+    #: Quotas of projects for which nothing else is set.
+    limits: Amounts = field(default_factory=unlimited)
 
 
 def advance(connection: Connection, action: Action, rules: ClusterRules, ids: Ids, now: float) -> None:
@@ -57,15 +56,48 @@ def advance(connection: Connection, action: Action, rules: ClusterRules, ids: Id
         _begin(connection, action, cluster, rules, ids, now)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``action`` with what the policies have set; ``asked``: they allow it, so that they are told how it ends."""
+
+    action: Action
+    outcome: Begin | Refusal
+    asked: bool = True
+
+
+def decide(
+    connection: Connection,
+    cluster: Cluster,
+    action: Action,
+    rules: ClusterRules,
+    now: float,
+    machines: int | None = None,
+) -> Decision:
+    """What the action turns into, its cluster's policies asked first. Nothing is stored."""
+    checked = policies.before(connection, cluster, action, rules.max_nodes, now)
+    if checked.fault is not None:
+        return Decision(checked.action, Refusal(f"{action.action.value}: {checked.fault}."), asked=False)
+    unsigned = rounds.unsigned(connection, checked.action)
+    if unsigned is not None:
+        return Decision(checked.action, Refusal(f"{action.action.value}: {unsigned}."), asked=False)
+    outcome = begin(cluster, checked.action, checked.members, limit=rules.max_nodes, machines=machines)
+    return Decision(checked.action, outcome)
+
+
 def _begin(connection: Connection, action: Action, cluster: Cluster, rules: ClusterRules, ids: Ids, now: float) -> None:
     EVENTS.insert(connection, [_event(action, cluster.name, "start", Level.INFO, "", ids, now)])
     if action.action in policies.KINDS:
         _end(connection, action, policies.carry_out(connection, action, cluster, ids), cluster, ids, now)
         return
-    machines = hosts.free_machines(connection, cluster.profile_id)
-    outcome = begin(cluster, action, members(connection, cluster.id), limit=rules.max_nodes, machines=machines)
+    decision = decide(connection, cluster, action, rules, now, hosts.free_machines(connection, cluster.profile_id))
+    action = decision.action
+    outcome = quotas.within(connection, action, cluster, decision.outcome, rules.limits)
+    _note(connection, action, inputs=action.inputs, data=action.data)
     if isinstance(outcome, Refusal):
-        _end(connection, action, Verdict(ActionStatus.FAILED, outcome.reason), cluster, ids, now)
+        verdict = Verdict(ActionStatus.FAILED, outcome.reason)
+        if decision.asked:
+            policies.after(connection, action, verdict, now)
+        _end(connection, action, verdict, cluster, ids, now)
         return
     if action.action is ActionKind.CLUSTER_DELETE:
         bindings.detach(connection, cluster.id)
@@ -80,14 +112,19 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
     )
     _store(connection, cluster, changed)
     made = _make_nodes(connection, action, changed, outcome.create, ids, now)
-    kids = [_child(action, child.action, child.node_id, child.inputs, ids, now) for child in outcome.children]
-    ACTIONS.insert(connection, kids)
+    rounds.order(connection, action, outcome.children, ids, now)
     outputs = dict(outcome.outputs) | ({"nodes_added": made} if made else {})
-    connection.execute(action_table.update().where(action_table.c.id == action.id).values(outputs=outputs))
-    if made or kids:
-        work.wait_for_children(connection, action, _BEGUN, f"Waiting for {len(made) + len(kids)} nodes.")
+    _note(connection, action, outputs=outputs)
+    count = len(made) + len(outcome.children)
+    if count:
+        data = rounds.put_later({**action.data, **_BEGUN}, outcome.later)
+        work.wait_for_children(connection, action, data, f"Waiting for {count} nodes.")
     else:
         _conclude_with(connection, replace(action, outputs=outputs), changed, conclude(action, Results()), ids, now)
+
+
+def _note(connection: Connection, action: Action, **values: Any) -> None:
+    connection.execute(action_table.update().where(action_table.c.id == action.id).values(values))
 
 
 def _make_nodes(
@@ -99,36 +136,9 @@ def _make_nodes(
     for start in range(first, first + count, _CHUNK):
         nodes = _new_nodes(cluster, start, min(_CHUNK, first + count - start), ids, now)
         NODES.insert(connection, nodes)
-        ACTIONS.insert(connection, [_child(action, ActionKind.NODE_CREATE, node.id, {}, ids, now) for node in nodes])
+        rounds.order(connection, action, [Child(ActionKind.NODE_CREATE, node.id) for node in nodes], ids, now)
         made += [node.id for node in nodes]
     return made
-
-
-def members(connection: Connection, cluster_id: str) -> list[Member]:
-    """In the order of their indexes."""
-    c, h = node_table.c, host_table.c
-    coming = sa.select(sa.func.count()).where(hold_table.c.host_id == c.id).scalar_subquery()
-    pinned = sa.exists().where(pin_table.c.target_id == c.id)
-    rows = connection.execute(
-        sa.select(c.id, c.name, c.status, c.index, c.tainted, c.physical_id, h.containers + coming, pinned, h.duty)
-        .join_from(node_table, host_table, h.node_id == c.id, isouter=True)
-        .where(c.cluster_id == cluster_id)
-        .order_by(c.index)
-    )
-    return [
-        Member(
-            node_id,
-            name,
-            NodeStatus(state),
-            position,
-            tainted,
-            physical is not None,
-            used or 0,
-            pins,
-            Duty(duty or "open"),
-        )
-        for node_id, name, state, position, tainted, physical, used, pins, duty in rows
-    ]
 
 
 def _new_nodes(cluster: Cluster, first: int, count: int, ids: Ids, now: float) -> list[Node]:
@@ -148,22 +158,6 @@ def _new_nodes(cluster: Cluster, first: int, count: int, ids: Ids, now: float) -
     ]
 
 
-def _child(parent: Action, kind: ActionKind, node_id: str, inputs: Mapping[str, Any], ids: Ids, now: float) -> Action:
-    return queued(
-        kind,
-        node_id,
-        Owner(parent.user, parent.project, parent.domain),
-        action_id=ids.new(),
-        cause=Cause.DERIVED,
-        now=now,
-        operation=inputs.get("operation") if kind is ActionKind.NODE_OPERATION else None,
-        cluster_id=parent.target,
-        parent_id=parent.id,
-        timeout=parent.timeout,
-        inputs=inputs,
-    )
-
-
 def _store(connection: Connection, before: Cluster, after: Cluster) -> None:
     old, new = CLUSTERS.row(before), CLUSTERS.row(after)
     changes = {name: value for name, value in new.items() if value != old[name]}
@@ -172,15 +166,29 @@ def _store(connection: Connection, before: Cluster, after: Cluster) -> None:
 
 
 def _conclude(connection: Connection, action: Action, cluster: Cluster, ids: Ids, now: float) -> None:
-    results = _results(connection, action)
-    verdict = conclude(action, results)
-    left = members(connection, cluster.id) if action.action is ActionKind.CLUSTER_DELETE else []
-    if left and verdict.status is ActionStatus.SUCCEEDED:
-        # Somebody added nodes while the others were leaving: they leave too.
-        late = [_child(action, ActionKind.NODE_DELETE, member.id, {}, ids, now) for member in left]
-        ACTIONS.insert(connection, late)
-        work.wait_for_children(connection, action, _BEGUN, f"Waiting for {len(late)} nodes.")
+    postponed = rounds.later(action)
+    if postponed and not action.cancel_requested:
+        rounds.order(connection, action, postponed, ids, now)
+        data = rounds.put_later(action.data, ())
+        work.wait_for_children(connection, action, data, f"Waiting for {len(postponed)} nodes.")
         return
+    verdict = conclude(action, _results(connection, action))
+    if verdict.status is ActionStatus.SUCCEEDED:
+        present = members(connection, cluster.id) if action.action in _LOOKING_AGAIN else []
+        if action.action is ActionKind.CLUSTER_DELETE and present:
+            # Somebody added nodes while the others were leaving: they leave too.
+            late = [Child(ActionKind.NODE_DELETE, member.id) for member in present]
+            rounds.order(connection, action, late, ids, now)
+            work.wait_for_children(connection, action, action.data, f"Waiting for {len(late)} nodes.")
+            return
+        if action.action is ActionKind.CLUSTER_UPDATE:
+            late_by = now - (action.start_time or now) - action.timeout
+            if late_by <= 0 and rounds.go_on(connection, action, cluster, present, ids, now):
+                return
+            if late_by > 0 and rounds.unfinished(action):
+                verdict = Verdict(ActionStatus.FAILED, f"CLUSTER_UPDATE exceeded its timeout of {action.timeout} s.")
+    if action.action is ActionKind.CLUSTER_UPDATE and verdict.status is not ActionStatus.SUCCEEDED:
+        verdict = replace(verdict, reason=f"{verdict.reason}{rounds.stopped(action)}")
     _conclude_with(connection, action, cluster, verdict, ids, now)
 
 
@@ -194,16 +202,24 @@ def _conclude_with(
         receivers.forget(connection, cluster.id)
         _end(connection, action, verdict, cluster, ids, now)
         return
+    if action.action is ActionKind.CLUSTER_UPDATE and succeeded and action.inputs.get("new_profile_id"):
+        profile_id = str(action.inputs["new_profile_id"])
+        connection.execute(table.update().where(table.c.id == cluster.id).values(profile_id=profile_id))
     if action.action is ActionKind.CLUSTER_CREATE and succeeded:
         connection.execute(table.update().where(table.c.id == cluster.id).values(created_at=now))
+    policies.after(connection, action, verdict, now)
     _end(connection, action, verdict, cluster, ids, now)
 
 
 def _results(connection: Connection, action: Action) -> Results:
     c = action_table.c
-    # A second round of a deletion must not count what the first one counted: the latest children are the round.
-    latest = sa.select(sa.func.max(c.created_at)).where(c.parent_id == action.id).scalar_subquery()
-    ours = (c.parent_id == action.id) & (c.created_at == latest)
+    ours = c.parent_id == action.id
+    if action.action is not ActionKind.CLUSTER_UPDATE:
+        # A second round of a deletion must not count what the first one counted: the latest children are the round.
+        latest = sa.select(sa.func.max(c.created_at)).where(c.parent_id == action.id).scalar_subquery()
+        ours &= c.created_at == latest
+    if action.action is not ActionKind.CLUSTER_OPERATION:
+        ours &= c.action != ActionKind.NODE_OPERATION.value  # stops before deletions: whether they succeed is all one
     counts = {
         ActionStatus(status): count
         for status, count in connection.execute(sa.select(c.status, sa.func.count()).where(ours).group_by(c.status))

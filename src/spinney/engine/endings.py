@@ -7,7 +7,7 @@ from typing import Any
 
 from spinney.clock import Ids
 from spinney.domain import event as events
-from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
+from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.answers import Waiting
@@ -34,7 +34,7 @@ def ended(
 ) -> Outcome:
     """A final outcome, with its event unless the action is part of another."""
     told: tuple[Event, ...] = ()
-    if action.cause is not Cause.DERIVED and node is not None:
+    if not action.cause.derived and node is not None:
         phase, level = ("end", Level.INFO) if status is ActionStatus.SUCCEEDED else ("error", Level.ERROR)
         told = (announcement(action, node, phase, level, reason, ids, now),)
     return Outcome(

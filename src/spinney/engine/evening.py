@@ -1,7 +1,7 @@
 """Rebalancing by itself: ordered for host clusters that want it, some time after a host has joined or returned.
 
-Of the engines alive one looks after each host cluster (rendezvous hashing, as for hosts). The same loop wakes the windows of
-moves that have waited long enough.
+Of the engines alive one looks after each host cluster (rendezvous hashing, as for hosts). The same loop wakes what has
+waited long enough: the windows of moves, and nodes that were to be told of before they go.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import RebalanceMode, Rebalancing, rebalancing
 from spinney.domain.identity import Owner
 from spinney.engine.worker import Session
-from spinney.store import actions, engines, windows
+from spinney.store import actions, engines, lifecycle, windows
 from spinney.store.rows import CLUSTERS
 from spinney.store.tables import cluster as table
 from spinney.store.tables import host as host_table
@@ -36,6 +36,8 @@ async def look_after(session: Session) -> None:
     while True:
         await clock.sleep(_TICK)
         if await store.read(windows.due, clock.now()) and await store.transact(windows.wake, clock.now()):
+            session.wake_at(clock.now())
+        if await store.read(lifecycle.due, clock.now()) and await store.transact(lifecycle.release_due, clock.now()):
             session.wake_at(clock.now())
         mine = await store.read(_due, session.id, clock.now())
         if mine:

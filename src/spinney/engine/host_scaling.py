@@ -16,20 +16,20 @@ from sqlalchemy import Connection
 from spinney.domain import host_scaling, ownership
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.cluster import Cluster
-from spinney.domain.fanout import Member
 from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.host_scaling import Situation
 from spinney.domain.identity import Owner
+from spinney.domain.member import Member
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.policy import HostScaling
 from spinney.engine.asking import requests_for
 from spinney.engine.catalog import ContainerProfile, HostProfile
-from spinney.engine.clusters import members
 from spinney.engine.context import EngineContext
 from spinney.engine.worker import Session
 from spinney.profiles.docker_host import expected
 from spinney.store import actions, bindings, engines, fleets, hosts, scaling
+from spinney.store.members import members
 from spinney.store.tables import node as node_table
 
 log = logging.getLogger(__name__)

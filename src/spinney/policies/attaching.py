@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from spinney.policies.base import Members
 from spinney.policies.merge import conflict
@@ -24,6 +25,22 @@ class Attached:
     name: str
     policy: ValidatedPolicy
     enabled: bool = True
+    last_op: float | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a binding of it shows."""
+        shown = self.policy.kind.binding_data
+        if shown is None:
+            return {}
+        name, data = shown
+        return {name: {"version": self.policy.kind.version, "data": dict(data(self.policy.properties))}}
+
+    @property
+    def remark(self) -> str:
+        """What whoever attaches it should know; empty: nothing."""
+        remark = self.policy.kind.remark
+        return "" if remark is None else remark(self.policy.properties)
 
     @property
     def type(self) -> str:

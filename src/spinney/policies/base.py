@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from spinney.domain.action import ActionKind
 from spinney.domain.dialect import render
 from spinney.domain.placement.rules import LabelTerm, Preference, Quota, Strategy, Thresholds
 from spinney.domain.schema import SpecModel
 from spinney.domain.support import Support, entries
+from spinney.policies.checking import Check
 
 
 class Members(StrEnum):
@@ -74,6 +76,15 @@ class PolicyType:
     ours: bool = False
     #: What validated properties of this type ask of placement; None: it is not about placement.
     placement: Callable[[Any], Contribution] | None = None
+    #: What is asked before actions of ``before_kinds``; None: it is about none.
+    before: Check | None = None
+    before_kinds: frozenset[ActionKind] = frozenset()
+    #: After actions of these kinds, whatever came of them, the moment is noted with the binding as its ``last_op``.
+    stamped_after: frozenset[ActionKind] = frozenset()
+    #: What whoever attaches such a policy should know: what it cannot do here.
+    remark: Callable[[Any], str] | None = None
+    #: Under which name a binding of it shows which data.
+    binding_data: tuple[str, Callable[[Any], Mapping[str, Any]]] | None = None
 
     @property
     def name_version(self) -> str:

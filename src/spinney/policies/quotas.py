@@ -8,14 +8,19 @@ hosts may come later.
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from spinney.domain import weights
+from spinney.domain.action import ActionKind
 from spinney.domain.placement.rules import Quota, Share
 from spinney.domain.schema import Boolean, Contradiction, Integer, Line, SpecModel, at_most, between
 from spinney.domain.support import Support
 from spinney.policies.base import Contribution, Members, PolicyType
+from spinney.policies.checking import Failed, Look, change
 from spinney.policies.values import Weight, Words
 
 _HARD = "Spinney's own: wait for room rather than exceed a share; false: a preference."
@@ -70,16 +75,54 @@ def _check(found: tuple[Zone, ...], key: str) -> None:
             raise Contradiction(f"'{one.name}' is {key}[{seen[one.name]}]'s already: name each once", at=at)
 
 
+def _zone_shares(properties: ZoneProperties) -> tuple[Share, ...]:
+    return tuple(Share(zone.name, zone.weight, hosts=zone.hosts) for zone in properties.zones)
+
+
+def _region_shares(properties: RegionProperties) -> tuple[Share, ...]:
+    return tuple(Share(region.name, region.weight, region.cap, region.hosts) for region in properties.regions)
+
+
 def zone_contribution(properties: ZoneProperties) -> Contribution:
-    shares = tuple(Share(zone.name, zone.weight, hosts=zone.hosts) for zone in properties.zones)
-    return Contribution(quotas=(Quota("zone", shares, properties.hard),))
+    return Contribution(quotas=(Quota("zone", _zone_shares(properties), properties.hard),))
 
 
 def region_contribution(properties: RegionProperties) -> Contribution:
-    shares = tuple(Share(region.name, region.weight, region.cap, region.hosts) for region in properties.regions)
-    return Contribution(quotas=(Quota("region", shares, properties.hard),))
+    return Contribution(quotas=(Quota("region", _region_shares(properties), properties.hard),))
 
 
+def before_zones(properties: ZoneProperties, look: Look) -> Mapping[str, Any] | Failed:
+    return _before("zone", _zone_shares(properties), properties.hard, look)
+
+
+def before_regions(properties: RegionProperties, look: Look) -> Mapping[str, Any] | Failed:
+    return _before("region", _region_shares(properties), properties.hard, look)
+
+
+def _before(key: str, shares: Sequence[Share], hard: bool, look: Look) -> Mapping[str, Any] | Failed:
+    """How many members each group gains or loses.
+
+    Which host a new member gets the scheduler decides, by the same weights, when it is placed; who leaves is chosen by the
+    numbers given here. What no group has to give comes from members that are in none.
+    """
+    found = change(look)
+    if isinstance(found, Failed):
+        return found
+    present = Counter(str(getattr(member, key)) for member in look.members)
+    if found.fewer:
+        count = min(found.fewer, len(look.members))
+        parts, _ = weights.shrink(shares, present, len(look.members) - count, count)
+        return {"deletion": {**look.deletion, "count": found.fewer, f"{key}s": parts}}
+    parts, rest = weights.grow(shares, present, len(look.members) + found.more, found.more)
+    if rest and hard:
+        return Failed(
+            f"of {found.more} new members {rest} would find no {key} below its weight or cap: raise a cap, name more "
+            f"{key}s, or ask for fewer"
+        )
+    return {"creation": {**look.creation, "count": found.more, f"{key}s": parts}}
+
+
+_RESIZES = frozenset({ActionKind.CLUSTER_SCALE_OUT, ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_RESIZE})
 _SUPPORT = (Support("EXPERIMENTAL", "2016.04"), Support("SUPPORTED", "2016.10"))
 
 ZONE_PLACEMENT = PolicyType(
@@ -91,6 +134,8 @@ ZONE_PLACEMENT = PolicyType(
     priority=300,
     members=Members.CONTAINERS,
     placement=zone_contribution,
+    before=before_zones,
+    before_kinds=_RESIZES,
 )
 
 REGION_PLACEMENT = PolicyType(
@@ -102,4 +147,6 @@ REGION_PLACEMENT = PolicyType(
     priority=200,
     members=Members.CONTAINERS,
     placement=region_contribution,
+    before=before_regions,
+    before_kinds=_RESIZES,
 )

@@ -14,16 +14,37 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from spinney.domain.dialect import since
 from spinney.domain.schema import Contradiction, NotAllowed, SpecModel, explain, to_text
 from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
 from spinney.policies.affinity import AFFINITY
 from spinney.policies.base import Contribution, PolicyType
+from spinney.policies.batch import BATCH
+from spinney.policies.deletion import DELETION_1_0, DELETION_1_1
+from spinney.policies.health import HEALTH_1_0, HEALTH_1_1, HEALTH_1_2
 from spinney.policies.host_scaling import HOST_SCALING
+from spinney.policies.loadbalance import LOADBALANCE
 from spinney.policies.placement import PLACEMENT
 from spinney.policies.quotas import REGION_PLACEMENT, ZONE_PLACEMENT
+from spinney.policies.scaling import SCALING
 
 POLICY_TYPES: Mapping[str, PolicyType] = {
-    kind.name_version: kind for kind in (AFFINITY, REGION_PLACEMENT, ZONE_PLACEMENT, HOST_SCALING, PLACEMENT)
+    kind.name_version: kind
+    for kind in (
+        AFFINITY,
+        BATCH,
+        DELETION_1_0,
+        DELETION_1_1,
+        HEALTH_1_0,
+        HEALTH_1_1,
+        HEALTH_1_2,
+        *LOADBALANCE,
+        REGION_PLACEMENT,
+        SCALING,
+        ZONE_PLACEMENT,
+        HOST_SCALING,
+        PLACEMENT,
+    )
 }
 #: Those that ask something of placement.
 PLACING = tuple(name for name, kind in POLICY_TYPES.items() if kind.placement is not None)
@@ -79,10 +100,23 @@ def validate_spec(spec: Any) -> ValidatedPolicy:
     if spec.get("properties") is None:
         raise ESchema("spec.properties: this is required: a map of the policy type's properties")
     try:
-        return ValidatedPolicy(kind, kind.properties.model_validate(spec["properties"]))
+        properties = kind.properties.model_validate(spec["properties"])
     except ValidationError as error:
         text = explain(error, kind.properties, "properties")
         raise (InvalidSpec(text) if _contradictions_alone(error) else ESchema(text)) from error
+    _refuse_later_keys(kind, properties)
+    return ValidatedPolicy(kind, properties)
+
+
+def _refuse_later_keys(kind: PolicyType, properties: SpecModel) -> None:
+    """Raises: ESchema, for keys that only later versions of the type have."""
+    for key in sorted(properties.model_fields_set):
+        version = since(kind.properties.model_fields[key])
+        if version is not None and version > kind.version:
+            raise ESchema(
+                f"properties.{key}: {kind.name} has it from version {version} on, and the specification's is {kind.version}; "
+                f"leave it out, or say version {version}"
+            )
 
 
 def _contradictions_alone(error: ValidationError) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from spinney.domain.action import FINAL_STATUSES, LIVE_STATUSES, ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
-from spinney.store import duties, status, work
+from spinney.store import duties, lifecycle, status, work
 from spinney.store.identity import Finder
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
@@ -72,6 +72,7 @@ def cancel_by_force(connection: Connection, action_id: str, now: float) -> None:
             updated_at=now,
         )
     )
+    lifecycle.forget(connection, [found.id for found in ended])
     for drained in (found.target for found in ended if found.action is ActionKind.HOST_DRAIN):
         duties.drain_ended(connection, drained, "its drain was cancelled by force", now)
     reason = "An action on it was cancelled by force. Check or recover the node to see how it is."

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
 from spinney.errors import ActionConflict, ActionImmutable, ResourceIsLocked, ResourceNotFound
-from spinney.store import windows
+from spinney.store import database, lifecycle, windows
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
 
@@ -57,7 +57,9 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
 
 
 def request_cancel(connection: Connection, *where: sa.ColumnElement[bool]) -> None:
-    """Ask live actions to stop at their next safe point. An engine makes them final."""
+    """Ask live actions to stop at their next safe point. An engine makes them final; those that wait to be completed by
+    somebody outside are so at once."""
+    lifecycle.cancel(connection, where, database.now(connection))
     connection.execute(
         table.update()
         .where(table.c.status.in_(_LIVE), table.c.cancel_requested.is_(False), *where)

@@ -14,15 +14,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from spinney.domain.action import ActionKind
 from spinney.domain.placement.rules import PlacementRules
 from spinney.domain.policy import Binding, HostScaling
 from spinney.policies import registry
 from spinney.policies.attaching import Attached
 from spinney.policies.base import Contribution, Toward
+from spinney.policies.deletion import DeletionProperties
 from spinney.policies.host_scaling import HOST_SCALING, HostScalingProperties, host_scaling
 from spinney.policies.merge import Names, merge
 from spinney.policies.registry import ValidatedPolicy
-from spinney.store import listing
+from spinney.store import lifecycle, listing
 from spinney.store.listing import ListQuery
 from spinney.store.rows import BINDINGS
 from spinney.store.tables import binding as table
@@ -80,21 +82,52 @@ def ids_of(connection: Connection, cluster_ids: Collection[str]) -> dict[str, li
 def attached(connection: Connection, cluster_id: str) -> list[Attached]:
     """The policies of a cluster in the order in which they count."""
     query = (
-        sa.select(policy.c.id, policy.c.name, _SPEC, table.c.enabled)
+        sa.select(policy.c.id, policy.c.name, _SPEC, table.c.enabled, table.c.last_op)
         .join_from(table, policy, policy.c.id == table.c.policy_id)
         .where(table.c.cluster_id == cluster_id)
         .order_by(table.c.priority, table.c.id)
     )
     return [
-        Attached(policy_id, name, _validated(spec), enabled)
-        for policy_id, name, spec, enabled in connection.execute(query)
+        Attached(policy_id, name, _validated(spec), enabled, last_op)
+        for policy_id, name, spec, enabled, last_op in connection.execute(query)
     ]
+
+
+def governed(connection: Connection, cluster_ids: Collection[str], kinds: Collection[ActionKind]) -> set[str]:
+    """Those of the clusters that have an enabled policy which is asked before actions of these kinds."""
+    types = [name for name, kind in registry.POLICY_TYPES.items() if kind.before_kinds & set(kinds)]
+    query = (
+        sa.select(table.c.cluster_id)
+        .join_from(table, policy, policy.c.id == table.c.policy_id)
+        .where(table.c.cluster_id.in_(set(cluster_ids)), table.c.enabled.is_(True), policy.c.type.in_(types))
+    )
+    return set(connection.execute(query).scalars())
+
+
+def lacking(connection: Connection, project: str, new: Attached) -> str | None:
+    """What the policy names that the project does not have; None: nothing."""
+    properties = new.policy.properties
+    word = properties.hook.params.secret if isinstance(properties, DeletionProperties) and properties.hook else ""
+    if not word or lifecycle.named_secret(connection, project, word) is not None:
+        return None
+    return f"policy '{new.name}' cannot be attached: {lifecycle.no_secret(word)}"
+
+
+def stamp(connection: Connection, cluster_id: str, policy_ids: Collection[str], now: float) -> None:
+    """Note the moment as the last operation of these policies on the cluster."""
+    ours = (table.c.cluster_id == cluster_id) & table.c.policy_id.in_(list(policy_ids))
+    connection.execute(table.update().where(ours).values(last_op=now))
 
 
 def attach(connection: Connection, cluster_id: str, new: Attached, binding_id: str) -> None:
     priority = new.policy.kind.priority
     bound = Binding(
-        id=binding_id, cluster_id=cluster_id, policy_id=new.policy_id, enabled=new.enabled, priority=priority
+        id=binding_id,
+        cluster_id=cluster_id,
+        policy_id=new.policy_id,
+        enabled=new.enabled,
+        priority=priority,
+        data=new.data,
     )
     BINDINGS.insert(connection, [bound])
 

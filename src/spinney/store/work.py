@@ -172,7 +172,7 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     alone = {
         o.node.cluster_id: o.reason
         for o in ours
-        if o.node is not None and (o.action.parent_id is None or o.action.cause is not Cause.DERIVED)
+        if o.node is not None and (o.action.parent_id is None or not o.action.cause.derived)
     }
     for cluster_id, reason in alone.items():
         status.refresh(connection, [cluster_id], reason)
@@ -287,6 +287,8 @@ def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None
         for o in outcomes
         if o.node is not None and o.action.action in _RESIZING and o.action.cause is Cause.REQUEST
         if o.status is not ActionStatus.READY
+        # What a deletion policy of the cluster says.
+        if (o.action.data.get("deletion") or {}).get("reduce_desired_capacity", True)
     }
     for cluster_id in sorted(clusters - {""}):
         at_work = sa.exists().where(table.c.running_target == cluster_id)
@@ -332,6 +334,15 @@ def wait_for_children(connection: Connection, action: Action, data: Mapping[str,
         table.update()
         .where(table.c.id == action.id)
         .values(status=ActionStatus.WAITING, status_reason=reason, data=dict(data), owner=None)
+    )
+
+
+def pause(connection: Connection, action: Action, data: Mapping[str, Any], reason: str, until: float) -> None:
+    """A claimed action goes back into the queue until then; it goes on holding its target."""
+    connection.execute(
+        table.update()
+        .where(table.c.id == action.id)
+        .values(status=ActionStatus.READY, status_reason=reason, data=dict(data), ready_at=until, owner=None)
     )
 
 

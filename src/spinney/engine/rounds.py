@@ -1,0 +1,149 @@
+"""The children of a cluster's action, ordered round by round, and the actions that go on after a pause.
+
+Guaranteed: which round is at work is stored in the action's ``data`` in the transaction that orders it, so whoever takes the
+action up next goes on from there; while it pauses the action keeps its cluster and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from spinney.clock import Ids, iso
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
+from spinney.domain.cluster import Cluster
+from spinney.domain.fanout import Child, plan_of, update_round
+from spinney.domain.identity import Owner
+from spinney.domain.member import Member
+from spinney.store import lifecycle, work
+from spinney.store.lifecycle import Message
+from spinney.store.rows import ACTIONS
+from spinney.store.tables import node as node_table
+
+
+def order(connection: Connection, parent: Action, children: Sequence[Child], ids: Ids, now: float) -> None:
+    """Queue children; those that are held wait for whom the parent's hook tells."""
+    made = [(child, _action(parent, child, ids, now)) for child in children]
+    hooks = parent.data.get("hooks") or {}
+    held = [action for child, action in made if child.held]
+    deadline = now + float(hooks.get("timeout", 0))
+    waiting: dict[str, Any] = {
+        "status": ActionStatus.WAITING_LIFECYCLE_COMPLETION,
+        "status_reason": f"Waits for complete_lifecycle until {iso(deadline)}.",
+        "cause": Cause.HOOKED,
+        "ready_at": deadline,
+    }
+    ACTIONS.insert(connection, [replace(action, **waiting) if child.held else action for child, action in made])
+    if held and hooks.get("type") == "webhook":
+        lifecycle.tell(connection, parent.project, _messages(connection, parent, held, hooks, deadline, ids), now)
+
+
+def _action(parent: Action, child: Child, ids: Ids, now: float) -> Action:
+    return queued(
+        child.action,
+        child.node_id,
+        Owner(parent.user, parent.project, parent.domain),
+        action_id=ids.new(),
+        cause=Cause.DERIVED,
+        now=now,
+        operation=child.inputs.get("operation") if child.action is ActionKind.NODE_OPERATION else None,
+        cluster_id=parent.target,
+        parent_id=parent.id,
+        timeout=parent.timeout,
+        inputs=dict(child.inputs),
+    )
+
+
+def _messages(
+    connection: Connection,
+    parent: Action,
+    held: Sequence[Action],
+    hooks: Mapping[str, Any],
+    deadline: float,
+    ids: Ids,
+) -> list[Message]:
+    word = hooks["params"].get("secret")
+    secret = lifecycle.named_secret(connection, parent.project, word) if word else None
+    c = node_table.c
+    rows = connection.execute(sa.select(c.id, c.name, c.physical_id).where(c.cluster_id == parent.target))
+    nodes = {row.id: row for row in rows}
+    return [
+        Message(
+            ids.new(),
+            action.id,
+            hooks["params"]["url"],
+            {
+                "lifecycle_action_token": action.id,
+                "node_id": action.target,
+                "node_name": nodes[action.target].name,
+                "resource_id": nodes[action.target].physical_id,
+                "lifecycle_transition_type": "termination",
+                "cluster_id": parent.target,
+                "deadline": iso(deadline),
+            },
+            deadline,
+            *(secret or (None, None)),
+        )
+        for action in held
+    ]
+
+
+def unsigned(connection: Connection, action: Action) -> str | None:
+    """Why the messages of the action's hook could not be signed as they should be; None: they can, or need not."""
+    word = ((action.data.get("hooks") or {}).get("params") or {}).get("secret")
+    if not word or lifecycle.named_secret(connection, action.project, word) is not None:
+        return None
+    return lifecycle.no_secret(word)
+
+
+def later(action: Action) -> list[Child]:
+    """The children that were put off until those before them are final."""
+    return [Child(ActionKind(kind), node, inputs) for kind, node, inputs in action.data.get("later") or ()]
+
+
+def put_later(data: Mapping[str, Any], children: Sequence[Child]) -> dict[str, Any]:
+    rest = {key: value for key, value in data.items() if key != "later"}
+    return {**rest, "later": [[c.action.value, c.node_id, dict(c.inputs)] for c in children]} if children else rest
+
+
+def go_on(
+    connection: Connection, action: Action, cluster: Cluster, present: Sequence[Member], ids: Ids, now: float
+) -> bool:
+    """The next batch of an update, or the pause before it; False: there is no more."""
+    update = dict(action.data.get("update") or {})
+    plan = plan_of(action)
+    at = int(update.get("batch", 0))
+    rounds = ((i, update_round(action, cluster.config, present, plan[i])) for i in range(at + 1, len(plan)))
+    number, children = next(((i, found) for i, found in rounds if found), (at, ()))
+    if not children:
+        return False
+    resume_at = update.setdefault("resume_at", now + float(update.get("pause_time", 0)))
+    said = f"Batch {number + 1} of {len(plan)}"
+    if now < resume_at:
+        data = {**action.data, "update": update}
+        work.pause(connection, action, data, f"{said} begins at {iso(resume_at)}.", resume_at)
+        return True
+    del update["resume_at"]
+    data = {**action.data, "update": {**update, "batch": number}}
+    order(connection, action, children, ids, now)
+    work.wait_for_children(connection, action, data, f"{said}: waiting for {len(children)} nodes.")
+    return True
+
+
+def unfinished(action: Action) -> bool:
+    return int((action.data.get("update") or {}).get("batch", 0)) + 1 < len(plan_of(action))
+
+
+def stopped(action: Action) -> str:
+    """What became of an update in batches that did not come to its end; empty: it had no batches."""
+    plan = plan_of(action)
+    if len(plan) < 2:
+        return " The cluster keeps its profile."
+    at = int((action.data.get("update") or {}).get("batch", 0)) + 1
+    return (
+        f" It ended in batch {at} of {len(plan)}: batches before have the new profile, the cluster keeps the old one."
+    )
