@@ -9,6 +9,7 @@
     │   ├── RequestLimitExceeded  400
     │   ├── Unauthorized          401
     │   ├── Forbidden             403
+    │   ├── DelegationRefused     403    Keystone does not let the service act in the caller's name
     │   ├── OverQuota             403
     │   ├── ResourceNotFound      404    PolicyBindingNotFound
     │   ├── RouteNotFound         404
@@ -22,6 +23,7 @@
     ├── StillAtWork              503    retry  a request took longer than a client is kept waiting; it goes on
     ├── ESchema                  500    a specification violates its schema where the API's contract says 500
     ├── ProfileOperationFailed   500    adopting failed; the Clustering API makes this a 500
+    ├── LimitsUnknown            503   Keystone keeps the limits of projects and does not answer
     ├── HostError                      a Docker engine or the way to it; ``retryable`` tells the engine what to do
     │   ├── HostUnreachable       retry  refused, reset, timed out, TLS
     │   ├── HostBroken            retry  answered 500 or nonsense
@@ -35,6 +37,8 @@
     │   ├── NetworkMissing        retry  the project's network is not on the host
     │   ├── AddressPoolOverlap    final  the subnet is used by another network of the host
     │   ├── ContainerRefused      final  the Docker engine refuses the request for another reason
+    │   ├── SecretUnusable        final  a secret cannot be opened, or lacks what was named
+    │   ├── SecretUnavailable     retry  whoever keeps a secret does not answer
     │   └── ContainerGone         final  no such container
     ├── OutgoingFailed          retry  a request to an address that a project chose
     ├── OutgoingRefused         final  an address that a project chose, and that is not permitted
@@ -113,6 +117,12 @@ class Unauthorized(UserError):
 
 class Forbidden(UserError):
     """The caller's roles do not allow this."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class DelegationRefused(UserError):
+    """The identity service does not let the service act in the caller's name."""
 
     status = HTTPStatus.FORBIDDEN
 
@@ -221,6 +231,13 @@ class ProfileOperationFailed(SpinneyError):
     """What a profile type was to do with a physical object failed while the caller waited."""
 
 
+class LimitsUnknown(SpinneyError):
+    """Whoever keeps the limits of projects does not answer, and they were never read before."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retryable = True
+
+
 class HostError(SpinneyError):
     """A Docker engine, or the way to it, failed."""
 
@@ -281,6 +298,16 @@ class NetworkMissing(HostError):
 
 class ContainerRefused(HostError):
     """The Docker engine refuses the container."""
+
+
+class SecretUnusable(HostError):
+    """A secret that is needed on the host cannot be opened, or lacks what was named."""
+
+
+class SecretUnavailable(HostError):
+    """Whoever keeps a secret that is needed on the host does not answer."""
+
+    retryable = True
 
 
 class ContainerGone(HostError):

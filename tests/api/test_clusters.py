@@ -12,6 +12,8 @@ from api.world import world as make_world
 from spinney.domain.action import ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.node import NodeStatus
+from spinney.domain.quota import unlimited
+from spinney.profiles.allowances import Allowances
 
 
 def create(name: str = "web", profile: str = "web", **values: Any) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def test_clusters_that_are_refused(world: World, given: dict[str, Any], kind: st
 
 
 def test_a_project_has_so_many_clusters_and_no_more(tmp_path: Any) -> None:
-    with make_world(tmp_path, max_clusters_per_project=1) as world:
+    with make_world(tmp_path, allowed=Allowances(limits={**unlimited(), "clusters": 1})) as world:
         profile = world.profile()
         world.cluster(profile, project="theirs")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from api.client import PASSWORD, Client, basic
-from spinney.api.app import build_app
+from spinney.api.app import Api, build_app
 from spinney.api.auth import Request
-from spinney.api.wire import Deps
+from spinney.api.routes import ROUTES
+from spinney.api.wire import Deps, Route
 from spinney.clock import Ids
 from spinney.config import ApiSettings, WebhookSettings
 from spinney.domain.action import Action
@@ -28,7 +29,6 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
 from spinney.domain.receiver import Receiver
-from spinney.domain.receiver import Receiver
 from spinney.domain.secret import Secret, SecretType
 from spinney.drivers.base import HostAddress
 from spinney.engine.clusters import ClusterRules
@@ -37,6 +37,7 @@ from spinney.errors import HostError, HostUnreachable, Unauthorized
 from spinney.keyring import read_ring
 from spinney.policies.attaching import Attached
 from spinney.policies.registry import validate_spec
+from spinney.profiles.allowances import Allowances
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.sealing import SecretKey, SecretKeys
 from spinney.store import bindings, credentials, hosts, migrate, profiles, secrets, tables
@@ -142,7 +143,11 @@ class Access:
 
 class World:
     def __init__(
-        self, folder: Path, settings: ApiSettings | None = None, webhook: WebhookSettings | None = None
+        self,
+        folder: Path,
+        settings: ApiSettings | None = None,
+        webhook: WebhookSettings | None = None,
+        allowed: Allowances | None = None,
     ) -> None:
         self.clock = StoppedClock()
         self.ids = Ids(7)
@@ -158,13 +163,19 @@ class World:
             clock=self.clock,
             ids=self.ids,
             settings=settings or ApiSettings(),
+            allowed=allowed or Allowances(),
             webhook=webhook or WebhookSettings(),
             authenticator=Personas(),
             access=self.access,
             planner=Planner(ContainerDefaults(), ClusterRules(1000), 256, self.ids),
             ring=self._ring,
         )
+        self.deps = deps
         self.client = Client(build_app(deps))
+
+    def app(self, routes: Sequence[Route] | None = None, **changes: Any) -> Api:
+        """Another one on the same database, with other routes or other things to work with."""
+        return Api(replace(self.deps, **changes), routes or ROUTES)
 
     def _ring(self) -> None:
         self.rung += 1
@@ -274,14 +285,6 @@ class World:
         self.insert(RECEIVERS, made)
         return made
 
-    def receiver(self, cluster: Cluster, action: str = "CLUSTER_SCALE_OUT", **values: Any) -> Receiver:
-        """Without a secret: only an open one can be started."""
-        base = {"name": "grow", "type": "webhook", "domain": None, "rate_limit": 60, "created_at": self.clock.moment + 1}
-        channel = {"alarm_url": "http://api.example:8777/v1/webhooks/x/trigger?V=2"}
-        made = Receiver(cluster_id=cluster.id, action=action, **self.new(**{"channel": channel, **base, **values}))
-        self.insert(RECEIVERS, made)
-        return made
-
     def change(self, table: sa.Table, id: str, **values: Any) -> None:
         self.store.run(lambda connection: connection.execute(table.update().where(table.c.id == id).values(**values)))
 
@@ -307,8 +310,8 @@ def running(physical: str, name: str) -> Container:
 
 
 @contextmanager
-def world(folder: Path, **settings: Any) -> Iterator[World]:
-    made = World(folder, replace(ApiSettings(), **settings))
+def world(folder: Path, *, allowed: Allowances | None = None, **settings: Any) -> Iterator[World]:
+    made = World(folder, replace(ApiSettings(), **settings), allowed=allowed)
     try:
         yield made
     finally:

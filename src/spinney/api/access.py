@@ -39,7 +39,7 @@ def _rules() -> Mapping[str, frozenset[str]]:
             "clusters:collect cluster_policies:index cluster_policies:get nodes:index nodes:get receivers:index "
             "receivers:get actions:index actions:get events:index events:get hosts:index hosts:get "
             "nodes:placement nodes:stats clusters:stats clusters:shared shares:index shares:get "
-            "secrets:index secrets:get"
+            "secrets:index secrets:get quotas:get image_rules:get grants:index"
         ),
         MEMBER: (
             "profiles:create profiles:update profiles:delete profiles:validate policies:create policies:validate "
@@ -52,6 +52,7 @@ def _rules() -> Mapping[str, frozenset[str]]:
         ),
         MANAGER: "shares:create shares:delete",
         ADMIN: (
+            "quotas:update quotas:delete image_rules:update image_rules:delete "
             "context_is_admin hosts:register hosts:action credentials:index credentials:get credentials:create "
             "credentials:update credentials:delete"
         ),

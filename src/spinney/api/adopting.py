@@ -19,11 +19,12 @@ from spinney.domain.container import HostFacts
 from spinney.domain.host import Host
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.profile import Profile
+from spinney.domain.quota import NODES
 from spinney.drivers.base import HostAddress
 from spinney.errors import BadRequest, HostError, HTTPBadRequest, ProfileOperationFailed, ResourceInUse
 from spinney.profiles import registry
 from spinney.profiles.docker_host import DOCKER_HOST, DockerHostProperties, Machine, host_of
-from spinney.store import hosts, nodes, profiles, tables
+from spinney.store import hosts, nodes, profiles, quotas, tables
 
 
 class NodePreview(Request):
@@ -141,6 +142,7 @@ def _insert(connection: Connection, call: Call, profile: Profile, node: Node, ho
             f"name: the host at {twin.endpoint} is called '{node.name}' already, and commands and policies name hosts; give "
             f"this one another name."
         )
+    quotas.reserve(connection, node.project, {NODES: 1}, call.deps.allowed.limits)
     profiles.insert(connection, profile, {})
     nodes.insert(connection, node)
     hosts.register(connection, host)

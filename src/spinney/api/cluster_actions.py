@@ -17,6 +17,7 @@ from spinney.api import membership
 from spinney.api.bindings import PolicyAttach, PolicyDetach, attach_inputs, detach_inputs, update_inputs
 from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
+from spinney.api.quotas import require_growth
 from spinney.api.recovering import ClusterRecover, recover_inputs
 from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, Positive, Request, String
 from spinney.api.wire import Call, Reply, queued
@@ -28,6 +29,7 @@ from spinney.errors import BadRequest, HTTPBadRequest, MethodVersionNotFound
 from spinney.profiles import registry
 from spinney.store import action_requests, clusters, nodes
 from spinney.store.identity import Scope, as_uuid
+from spinney.store.quotas import Change
 from spinney.store.tables import action as actions_table
 
 
@@ -185,6 +187,7 @@ def _scale(sign: int) -> Callable[[Connection, Call, Row[Any], Scale], dict[str,
         fault = sizing.check(clusters.value(row), desired, max_nodes=_limit(call), strict=False)
         if fault:
             raise BadRequest(f"{fault}.")
+        require_growth(connection, call, row, Change(desired=desired))
         return {} if data.count is None else {"count": data.count}
 
     return inputs
@@ -223,6 +226,7 @@ def _resize(connection: Connection, call: Call, row: Row[Any], inputs: dict[str,
     )
     if fault:
         raise BadRequest(f"{fault}.")
+    require_growth(connection, call, row, Change(desired=desired))
     return inputs
 
 

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.bindings import PolicyAttach, attach_all
+from spinney.api.grants import require_grants
 from spinney.api.profiles import require_hosts, require_operator
+from spinney.api.quotas import require_growth, share_of
 from spinney.api.reading import one_of, read_force, read_list
 from spinney.api.requests import submit
 from spinney.api.shares import find_shared
@@ -23,12 +25,14 @@ from spinney.domain.cluster import TRANSIENT_STATUSES, Cluster, ClusterStatus
 from spinney.domain.cluster_config import config_fault
 from spinney.domain.fanout import machines_fault
 from spinney.domain.host import HelperMode
+from spinney.domain.quota import CLUSTERS, ClusterUse
 from spinney.domain.schema import at_most
-from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, Forbidden, HTTPBadRequest, OverQuota
+from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, Forbidden, HTTPBadRequest
 from spinney.profiles.hosts import check_not_pinned
-from spinney.store import action_requests, bindings, clusters, dependents, hosts, listing, profiles, tables
+from spinney.store import action_requests, bindings, clusters, dependents, hosts, listing, profiles, quotas, tables
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
+from spinney.store.quotas import Change
 
 LIST = ListSpec(
     {"name": Filter("name"), "status": Filter("status", one_of(ClusterStatus))},
@@ -96,9 +100,9 @@ def _create(connection: Connection, call: Call, cluster: Cluster, data: ClusterC
     if machines is not None and cluster.desired_capacity > machines:
         raise BadRequest(f"desired_capacity: {machines_fault(cluster.desired_capacity, machines)}.")
     require_hosts(connection, found, cluster.project)
-    quota = call.deps.settings.max_clusters_per_project
-    if clusters.count(connection, cluster.project) >= quota:
-        raise OverQuota(f"The project has {quota} clusters, which is all it may have; delete one, or ask for more.")
+    require_grants(call, found)
+    asked = {CLUSTERS: 1, **ClusterUse(cluster.desired_capacity, share_of(found)).amounts}
+    quotas.reserve(connection, cluster.project, asked, call.deps.allowed.limits)
     clusters.insert(connection, replace(cluster, profile_id=found.id))
     attach_all(connection, call, cluster.id, found.type, data.policies or ())
     submit(
@@ -198,6 +202,8 @@ def new_profile(connection: Connection, call: Call, row: Row[Any], word: str) ->
         )
     require_operator(call, profile.type)
     require_hosts(connection, profile, row.project)
+    require_grants(call, profile)
+    require_growth(connection, call, row, Change(profile_id=profile.id))
     return {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
 
 

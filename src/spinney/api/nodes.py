@@ -10,8 +10,10 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.clusters import check_not_being_deleted, check_unused
+from spinney.api.grants import require_grants
 from spinney.api.insight import node_details
 from spinney.api.profiles import require_hosts, require_operator
+from spinney.api.quotas import require_dearer, share_of
 from spinney.api.reading import one_of, read_force, read_list, read_switch
 from spinney.api.requests import submit
 from spinney.api.values import Bool, Name, Object, Request, String, Word
@@ -19,9 +21,11 @@ from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply, queued
 from spinney.domain.action import ActionKind
 from spinney.domain.naming import node_name
 from spinney.domain.node import TRANSIENT_STATUSES, Node, NodeStatus
+from spinney.domain.quota import of_nodes
 from spinney.errors import ActionInProgress, BadRequest, ResourceIsLocked
 from spinney.profiles.hosts import can_host
-from spinney.store import action_requests, clusters, dependents, listing, nodes, profiles, tables
+from spinney.store import action_requests, clusters, dependents, listing, nodes, profiles, quotas, tables
+from spinney.store.quotas import Change
 
 LIST = ListSpec(
     {"cluster_id": Filter("cluster_id"), "name": Filter("name"), "status": Filter("status", one_of(NodeStatus))},
@@ -69,6 +73,7 @@ def _create(connection: Connection, call: Call, data: NodeCreate, node: Node, ac
     profile = profiles.FINDER.refer(connection, data.profile_id, call.scope, "profile_id")
     require_operator(call, profile.type)
     require_hosts(connection, profile, node.project)
+    require_grants(call, profile)
     node = replace(node, profile_id=profile.id)
     timeout = None
     if data.cluster_id:
@@ -84,6 +89,10 @@ def _create(connection: Connection, call: Call, data: NodeCreate, node: Node, ac
         name = node_name(cluster.config, index, call.deps.ids.token)
         node = replace(node, cluster_id=cluster.id, index=index, name=name)
         timeout = cluster.timeout
+        more = Change(member=profile.id)
+        quotas.reserve_growth(connection, cluster.project, cluster.id, more, call.deps.allowed.limits)
+    else:
+        quotas.reserve(connection, node.project, of_nodes(share_of(profile)), call.deps.allowed.limits)
     nodes.insert(connection, node)
     submit(
         connection,
@@ -155,6 +164,8 @@ def _update(connection: Connection, call: Call, given: Mapping[str, Any], action
             )
         require_operator(call, profile.type)
         require_hosts(connection, profile, row.project)
+        require_grants(call, profile)
+        require_dearer(connection, call, row, profile)
         inputs |= {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
     if not inputs:
         raise BadRequest("Nothing would change: give at least one value that differs from what the node has.")

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
+from spinney.api.grants import require_named
+from spinney.api.image_rules import require_allowed
 from spinney.api.reading import read_list
 from spinney.api.secret_uses import resolve_secrets
 from spinney.api.values import Name, Object, Request
@@ -50,6 +52,7 @@ async def create(call: Call) -> Reply:
     validated = registry.validate_spec(data.spec)
     require_operator(call, validated.name_version)
     check_credentials(call, validated)
+    cpu, memory = set_aside(validated.properties, call.deps.allowed.containers)
     profile = Profile(
         id=call.deps.ids.new(),
         name=data.name,
@@ -60,14 +63,18 @@ async def create(call: Call) -> Reply:
         project=call.owner.project,
         domain=call.owner.domain,
         created_at=call.now,
+        cpu=cpu,
+        memory=memory,
     )
-    await call.deps.store.transact(_create, call.own_scope, profile, validated)
+    await call.deps.store.transact(_create, call, profile, validated)
     return json_reply({"profile": views.new_profile(profile)}, 201)
 
 
-def _create(connection: Connection, scope: Scope, profile: Profile, validated: ValidatedProfile) -> None:
-    profiles.insert(connection, profile, resolve_hosts(connection, scope, validated))
-    secrets.use(connection, profile.id, resolve_secrets(connection, scope.project, validated))
+def _create(connection: Connection, call: Call, profile: Profile, validated: ValidatedProfile) -> None:
+    require_named(call, validated)
+    require_allowed(connection, call, profile.project, validated)
+    profiles.insert(connection, profile, resolve_hosts(connection, call.own_scope, validated))
+    secrets.use(connection, profile.id, resolve_secrets(connection, profile.project, validated))
 
 
 async def validate(call: Call) -> Reply:
@@ -75,7 +82,7 @@ async def validate(call: Call) -> Reply:
     validated = registry.validate_spec(data.spec)
     require_operator(call, validated.name_version)
     check_credentials(call, validated)
-    await call.deps.store.read(_resolve, call.own_scope, validated)
+    await call.deps.store.read(_resolve, call, validated)
     profile = {
         "created_at": None,
         "domain": call.owner.domain,
@@ -91,9 +98,11 @@ async def validate(call: Call) -> Reply:
     return json_reply({"profile": profile})
 
 
-def _resolve(connection: Connection, scope: Scope, validated: ValidatedProfile) -> None:
-    resolve_hosts(connection, scope, validated)
-    resolve_secrets(connection, scope.project, validated)
+def _resolve(connection: Connection, call: Call, validated: ValidatedProfile) -> None:
+    require_named(call, validated)
+    require_allowed(connection, call, call.owner.project, validated)
+    resolve_hosts(connection, call.own_scope, validated)
+    resolve_secrets(connection, call.owner.project, validated)
 
 
 async def get(call: Call) -> Reply:

@@ -17,6 +17,7 @@ from spinney.config.groups import (
     HostSettings,
     LimitSettings,
     NetworkSettings,
+    QuotaSettings,
     WebhookSettings,
 )
 from spinney.config.settings import GROUPS, Settings
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 #: Sections that OpenStack's libraries read themselves, as in the configuration of every other service.
-LIBRARIES = ("keystone_authtoken", "oslo_policy", "oslo_limit")
+LIBRARIES = ("keystone_authtoken", "oslo_policy", "oslo_limit", "service_user")
 
 
 def libraries(files: Sequence[Path]) -> cfg.ConfigOpts:
@@ -80,6 +81,7 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         _check_measuring(groups["hosts"])
         _check_api(groups["api"])
         _check_limits(groups["limits"])
+        _check_quota(groups["quota"])
         _check_egress(groups["egress"])
         _check_webhook(groups["webhook"])
     except (cfg.Error, ValueError) as error:
@@ -162,6 +164,15 @@ def _check_webhook(settings: WebhookSettings) -> None:
         )
     if not 1 <= settings.rate_limit <= 6000:
         raise ValueError(f"[webhook] rate_limit: {settings.rate_limit} is not possible; give 1 to 6000 a minute")
+
+
+def _check_quota(quota: QuotaSettings) -> None:
+    if quota.driver not in ("local", "unified"):
+        raise ValueError(f"[quota] driver: {quota.driver} is not known; give local or unified")
+    for item in fields(quota):
+        value = getattr(quota, item.name)
+        if isinstance(value, int | float) and value < 0 and (value != -1 or item.name == "cache_time"):
+            raise ValueError(f"[quota] {item.name}: {value:g} is not possible; give a number, or -1 for no limit")
 
 
 def _check_watermarks(settings: HostSettings) -> None:

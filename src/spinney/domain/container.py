@@ -1,8 +1,8 @@
 """Containers as values: what may be asked of a Docker engine, and what it says.
 
 ``ContainerRequest`` is closed: whatever it cannot express can never reach a Docker engine. There is no field for privileged
-mode, namespaces of the host, host paths, devices other than GPUs, or security profiles; a driver adds to it only the
-hardening that is the same for every container.
+mode, namespaces of the host, or security profiles, and paths and devices of the host are in it only as an operator's grants
+give them; a driver adds to it only the hardening that is the same for every container.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ _MIB = 2**20
 Amounts = Mapping[str, float]
 
 
+def unlimited() -> Amounts:
+    return dict.fromkeys(RESOURCES, UNLIMITED)
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """What one container of a profile sets aside."""

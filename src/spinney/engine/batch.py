@@ -9,15 +9,17 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.clock import Ids
-from spinney.domain.action import Action, ActionKind, Cause
+from spinney.domain.action import Action, ActionKind
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
 from spinney.domain.node import Node, NodeStatus
-from spinney.engine import endings, joining
+from spinney.engine import endings, joining, quotas
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
 from spinney.engine.jobs import Job, Task
 from spinney.engine.landing import SHOWN_WHILE, Lander, Stuck, Work, decided
+from spinney.profiles.allowances import Allowances, making_fault
 from spinney.store import hosts, networks, status, work
+from spinney.store.image_rules import ImageRules
 from spinney.store.rows import EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import host as host_table
@@ -43,7 +45,14 @@ class Batch:
     """``prepare`` fills ``jobs``, ``freed`` (networks that lost their last user) and ``more`` (to be claimed at once)."""
 
     def __init__(
-        self, connection: Connection, engine_id: str, catalog: Catalog, subnet_count: int, ids: Ids, now: float
+        self,
+        connection: Connection,
+        engine_id: str,
+        catalog: Catalog,
+        subnet_count: int,
+        ids: Ids,
+        now: float,
+        allowed: Allowances,
     ) -> None:
         self.jobs: list[Job] = []
         self.freed: list[tuple[str, str]] = []
@@ -54,6 +63,8 @@ class Batch:
         self._subnet_count = subnet_count
         self._ids = ids
         self._now = now
+        self._allowed = allowed
+        self._images = ImageRules(connection, allowed.images)
         self._profiles: Mapping[str, ContainerProfile | HostProfile] = {}
         self._ended: list[Outcome] = []
         self._promised: set[str] = set()
@@ -88,7 +99,7 @@ class Batch:
         return [
             endings.announcement(action, node, "start", Level.INFO, "", self._ids, self._now)
             for action, node in pending
-            if action.cause is not Cause.DERIVED and action.attempt == 1
+            if not action.cause.derived and action.attempt == 1
         ]
 
     def _settle(self, action: Action, node: Node) -> bool:
@@ -106,15 +117,36 @@ class Batch:
             self._fail(action, node, "the node is on no host: there is nothing to move", shows=node.status)
         elif action.action is ActionKind.NODE_EVICT and (no := joining.objection(self._connection, action, node)):
             self._ended.append(endings.unmoved(action, node, no, self._ids, self._now))
+        elif (over := quotas.update_fault(self._connection, action, self._allowed.limits)) is not None:
+            self._ended.append(endings.unmoved(action, node, over, self._ids, self._now))
         elif action.action in _ROWS_ONLY:
             self._ended.append(joining.settle(self._connection, action, node, self._now))
         elif isinstance(profile, HostProfile):
             self._host_action(action, node, profile)
         elif action.action is ActionKind.NODE_UPDATE and not action.inputs.get("new_profile_id"):
             self._ended.append(endings.rows_changed(action, node, self._ids, self._now))
+        elif (no := self._may_not_make(action, node)) is not None:
+            self._refuse(action, node, no)
         else:
             return False
         return True
+
+    def _may_not_make(self, action: Action, node: Node) -> str | None:
+        """Why no container may be made for the action; None: one may, or none is wanted."""
+        if _task(action, node) not in _MAKING:
+            return None
+        profile = self._profiles.get(str(action.inputs.get("new_profile_id") or node.profile_id))
+        if not isinstance(profile, ContainerProfile):
+            return None
+        rule = self._images.of(node.project)
+        return making_fault(profile.properties, node.project, rule, self._allowed.grants)
+
+    def _refuse(self, action: Action, node: Node, reason: str) -> None:
+        """A node that has a container keeps it; healing wants one in the place of what is broken."""
+        if node.physical_id is not None and action.action in (ActionKind.NODE_UPDATE, ActionKind.NODE_MOVE):
+            self._ended.append(endings.unmoved(action, node, reason, self._ids, self._now))
+        else:
+            self._fail(action, node, reason)
 
     def _wants_place(self, action: Action, node: Node) -> bool:
         kind = action.action
@@ -168,6 +200,7 @@ class Batch:
                 previous_host=known.get(str(action.data.get("previous_host"))),
                 subnet_index=subnet_index,
                 at_most_one=node.cluster_id in careful,
+                pin=task in _MAKING and self._images.of(node.project).pin,
             )
             self.jobs.append(job)
 

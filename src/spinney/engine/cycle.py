@@ -17,12 +17,13 @@ from sqlalchemy import Connection
 from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
-from spinney.engine import clusters, draining, rebalancing
+from spinney.engine import clusters, draining, policies, rebalancing
 from spinney.engine.batch import Batch
 from spinney.engine.catalog import Catalog
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.jobs import Job
 from spinney.engine.moving import Scene
+from spinney.profiles.allowances import Allowances
 from spinney.store import database, duties, windows, work
 from spinney.store.placements import PlacementRace
 from spinney.store.rows import NODES
@@ -42,6 +43,7 @@ class Rules:
     catalog: Catalog
     cluster: ClusterRules
     subnet_count: int
+    allowed: Allowances = Allowances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def take(connection: Connection, engine_id: str, limit: int, after: str, rules: 
             node_actions.append(action)
         else:
             _guarded(connection, action, step, ids, now)
-    new_batch = partial(Batch, connection, engine_id, rules.catalog, rules.subnet_count, ids, now)
+    node_actions = policies.before_nodes(connection, node_actions, rules.cluster.max_nodes, now)
+    new_batch = partial(Batch, connection, engine_id, rules.catalog, rules.subnet_count, ids, now, rules.allowed)
     batches = [new_batch()]
     try:
         if node_actions:

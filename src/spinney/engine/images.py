@@ -20,7 +20,7 @@ from spinney.domain.images import Disk, HostImage, choose, familiar
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.worker import Session
-from spinney.store import hosts, images
+from spinney.store import hosts, image_rules, images
 from spinney.store.rows import EVENTS, NODES
 from spinney.store.tables import host as host_table
 from spinney.store.tables import node as node_table
@@ -116,7 +116,8 @@ def _needed(connection: Connection, context: EngineContext, host: Host) -> froze
 
 def _references(connection: Connection, context: EngineContext, profile_ids: Collection[str]) -> frozenset[str]:
     found = context.rules.catalog.load(connection, profile_ids).values()
-    return frozenset(familiar(one.properties.image) for one in found if isinstance(one, ContainerProfile))
+    named = {familiar(one.properties.image) for one in found if isinstance(one, ContainerProfile)}
+    return frozenset(named | image_rules.digests_of(connection, profile_ids))
 
 
 def _sentence(gone: Iterable[HostImage], disk: Disk) -> str:

@@ -50,6 +50,8 @@ class Job:
     subnet_index: int | None = None
     #: Of a move: two containers of the node must never run at the same time.
     at_most_one: bool = False
+    #: Its image's tag is resolved once for its whole cluster.
+    pin: bool = False
     #: What a joining host node takes.
     machine: Machine | None = None
 

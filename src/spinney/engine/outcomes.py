@@ -123,7 +123,7 @@ class Recorder:
             return self._end(job, ActionStatus.FAILED, reason, gone, now, release_placement=job.task is Task.CREATE)
         changes: dict[str, Any] = {
             "physical_id": container.id,
-            "data": _data(job.node, container),
+            "data": _made_of(job, container),
             ("created_at" if job.node.created_at is None else "updated_at"): now,
         }
         sick = diagnose(job.node, container)
@@ -147,7 +147,7 @@ class Recorder:
             reason = f"Moved{came} to {job.host.name}."
         changes = {
             "physical_id": container.id,
-            "data": _data(job.node, container),
+            "data": _made_of(job, container),
             "updated_at": now,
             "status": NodeStatus.ACTIVE,
             "status_reason": reason,
@@ -233,6 +233,17 @@ def _was_cancelled(node: Node) -> bool:
 #: What the node shows is left as it is while they are put off.
 _QUIET = (Task.MOVE, Task.EVICT, Task.HOST_TRY)
 _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
+
+
+def _made_of(job: Job, container: Container) -> dict[str, Any]:
+    """With what an operator's grants give it, and the image where that was pinned."""
+    data = {key: value for key, value in _data(job.node, container).items() if key not in ("grants", "image")}
+    grants = list(job.container_profile.properties.grants)
+    if grants:
+        data["grants"] = grants
+    if job.pin:
+        data["image"] = container.image
+    return data
 
 
 def _data(node: Node, container: Container) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from spinney.domain.alias import called
 from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import rebalancing
 from spinney.domain.drain import Situation, decide
-from spinney.domain.fanout import Refusal, begin
+from spinney.domain.fanout import Refusal
 from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement.answers import Placed, Waiting
@@ -26,7 +26,7 @@ from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES, Move
-from spinney.engine import clusters, draining
+from spinney.engine import clusters, draining, quotas
 from spinney.engine.asking import load_fleet, requests_for
 from spinney.engine.balance import advise, occupant_of
 from spinney.engine.catalog import Catalog, ContainerProfile
@@ -58,12 +58,12 @@ class Planner:
 
     def sizes(self, scene: Scene, question: Question) -> Plan:
         cluster = _cluster(scene, question.target)
-        outcome = begin(
-            cluster, _as_action(question), clusters.members(scene.connection, cluster.id), limit=self.cluster.max_nodes
-        )
+        action = _as_action(question)
+        outcome = clusters.decide(scene.connection, cluster, action, self.cluster, scene.now).outcome
+        outcome = quotas.within(scene.connection, action, cluster, outcome, self.cluster.limits, lock=False)
         if isinstance(outcome, Refusal):
             raise BadRequest(f"{outcome.reason}.")
-        leaving = {child.node_id for child in outcome.children}
+        leaving = {child.node_id for child in (*outcome.children, *outcome.later)}
         gone = [node for node in _members(scene, cluster) if node.id in leaving]
         names = _Names(scene, question, [node.host_id for node in gone])
         steps = [Step(StepKind.DELETE, n.name, names.of(n.host_id), None, _why_gone(n)) for n in gone]

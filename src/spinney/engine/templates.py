@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 from spinney.config import NetworkSettings
 from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_PROJECT, ContainerRequest, NetworkRequest
+from spinney.domain.grant import Grants
 from spinney.domain.subnets import network_name, subnet
 from spinney.engine.jobs import Job
 from spinney.profiles.container_request import (
@@ -20,10 +21,13 @@ _KEPT = 1024
 
 
 class Templates:
-    def __init__(self, deployment: str, defaults: ContainerDefaults, network: NetworkSettings) -> None:
+    def __init__(
+        self, deployment: str, defaults: ContainerDefaults, network: NetworkSettings, grants: Grants
+    ) -> None:
         self._deployment = deployment
         self._defaults = defaults
         self._network = network
+        self._grants = grants
         self._known: OrderedDict[tuple[str, str, bool], ContainerRequest] = OrderedDict()
 
     def request(self, job: Job, subnet_index: int | None) -> ContainerRequest:
@@ -34,7 +38,12 @@ class Templates:
         template = self._known.get(key)
         if template is None:
             template = container_request(
-                properties, node=identity(job), deployment=self._deployment, network=network, defaults=self._defaults
+                properties,
+                node=identity(job),
+                deployment=self._deployment,
+                network=network,
+                defaults=self._defaults,
+                grants=self._grants,
             )
             self._known[key] = template
             if len(self._known) > _KEPT:

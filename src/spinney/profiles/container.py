@@ -80,6 +80,7 @@ def _check_network(value: str) -> str:
 
 NETWORK_MODES = ("bridge", "none")
 NetworkMode = Annotated[Text, Rule("one of bridge, none", _check_network, NETWORK_MODES)]
+GrantName = Annotated[Text, matching(r"[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?", "the name of a grant")]
 EnginePort = Annotated[Integer, Rule("2375 or 2376, and without effect", _check_engine_port)]
 UlimitMap = Annotated[
     Mapping[Annotated[Text, one_of(*ULIMIT_CEILINGS)], UlimitValue],
@@ -170,6 +171,9 @@ class ContainerProperties(ProfileProperties):
     )
     cap_drop: Annotated[tuple[DroppedCapability, ...], at_most(50, "names")] = Field(
         (), description="Capabilities to take away; ALL: all that cap_add does not name."
+    )
+    grants: Annotated[tuple[GrantName, ...], at_most(20, "names")] = Field(
+        (), description="Names of extra rights that the operator gives: `spinney grant list` shows those you may use."
     )
 
     network: NetworkMode = Field(

@@ -1,7 +1,8 @@
 """From a container's properties to what a Docker engine is asked for.
 
 Guaranteed, whatever the properties say: memory, CPU and process limits are set and within the operator's ceilings; logs that
-go to files are rotated; a tmpfs has a size and is nosuid and nodev; capabilities come from the allowed list; our labels win;
+go to files are rotated; a tmpfs has a size and is nosuid and nodev; capabilities come from the allowed list, devices and paths
+of the host from nowhere, but from the grants that the profile names and that exist; our labels win;
 equal arguments give equal requests. Not guaranteed: that a host has room; ``reservation`` says what to look for.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from spinney.domain.container import (
     LABEL_CLUSTER,
@@ -98,6 +100,14 @@ def check_ceilings(properties: ContainerProperties, defaults: ContainerDefaults)
             )
 
 
+def set_aside(properties: ProfileProperties, defaults: ContainerDefaults) -> tuple[float | None, int | None]:
+    """Cores and bytes, as a profile's row has them; None: it makes no containers."""
+    if not isinstance(properties, ContainerProperties):
+        return None, None
+    found = reservation(properties, defaults)
+    return found.cpu, found.memory
+
+
 def reservation(properties: ContainerProperties, defaults: ContainerDefaults) -> Reservation:
     resources = _resources(properties, defaults)
     return Reservation(resources.cpu_reservation, resources.memory_reservation)
@@ -123,8 +133,14 @@ def container_request(
     deployment: str,
     network: NetworkRequest | None,
     defaults: ContainerDefaults,
+    grants: Grants = MappingProxyType({}),
 ) -> ContainerRequest:
-    """``network`` is the project's bridge on the chosen host; without one the container has no network and no ports."""
+    """``network`` is the project's bridge on the chosen host; without one the container has no network and no ports.
+
+    ``grants`` are those that exist. Raises: ContainerRefused when the profile names another.
+    """
+    granted = [_granted(name, grants) for name in properties.grants]
+    cap_add = {*properties.cap_add, *(one.capability for one in granted if one.capability is not None)}
     resources = _resources(properties, defaults)
     connected = network if properties.network != "none" else None
     dropped = DEFAULT_CAPABILITIES if "ALL" in properties.cap_drop else properties.cap_drop
@@ -159,8 +175,10 @@ def container_request(
         init=properties.init,
         read_only=properties.read_only,
         tmpfs={path: mount.options() for path, mount in properties.tmpfs.items()},
-        cap_add=_unique(properties.cap_add),
-        cap_drop=_unique(name for name in dropped if name not in properties.cap_add),
+        cap_add=_unique(cap_add),
+        cap_drop=_unique(name for name in dropped if name not in cap_add),
+        devices=tuple(one.device for one in granted if one.device is not None),
+        host_paths=tuple(one.host_path for one in granted if one.host_path is not None),
         network=connected,
         ports=_ports(properties) if connected is not None else (),
         log_driver=properties.log.driver,
@@ -186,6 +204,13 @@ def for_node(
         labels={**properties.labels, **_own_labels(node, deployment)},
         network=network if template.network is not None else None,
     )
+
+
+def _granted(name: str, grants: Grants) -> Grant:
+    found = grants.get(name)
+    if found is None:
+        raise ContainerRefused(f"there is no grant {name} any more: use a profile without it, or ask an operator")
+    return found
 
 
 def _resources(properties: ContainerProperties, defaults: ContainerDefaults) -> _Resources:

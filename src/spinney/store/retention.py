@@ -9,7 +9,7 @@ from spinney.config import RetentionSettings
 from spinney.domain.action import LIVE_STATUSES
 from spinney.store import database
 from spinney.store.fleets import SETBACK_WINDOW
-from spinney.store.tables import action, decision, event, hold, node, setback
+from spinney.store.tables import action, cluster, decision, event, hold, node, resolved_image, setback
 
 #: Rows removed at a time, so that nobody waits long for the writer.
 _CHUNK = 2000
@@ -39,6 +39,10 @@ def prune(connection: Connection, settings: RetentionSettings) -> int:
     )
     forgotten = sa.select(decision.c.id).where(decision.c.decided_at < now - _MINUTE, ~used).limit(_CHUNK)
     removed += _remove(connection, decision, list(connection.execute(forgotten).scalars()))
+    owned = sa.exists().where(cluster.c.id == resolved_image.c.owner_id) | sa.exists().where(
+        node.c.id == resolved_image.c.owner_id
+    )
+    removed += connection.execute(resolved_image.delete().where(~owned)).rowcount
     removed += connection.execute(setback.delete().where(setback.c.at < now - SETBACK_WINDOW)).rowcount
     return removed
 

@@ -1,6 +1,7 @@
 """A ``ContainerRequest`` as the JSON that creates it, with the hardening that is the same for every container.
 
-Pure. Guaranteed of every result: never privileged, no path, device or namespace of the host, no link, no bind, no foreign
+Pure. Guaranteed of every result: never privileged, no namespace of the host, no link, no path and no device of the host
+but what an operator's grants give (paths read-only), no foreign
 cgroup parent, all capabilities dropped but a short list, no new privileges, a limit on processes, a restart policy that
 does not outlive a reboot of the Docker engine, and each published port exposed too (without that a Docker engine
 ignores it silently).
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from spinney.domain.container import LABEL_SECRETS, ContainerRequest, Healthcheck, NetworkRequest, PublishedPort
+from spinney.domain.grant import Device, HostPath
 from spinney.drivers.docker.shapes import mapping, sequence, text, texts
 from spinney.errors import ContainerRefused
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Double, Index, Integer, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Double, Index, Integer, LargeBinary, String, Table, UniqueConstraint
 
 from spinney.store.tables.base import id_column, metadata, owned
 
@@ -70,8 +70,13 @@ quota = Table(
     Column("hard_limit", Double, nullable=False),
 )
 
-#: One row per project, locked by whatever adds to what its quotas count.
-tenant = Table("tenant", metadata, Column("project", String(64), primary_key=True))
+#: One row per project, written by whatever adds to what its quotas count: there they queue up.
+tenant = Table(
+    "tenant",
+    metadata,
+    Column("project", String(64), primary_key=True),
+    Column("reservations", BigInteger, nullable=False),
+)
 
 #: Which images containers may be made of; project ``*`` stands for the whole deployment.
 image_rule = Table(

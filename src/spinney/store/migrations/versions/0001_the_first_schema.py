@@ -440,7 +440,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_share_project", "share", ["project"], unique=False)
     op.create_table(
-        "tenant", sa.Column("project", sa.String(length=64), nullable=False), sa.PrimaryKeyConstraint("project")
+        "tenant",
+        sa.Column("project", sa.String(length=64), nullable=False),
+        sa.Column("reservations", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project"),
     )
     op.create_table(
         "trust",
