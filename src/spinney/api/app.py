@@ -20,6 +20,7 @@ from spinney.api.discovery import answer as discover
 from spinney.api.discovery import split_path
 from spinney.api.idempotency import Repetitions
 from spinney.api.limiting import Gate, key_of
+from spinney.api.openapi import takes_key
 from spinney.api.origin import Origin, Proxies
 from spinney.api.reading import read_body, read_bytes, read_query
 from spinney.api.routes import ROUTES
@@ -188,9 +189,7 @@ class Api:
         )
 
     async def _handled(self, call: Call) -> Reply | Stream:
-        if call.route.method != "POST" or call.route.public:
-            return await _run(call)
-        key = idempotency.read_key(call.sent.headers.get(b"idempotency-key"))
+        key = idempotency.read_key(call.sent.headers.get(b"idempotency-key")) if takes_key(call.route) else None
         if key is None:
             return await _run(call)
         path = "/".join((call.route.path, *call.words)).encode()

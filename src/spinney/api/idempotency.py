@@ -23,6 +23,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import orjson
 from sqlalchemy import Connection, Row
+from sqlalchemy.engine import result_tuple
 
 from spinney.api import faults
 from spinney.api.wire import Call, Reply, Stream
@@ -130,6 +131,7 @@ async def _rerun(call: Call, steps: Steps, run: Run) -> Reply | Stream:
         if isinstance(error, SpinneyError) and error.retryable:
             raise
         # What it would be shown of is gone, or was never kept: the answer is lost, not what was done.
+        log.info("the answer to a request of before cannot be made again", exc_info=error)
         raise Conflict(
             f"The request was carried out before, but its answer was lost with the process that gave it. Look at what "
             f"has one of these ids: {', '.join(steps.drawn) or 'none was drawn'}."
@@ -256,12 +258,17 @@ def _write_result(result: Any) -> list[Any]:
     """What a transaction returned, by kind; a repetition is refused its answer where the kind is ``lost``."""
     try:
         if isinstance(result, Row):
-            return ["object", orjson.loads(orjson.dumps(result._asdict(), default=_hidden))]
+            return ["row", [list(result._fields), _plain(list(result))]]
         if is_dataclass(result) and not isinstance(result, type):
-            return ["object", orjson.loads(orjson.dumps(asdict(result), default=_hidden))]
-        return ["value", orjson.loads(orjson.dumps(result))]
+            return ["object", _plain(asdict(result))]
+        return ["value", _plain(result)]
     except TypeError:
         return ["lost", None]
+
+
+def _plain(value: Any) -> Any:
+    """Raises: TypeError. The names of columns are strings of a kind of their own."""
+    return orjson.loads(orjson.dumps(value, default=_hidden, option=orjson.OPT_NON_STR_KEYS))
 
 
 def _hidden(value: Any) -> None:
@@ -273,4 +280,6 @@ def _hidden(value: Any) -> None:
 def _read_result(kind: str, content: Any) -> Any:
     if kind == "lost":
         raise LookupError("the result of the transaction was not kept")
+    if kind == "row":
+        return result_tuple(content[0])(content[1])
     return SimpleNamespace(**content) if kind == "object" else content

@@ -21,6 +21,8 @@ from spinney.domain.schema import SpecModel
 
 #: What any route can answer with besides its success.
 ALWAYS = (400, 401, 403, 406, 429, 500, 503)
+#: And when it came with an Idempotency-Key.
+_OF_KEYS = (409, 422)
 
 _FAULT = {
     "type": "object",
@@ -50,6 +52,16 @@ _AUTHENTICATION = {
 }
 
 
+def takes_key(route: Route) -> bool:
+    """Whether a request may have an Idempotency-Key."""
+    return route.method == "POST" and not route.public
+
+
+def refusals(route: Route) -> set[int]:
+    """Every status above 399 that it can answer with."""
+    return {*ALWAYS, *route.refusals, *(_OF_KEYS if takes_key(route) else ())}
+
+
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     table = tuple(routes)
     paths: dict[str, dict[str, Any]] = {}
@@ -74,7 +86,7 @@ def _operation(route: Route, schemas: dict[str, Any], table: Sequence[Route]) ->
     answers: dict[str, Any] = {str(route.status): _answer(route, route.status, route.answer, schemas, table)}
     for status, shape in route.also.items():
         answers[str(status)] = _answer(route, status, shape, schemas, table)
-    for status in sorted({*ALWAYS, *route.refusals}):
+    for status in sorted(refusals(route)):
         answers[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/json": {"schema": {"$ref": f"{_PLACE}Fault"}}},
@@ -86,7 +98,7 @@ def _operation(route: Route, schemas: dict[str, Any], table: Sequence[Route]) ->
         "summary": route.summary,
         "description": f"Since {since}. {access}",
         "tags": [route.segments[0]],
-        "parameters": [_version_header(), *_path_parameters(route), *_query_parameters(route)],
+        "parameters": [_version_header(), *_key_header(route), *_path_parameters(route), *_query_parameters(route)],
         "responses": answers,
     }
     if route.public:
@@ -142,6 +154,15 @@ def _links(shape: Shape, table: Sequence[Route]) -> dict[str, Any]:
 def _version_header() -> dict[str, Any]:
     text = f"clustering 1.{LATEST_MINOR}, spinney 1.{LATEST_OURS}"
     return {"name": "OpenStack-API-Version", "in": "header", "schema": {"type": "string"}, "example": text}
+
+
+def _key_header(route: Route) -> list[dict[str, Any]]:
+    if not takes_key(route):
+        return []
+    pattern = "^[ -~]{1,255}$"
+    about = "The same key with the same request is carried out once within 24 hours, and answered alike."
+    schema = {"type": "string", "pattern": pattern}
+    return [{"name": "Idempotency-Key", "in": "header", "schema": schema, "description": about}]
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Seconds; moments are far larger than what they differ by.
+_ROUNDING = 1e-5
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -39,6 +42,6 @@ def ask(full_at: float, now: float, rate: Rate, patience: float = 0.0) -> Passag
     share = 1 / rate.per_second
     moved = max(full_at, now) + share
     delay = moved - now - rate.burst * share
-    if delay > patience:
+    if delay > patience + _ROUNDING:
         return Refusal(delay - patience)
-    return Passage(moved, max(delay, 0.0))
+    return Passage(moved, delay if delay > _ROUNDING else 0.0)
