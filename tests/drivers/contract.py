@@ -540,6 +540,7 @@ class ContractSuite(
     NetworkPromises,
     ObservationPromises,
     ReadingPromises,
+    ExecPromises,
     HelperPromises,
     SecretPromises,
 ):

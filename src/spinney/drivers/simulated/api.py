@@ -1,8 +1,8 @@
 """The Docker Engine API over one simulated Docker engine: each route as one function.
 
 Spoken are API versions from the minimum to the newest of the engine's settings, with or without a version in the path.
-Not spoken: attach (but to the host helper), exec, reading archives, volumes but those in memory, builds, swarm. A path that is not spoken answers
-404 as an unknown one does.
+Not spoken: attach (but to the host helper), reading archives, volumes but those in memory, builds, swarm. A path that is not
+spoken answers 404 as an unknown one does.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import orjson
 from aiohttp import web
 
 from spinney.domain.container import LABEL_HELPER
-from spinney.drivers.simulated import bodies, wire
+from spinney.domain.terminal import Resize
+from spinney.drivers.simulated import bodies, exec_wire, wire
 from spinney.drivers.simulated.core import EngineCore
 from spinney.drivers.simulated.engine import SimulatedEngine
+from spinney.drivers.simulated.exec import Command, Commands
 from spinney.drivers.simulated.faults import Operation
 from spinney.drivers.simulated.helper import answer_questions
 from spinney.drivers.simulated.images import normalised
@@ -62,6 +64,7 @@ class DockerApi:
     def __init__(self, engine: SimulatedEngine) -> None:
         self.engine = engine
         self.core: EngineCore = engine.core
+        self.commands = Commands(engine)
 
     @route("GET", "/_ping")
     @route("HEAD", "/_ping")
@@ -218,6 +221,44 @@ class DockerApi:
         if LABEL_HELPER not in record.request.labels:
             return answer({"message": "page not found"}, 404)
         return await answer_questions(self.engine, request, record)
+
+    # Commands in containers.
+
+    @route("POST", "/containers/([^/]+)/exec")
+    async def create_exec(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
+        wanted = exec_wire.asked(bodies.decoded(await request.read()))
+        made = await self.engine.perform(Operation.EXEC, self.commands.create, reference, wanted)
+        return answer({"Id": made.id}, 201)
+
+    @route("POST", "/exec/([^/]+)/start")
+    async def start_exec(self, request: web.BaseRequest, command_id: str) -> web.StreamResponse:
+        detached = bodies.decoded(await request.read()).get("Detach")
+        command = self._command(command_id)
+        await self.engine.perform(Operation.EXEC, command.begin)
+        if not detached:
+            return await exec_wire.speak(command, request)
+        # Which it would do with more of a shell than there is.
+        await self.commands.kill_marked(command.request.command[-1])
+        return web.Response(status=200)
+
+    @route("POST", "/exec/([^/]+)/resize")
+    async def resize_exec(self, request: web.BaseRequest, command_id: str) -> web.StreamResponse:
+        command = self._command(command_id)
+        size = Resize(int(bodies.number(request.query, "w", 0) or 0), int(bodies.number(request.query, "h", 0) or 0))
+        if command.code is not None:
+            return answer({"message": "cannot resize a stopped container"}, 500)
+        await self.engine.perform(Operation.EXEC, lambda now: command.resize(size))
+        return web.Response(status=200)
+
+    @route("GET", "/exec/([^/]+)/json")
+    async def inspect_exec(self, request: web.BaseRequest, command_id: str) -> web.StreamResponse:
+        return answer(await self.engine.perform(Operation.EXEC, lambda now: exec_wire.shown(self._command(command_id))))
+
+    def _command(self, command_id: str) -> Command:
+        found = self.commands.find(command_id)
+        if found is None:
+            raise Refusal(404, f"No such exec instance: {command_id}", ContainerGone)
+        return found
 
     # Images.
 

@@ -41,6 +41,7 @@ class Operation(StrEnum):
     STATS = "stats"
     LOAD = "load"  # an image sent to it
     ATTACH = "attach"
+    EXEC = "exec"  # run a command in a container
     PUT_FILES = "put-files"  # into a container
     MEASURE = "measure"  # ask the host helper
 

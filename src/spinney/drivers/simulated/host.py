@@ -33,9 +33,11 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.terminal import ExecRequest
 from spinney.domain.utilization import ContainersReading, HostCounters
-from spinney.drivers.base import HostAddress
+from spinney.drivers.base import ExecSession, HostAddress
 from spinney.drivers.simulated.engine import Cutoff, Hooks, Silence, SimulatedEngine
+from spinney.drivers.simulated.exec import Commands, SimulatedExec
 from spinney.drivers.simulated.faults import Operation
 from spinney.drivers.simulated.helper import SimulatedHelper
 from spinney.drivers.simulated.logs import read_lines, rendered
@@ -77,6 +79,7 @@ class SimulatedHost:
         self._network_lock = asyncio.Lock()
         self._pulls: dict[str, tuple[asyncio.Task[None], list[int]]] = {}
         self._helper = SimulatedHelper(self, engine, self._call)
+        self._commands = Commands(engine)
 
     async def close(self) -> None:
         for task, _ in list(self._pulls.values()):
@@ -247,6 +250,9 @@ class SimulatedHost:
 
     async def stats(self, container_id: str) -> ContainerStats:
         return await self._call(Operation.STATS, self._core.stats, container_id)
+
+    async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
+        return SimulatedExec(await self._call(Operation.EXEC, self._commands.begin, container_id, request))
 
     # Measuring.
 

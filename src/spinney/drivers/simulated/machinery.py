@@ -15,7 +15,7 @@ from typing import Any
 from spinney.domain.container import ContainerState
 from spinney.drivers.simulated.images import Catalogue
 from spinney.drivers.simulated.networks import HostPorts, Network, Networks
-from spinney.drivers.simulated.programs import OutOfMemory, Output, execute, health_test_passes
+from spinney.drivers.simulated.programs import OutOfMemory, Output, Wait, execute, health_test_passes
 from spinney.drivers.simulated.signals import KILL
 from spinney.drivers.simulated.values import (
     ContainerRecord,
@@ -197,7 +197,7 @@ class Machinery:
                 elif isinstance(step, OutOfMemory):
                     self._end(record, 128 + KILL, now, out_of_memory=True)
                     return
-                else:
+                elif isinstance(step, Wait):
                     if step.seconds is not None:
                         self._at(now + step.seconds, self._continue, record)
                     return

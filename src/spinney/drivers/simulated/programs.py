@@ -19,19 +19,34 @@ from functools import lru_cache
 
 from spinney.drivers.simulated.shell import (
     APPLETS,
+    Ask,
     OutOfMemory,
     Output,
     Process,
+    Read,
     Script,
     Wait,
     command,
     execute,
+    interactive,
     parse,
     traps,
 )
 from spinney.drivers.simulated.signals import HARMLESS, KILL, TERM
 
-__all__ = ["OutOfMemory", "Output", "Process", "Program", "Wait", "execute", "health_test_passes", "program_for"]
+__all__ = [
+    "Ask",
+    "OutOfMemory",
+    "Output",
+    "Process",
+    "Program",
+    "Read",
+    "Wait",
+    "execute",
+    "health_test_passes",
+    "program_for",
+    "run_in",
+]
 
 _ABSENT = re.compile(r"(?:^|/)(?:no-such|missing|nonexistent)[^/]*$")
 _SMALL_IMAGES = frozenset({"busybox", "alpine"})
@@ -70,6 +85,17 @@ def program_for(image: str, entrypoint: tuple[str, ...] | None, words: tuple[str
     if name in APPLETS or name == "exit":
         return Program(argv[0], script=command(argv))
     return Program(argv[0])
+
+
+def run_in(image: str, words: tuple[str, ...], environment: Mapping[str, str]) -> Process | None:
+    """A further program in a container of the image; None: the image has none of that name."""
+    small = "busybox" if "sim/" in image else image
+    program = program_for(small, None, words)
+    if not program.found:
+        return None
+    if program.name.rpartition("/")[2] in _SHELLS and "-c" not in words:
+        return interactive(environment)
+    return execute(program.script if program.script is not None else parse("sleep infinity"), environment)
 
 
 def _simulated(kind: str, tag: str) -> Program:

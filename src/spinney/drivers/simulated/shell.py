@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spinney.drivers.simulated.signals import signal_number
 
@@ -30,14 +30,27 @@ class OutOfMemory(NamedTuple):
     """The kernel kills the process."""
 
 
-Step = Output | Wait | OutOfMemory
-Process = Generator[Step, None, int]
+class Read(NamedTuple):
+    """Input is wanted, a line of it or whatever there is; sent back are the bytes, none at its end."""
+
+    line: bool = False
+
+
+class Ask(NamedTuple):
+    """A question to whoever runs the program, ``size`` (of its terminal) or ``user``; sent back is a text, or None."""
+
+    about: str
+
+
+Step = Output | Wait | OutOfMemory | Read | Ask
+Process = Generator[Step, Any, int]
 
 _PRINTING = frozenset({"echo", "printf", "env", "hostname"})
 _STAYING = frozenset({"httpd", "nc", "sleep", "tail", "top", "yes"})
-_CHANGING = frozenset({"cd", "exec", "exit", "export", "kill", "set", "sync", "touch", "trap", "wait"})
-_ASKING = frozenset({"[", ":", "cat", "false", "ls", "ps", "pwd", "test", "true", "uname", "wget", "which"})
+_CHANGING = frozenset({"cd", "exec", "exit", "export", "kill", "read", "set", "sync", "touch", "trap", "wait"})
+_ASKING = frozenset({"[", ":", "cat", "false", "id", "ls", "ps", "pwd", "stty", "test", "true", "uname", "wget", "which"})
 APPLETS = _PRINTING | _STAYING | _CHANGING | _ASKING | {"sh", "ash"}
+_LISTENING = frozenset({"cat", "id", "read", "stty"})
 _TOKEN_BREAKS = ";&|\n<>()"
 _SEPARATORS = {";", "&&", "||", "&"}
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -189,6 +202,25 @@ def execute(script: Script, environment: Mapping[str, str]) -> Process:
         return end.code
 
 
+def interactive(environment: Mapping[str, str]) -> Process:
+    """A shell that reads what to do."""
+    env, status = dict(environment), 0
+    on_terminal = (yield Ask("size")) is not None
+    while True:
+        if on_terminal:
+            yield Output("stdout", b"# ")
+        line: bytes = (yield Read(line=True)) or b""
+        if not line:
+            return status
+        try:
+            status = yield from _run(parse(line.decode(errors="replace")), env)
+        except _Exit as end:
+            return end.code
+        except ValueError as error:
+            yield Output("stderr", f"sh: {error}\n".encode())
+            status = 2
+
+
 def _run(script: Script, env: dict[str, str]) -> Process:
     status = 0
     for separator, node in script:
@@ -229,7 +261,30 @@ def _simple(node: Command, env: dict[str, str]) -> Process:
     if program not in APPLETS:
         yield Output("stderr", f"sh: {words[0]}: not found\n".encode())
         return 127
+    if program in _LISTENING:
+        return (yield from _listening(program, words[1:], node.stream, env))
     return (yield from _waiting(program, words, env))
+
+
+def _listening(program: str, arguments: list[str], stream: str | None, env: dict[str, str]) -> Process:
+    """Programs that ask for something before they say something."""
+    if program == "read":
+        line: bytes = (yield Read(line=True)) or b""
+        for name in arguments:
+            env[name] = line.decode(errors="replace").rstrip("\n")
+        return 0 if line else 1
+    if program == "cat":
+        while not arguments and (data := (yield Read())):
+            if stream:
+                yield Output(stream, data)
+        return 0
+    answer: str | None = yield Ask("user" if program == "id" else "size")
+    if answer is None:
+        yield Output("stderr", f"{program}: standard input: Not a tty\n".encode())
+        return 1
+    if stream:
+        yield Output(stream, f"{answer}\n".encode())
+    return 0
 
 
 def _text(program: str, arguments: list[str], env: Mapping[str, str]) -> str | None:
@@ -262,4 +317,6 @@ def _waiting(program: str, words: list[str], env: Mapping[str, str]) -> Process:
         yield Wait(None)
     if program in {"sh", "ash"} and "-c" in words:
         return (yield from execute(parse(words[words.index("-c") + 1]), env))
+    if program in {"sh", "ash"}:
+        return (yield from interactive(env))
     return 1 if program == "false" else 0
