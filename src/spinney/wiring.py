@@ -30,6 +30,7 @@ from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
 from spinney.drivers.exporter.client import NodeExporter
+from spinney.drivers.openstack.limits import KeystoneLimits
 from spinney.engine.access import LocalAccess
 from spinney.engine.catalog import Catalog
 from spinney.engine.clusters import ClusterRules
@@ -40,6 +41,7 @@ from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
 from spinney.engine.link import EngineService, RemoteAccess
 from spinney.engine.measuring import known_stats
 from spinney.engine.planning import Planner
+from spinney.engine.secrets import Secrets
 from spinney.engine.supervisor import Engine
 from spinney.errors import BadConfiguration
 from spinney.keyring import KeyRing, open_ring
@@ -79,7 +81,8 @@ def open_credentials(settings: Settings, store: Store, clock: Clock) -> Credenti
     """Those in the database, then those in files. For engines alone: it opens the key. Raises: WrongKey."""
     keys = open_engine_keys(settings)
     store.run(credentials.register_key, keys)
-    return StoreCredentials(store, keys, clock, FolderCredentials(settings.driver.credentials_dir))
+    logins = Secrets(store, keys)
+    return StoreCredentials(store, keys, logins, clock, FolderCredentials(settings.driver.credentials_dir))
 
 
 def engine_key_file(settings: Settings) -> Path:
@@ -156,6 +159,7 @@ def engine_context(
         ),
         deployment=store.run(standalone.deployment_id, ids.new()),
         hostname=socket.gethostname(),
+        keys=open_engine_keys(settings),
         settings=settings.engine,
         health=settings.health,
         retention=settings.retention,

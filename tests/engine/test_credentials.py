@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from spinney.domain.credential import Credential, CredentialType
 from spinney.drivers.docker.credentials import FolderCredentials
 from spinney.engine.credentials import FRESH, StoreCredentials
+from spinney.engine.secrets import Secrets
 from spinney.errors import HostRefused, HostUnreachable
 from spinney.sealing import SecretKeys, WrongKey, open_keys
 from spinney.store import credentials, migrate, tables
@@ -48,7 +49,8 @@ class Vault:
         self.held = self.reader(self.key)
 
     def reader(self, key: SecretKeys) -> StoreCredentials:
-        return StoreCredentials(self.store, key, self.clock, FolderCredentials(self.folder))
+        secrets = Secrets(self.store, key)
+        return StoreCredentials(self.store, key, secrets, self.clock, FolderCredentials(self.folder))
 
     def keep(self, name: str, kind: CredentialType = CredentialType.DOCKER_TLS, **data: Any) -> None:
         credential = Credential(

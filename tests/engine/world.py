@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
 from spinney.clock import Ids
 from spinney.config import EngineSettings, HealthSettings, HostSettings, NetworkSettings, RetentionSettings
 from spinney.domain import subnets
@@ -27,6 +29,7 @@ from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import LocalDoorbell
 from spinney.engine.supervisor import Engine
 from spinney.profiles.container_request import ContainerDefaults
+from spinney.sealing import SecretKey, SecretKeys
 from spinney.store import actions, hosts, placements, tables
 from spinney.store.database import Store
 from spinney.store.placements import Hold
@@ -35,6 +38,8 @@ from virtual_time import VirtualClock
 
 OWNER: dict[str, Any] = {"user": "u", "project": "p"}
 DEPLOYMENT = "d0000000-0000-4000-8000-000000000000"
+#: What secrets are sealed for in every such world.
+KEYS = SecretKeys("the tests' key", [SecretKey("the tests' key", X25519PrivateKey.from_private_bytes(bytes(32)))])
 HOSTS = "c0000000-0000-4000-8000-000000000000"  # the host cluster
 FAST = HealthSettings(listing_interval=5.0, reap_after=4.0)
 QUICK = EngineSettings(lease=4.0)
@@ -199,6 +204,7 @@ class World:
                 rules=Rules(Catalog(ContainerDefaults()), ClusterRules(1000), subnets.count(network)),
                 deployment=DEPLOYMENT,
                 hostname="here",
+                keys=KEYS,
                 settings=self.settings,
                 health=self.health,
                 retention=RetentionSettings(),

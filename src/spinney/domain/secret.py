@@ -7,11 +7,14 @@ a message, a registry secret has what a login needs), it is bounded in number an
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from spinney.domain.credential import CredentialType, RegistryMaterial, Unusable, read
 
@@ -27,6 +30,12 @@ _REFERENCE = re.compile(
     r"(?P<id>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 )
 _LONGEST_REFERENCE = 512
+HIDDEN = "(secret)"
+#: A value that is shorter is not looked for: it would be found in any text.
+_SHORTEST = 4
+#: Letters of a beginning that is taken for one where a text was cut.
+_BEGINNING = 8
+_CUT = "…"
 
 
 class SecretType(StrEnum):
@@ -100,3 +109,38 @@ def chosen(name: str, keys: Sequence[str], key: str | None) -> str:
     if key not in keys:
         raise Unusable(f"secret '{name}' has no key '{key}'; it has {shown}")
     return key
+
+
+def conceal(text: str, values: Iterable[str]) -> str:
+    """The text without these values, in whichever of the usual spellings they are in it."""
+    forms = sorted({form for value in values for form in _forms(value)}, key=len, reverse=True)
+    for form in forms:
+        text = text.replace(form, HIDDEN)
+    if text.endswith(_CUT):
+        rest = text.removesuffix(_CUT)
+        for form in forms:
+            for length in range(len(form) - 1, _BEGINNING - 1, -1):
+                if rest.endswith(form[:length]):
+                    return f"{rest[:-length]}{HIDDEN}{_CUT}"
+    return text
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Itself, its lines, and what other programs make of it when they quote it."""
+    raw = value.encode(errors="replace")
+    encoded = base64.b64encode(raw).decode()
+    spellings = {
+        value,
+        value.strip(),
+        " ".join(value.split()),
+        *(line.strip() for line in value.splitlines() if len(line.strip()) >= _BEGINNING),
+        encoded,
+        encoded.rstrip("="),
+        base64.urlsafe_b64encode(raw).decode(),
+        raw.hex(),
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        quote(value, safe=""),
+    }
+    return (one for one in spellings if len(one) >= _SHORTEST)

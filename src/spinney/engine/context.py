@@ -17,6 +17,8 @@ from spinney.drivers.base import HostConnector, MetricsReader
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
 from spinney.engine.measurements import Measurements
+from spinney.engine.secrets import ReferenceReader
+from spinney.sealing import SecretKeys
 from spinney.store.database import Store
 
 
@@ -30,6 +32,8 @@ class EngineContext:
     rules: Rules
     deployment: str
     hostname: str
+    #: What everything sealed for engines opens with.
+    keys: SecretKeys
     settings: EngineSettings
     health: HealthSettings
     retention: RetentionSettings
@@ -38,6 +42,10 @@ class EngineContext:
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     #: Shared with whoever looks into hosts for the API.
     measurements: Measurements = field(default_factory=Measurements)
+    #: Where the limits of projects come from.
+    limits: Limits = field(default_factory=OwnLimits)
+    #: None: secrets that are kept elsewhere cannot be had.
+    references: ReferenceReader | None = None
     #: None: metrics URLs of hosts are not read.
     exporter: MetricsReader | None = None
     #: Where other processes reach this engine's host access; None when nobody needs to.

@@ -25,6 +25,7 @@ from spinney.domain.credential import (
     read,
 )
 from spinney.drivers.docker.credentials import Credentials, RegistryCredential
+from spinney.engine.secrets import Secrets
 from spinney.errors import HostRefused, HostUnreachable
 from spinney.sealing import SecretKeys, WrongKey
 from spinney.store import credentials
@@ -48,9 +49,12 @@ class _Known:
 class StoreCredentials:
     """``Credentials`` of the Docker driver."""
 
-    def __init__(self, store: Store, keys: SecretKeys, clock: Clock, otherwise: Credentials) -> None:
+    def __init__(
+        self, store: Store, keys: SecretKeys, secrets: Secrets, clock: Clock, otherwise: Credentials
+    ) -> None:
         self._store = store
         self._keys = keys
+        self._secrets = secrets
         self._clock = clock
         self._otherwise = otherwise
         self._known: dict[str, _Known] = {}
@@ -72,6 +76,10 @@ class StoreCredentials:
         return found
 
     async def registry(self, name: str, project: str) -> RegistryCredential:
+        """The project's own login first, read anew each time: what replaces it is used by the next pull."""
+        own = await self._secrets.registry_login(name, project)
+        if own is not None:
+            return RegistryCredential(name, own)
         found = await self._find(name)
         if isinstance(found, RegistryMaterial):
             credential = RegistryCredential(name, found)

@@ -15,7 +15,14 @@ from collections.abc import Iterable
 from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.cluster import self_healing
-from spinney.domain.container import LABEL_DEPLOYMENT, Container, ContainerEvent, ContainerEventKind, ContainerState
+from spinney.domain.container import (
+    LABEL_DEPLOYMENT,
+    LABEL_KEEPER,
+    Container,
+    ContainerEvent,
+    ContainerEventKind,
+    ContainerState,
+)
 from spinney.domain.event import Event, Level
 from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, orphans, repair
 from spinney.domain.host import Host
@@ -137,6 +144,8 @@ class Watch:
 
     def _note(self, event: ContainerEvent) -> None:
         node_id = event.labels.get("io.spinney.node")
+        if LABEL_KEEPER in event.labels:
+            return  # it ends as soon as its work is done
         if node_id is not None and event.kind in _TELLING and not self._session.deletes(node_id):
             self._suspects.add(node_id)
             self._some.set()

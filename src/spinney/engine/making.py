@@ -19,6 +19,7 @@ from spinney.engine.cancelling import whole
 from spinney.engine.hosts import Connected
 from spinney.engine.jobs import Job, Task
 from spinney.engine.results import Made
+from spinney.engine.secrets import Known, Secrets
 from spinney.engine.templates import Templates
 from spinney.errors import AddressPoolOverlap, ContainerRefused, HostError, ImageNotFound, NetworkMissing
 
@@ -36,16 +37,25 @@ MoveSubnet = Callable[[Job, int], Awaitable[int]]
 
 
 class Maker:
-    def __init__(self, clock: Clock, templates: Templates, move_subnet: MoveSubnet) -> None:
+    def __init__(
+        self, clock: Clock, templates: Templates, resolver: Resolver, secrets: Secrets, move_subnet: MoveSubnet
+    ) -> None:
         self._clock = clock
         self._templates = templates
+        self._resolver = resolver
+        self._secrets = secrets
         self._move_subnet = move_subnet
 
     async def make(self, host: Connected, job: Job) -> Made:
+        known = await self._secrets.of(job)
+        with known.discreet():
+            return await self._make(host, job, known)
+
+    async def _make(self, host: Connected, job: Job, known: Known) -> Made:
         index = job.subnet_index
         pulled = False
         wanted = wanted_power(job)
-        request = self._templates.request(job, index)
+        request = await self._request(host, job, index, known)
         if request.image.policy is PullPolicy.ALWAYS:
             await host.pull_for(request.image, job.action.parent_id or job.action.id)
             pulled = True
@@ -56,13 +66,13 @@ class Maker:
                         await whole(host.have_network(request.network), _GRACE)
                     made = await whole(docker.create(request), _GRACE)
                     if wanted is not PowerState.STOPPED and made.state is not ContainerState.PAUSED:
-                        await docker.start(made.id)
+                        await docker.start(made.id, known.files)
                     if wanted is PowerState.PAUSED:
                         await docker.pause(made.id)
                     container = await docker.inspect(made.id)
                 if wanted is PowerState.RUNNING and not host.has_proven(job.node.profile_id):
                     container = await self._second_look(host, job, made.id)
-                return Made(container, await self.last_words(docker, container))
+                return Made(container, await self.last_words(docker, container, known))
             except ImageNotFound:
                 if pulled or request.image.policy is PullPolicy.NEVER:
                     raise
@@ -75,8 +85,14 @@ class Maker:
                 if index is None:
                     raise
                 index = await self._move_subnet(job, index)
-                request = self._templates.request(job, index)
+                request = await self._request(host, job, index, known)
         raise NetworkMissing(f"the project's network on the host vanished {_TRIES} times while its container was made")
+
+    async def _request(self, host: Connected, job: Job, index: int | None, known: Known) -> ContainerRequest:
+        request = replace(self._templates.request(job, index), secret_environment=known.environment)
+        if not job.pin:
+            return request
+        return replace(request, image=await self._resolver.pinned(host, job, request.image))
 
     async def _second_look(self, host: Connected, job: Job, container_id: str) -> Container | None:
         """A wrong command ends a moment after its start, behind the init process. Until one container of the profile has
@@ -87,7 +103,7 @@ class Maker:
             host.prove(job.node.profile_id)
         return container
 
-    async def last_words(self, docker: ContainerHost, container: Container | None) -> str:
+    async def last_words(self, docker: ContainerHost, container: Container | None, known: Known) -> str:
         if container is None or container.state is not ContainerState.EXITED:
             return ""
         said = b""
@@ -95,7 +111,7 @@ class Maker:
             async for chunk in docker.logs(container.id, LogQuery(tail=_LOG_LINES)):
                 said += chunk.data
         # PostgreSQL stores no NUL, and what a container says must not keep its outcome from being recorded.
-        return said.decode(errors="replace").replace("\0", "").strip()[-500:]
+        return known.conceal(said.decode(errors="replace").replace("\0", "")).strip()[-500:]
 
     async def ready(self, host: Connected, job: Job, made: Made) -> Container:
         """Wait until it runs and its health check, if it has one, is content. Raises: ContainerRefused."""

@@ -6,14 +6,14 @@ and labels that hold the node and its generation. Each asks the lease before it 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from spinney.clock import Clock
 from spinney.config import NetworkSettings
 from spinney.domain.action import Cause
-from spinney.domain.container import LABEL_DEPLOYMENT
+from spinney.domain.container import LABEL_DEPLOYMENT, Container, SecretFile
 from spinney.domain.health import Ailment, diagnose
 from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
@@ -23,6 +23,7 @@ from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.making import Maker, MoveSubnet, wanted_power
 from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
+from spinney.engine.secrets import Known, Secrets
 from spinney.engine.templates import Templates
 from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
 from spinney.profiles.container_request import ContainerDefaults
@@ -44,15 +45,18 @@ class Performer:
         *,
         clock: Clock,
         deployment: str,
-        defaults: ContainerDefaults,
+        allowed: Allowances,
+        resolver: Resolver,
+        secrets: Secrets,
         network: NetworkSettings,
         move_subnet: MoveSubnet,
     ) -> None:
         self._pool = pool
         self._clock = clock
         self._deployment = deployment
-        self._templates = Templates(deployment, defaults, network)
-        self._maker = Maker(clock, self._templates, move_subnet)
+        self._templates = Templates(deployment, allowed.containers, network, allowed.grants)
+        self._secrets = secrets
+        self._maker = Maker(clock, self._templates, resolver, secrets, move_subnet)
         self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
             Task.CREATE: self._create,
             Task.RECREATE: self._recreate,
@@ -114,6 +118,12 @@ class Performer:
         host = self._host(job)
         container_id = job.node.physical_id
         assert container_id is not None
+        known = await self._secrets.of(job)
+        with known.discreet():
+            container = await self._rebooted(host, job, container_id, known)
+        return Made(container, await self._maker.last_words(host.docker, container, known))
+
+    async def _rebooted(self, host: Connected, job: Job, container_id: str, known: Known) -> Container | None:
         async with host.slot() as docker:
             container = await docker.inspect(container_id)
             sick = diagnose(job.node, container)
@@ -122,7 +132,7 @@ class Performer:
             wanted = wanted_power(job)
             paused = wanted is PowerState.PAUSED
             if sick is not None and sick.ailment is Ailment.ENDED:
-                await docker.start(container_id)
+                await docker.start(container_id, known.files)
                 if paused:
                     await docker.pause(container_id)
             elif sick is not None and sick.ailment is Ailment.WRONG_POWER and job.action.cause is Cause.HEALING:
@@ -131,9 +141,8 @@ class Performer:
                 else:
                     await (docker.pause if paused else docker.unpause)(container_id)
             elif sick is not None or not job.action.inputs.get("check"):
-                await docker.restart(container_id, job.container_profile.stop_timeout)
-            container = await docker.inspect(container_id)
-        return Made(container, await self._maker.last_words(host.docker, container))
+                await docker.restart(container_id, job.container_profile.stop_timeout, known.files)
+            return await docker.inspect(container_id)
 
     # -- moving ------------------------------------------------------------------------------------------------------
 
@@ -180,9 +189,10 @@ class Performer:
         """The container that was to be left, in the state its user wants."""
         if job.previous_host is None or job.node.physical_id is None or job.node.power is not PowerState.RUNNING:
             return
-        with suppress(ContainerGone):
+        known = await self._secrets.of(job)
+        with suppress(ContainerGone), known.discreet():
             async with self._pool.get(job.previous_host).slot() as docker:
-                await docker.start(job.node.physical_id)
+                await docker.start(job.node.physical_id, known.files)
 
     # -- ending ------------------------------------------------------------------------------------------------------
 
@@ -236,6 +246,11 @@ class Performer:
         host = self._host(job)
         if operation == "stop":
             await host.stop(container_id, timeout)
+        elif operation in _STARTING:
+            known = await self._secrets.of(job)
+            with known.discreet():
+                async with host.slot() as docker:
+                    await _STARTING[operation](docker, container_id, timeout, known.files)
         else:
             async with host.slot() as docker:
                 await _OPERATIONS[operation](docker, container_id, timeout, params)
@@ -272,9 +287,11 @@ async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: 
 
 
 _OPERATIONS: Mapping[str, Callable[[ContainerHost, str, int, Mapping[str, Any]], Awaitable[None]]] = {
-    "start": lambda docker, container_id, timeout, params: docker.start(container_id),
-    "restart": lambda docker, container_id, timeout, params: docker.restart(container_id, timeout),
     "pause": lambda docker, container_id, timeout, params: docker.pause(container_id),
     "unpause": lambda docker, container_id, timeout, params: docker.unpause(container_id),
     "kill": _kill,
+}
+_STARTING: Mapping[str, Callable[[ContainerHost, str, int, Sequence[SecretFile]], Awaitable[None]]] = {
+    "start": lambda docker, container_id, timeout, files: docker.start(container_id, files),
+    "restart": lambda docker, container_id, timeout, files: docker.restart(container_id, timeout, files),
 }

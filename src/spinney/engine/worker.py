@@ -27,6 +27,7 @@ from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
 from spinney.engine.perform import Performer
 from spinney.engine.results import Joined, StillGood, Tried
+from spinney.engine.secrets import Secrets
 from spinney.errors import LeaseLost, SpinneyError
 from spinney.store import database, duties, engines, hosts, images, networks, work
 from spinney.store.placements import PlacementRace
@@ -52,7 +53,9 @@ class Session:
             self.pool,
             clock=context.clock,
             deployment=context.deployment,
-            defaults=context.rules.catalog.defaults,
+            allowed=replace(context.rules.allowed, containers=context.rules.catalog.defaults),
+            resolver=Resolver(context.store, context.clock),
+            secrets=Secrets(context.store, context.keys, context.references),
             network=context.network,
             move_subnet=self._move_subnet,
         )

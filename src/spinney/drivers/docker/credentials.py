@@ -33,6 +33,7 @@ from spinney.domain.credential import (
     Unusable,
     registry_name,
 )
+from spinney.domain.secret import conceal
 from spinney.errors import HostRefused
 
 
@@ -44,6 +45,11 @@ class RegistryCredential:
     def permits(self, project: str) -> bool:
         """May this project name the credential in a profile?"""
         return not self.material.projects.isdisjoint({"*", project})
+
+    def conceal(self, text: str) -> str:
+        """What a registry said, without what it was told."""
+        both = f"{self.material.username}:{self.material.password}"
+        return conceal(text, (both, self.material.password))
 
     def header(self, reference: str) -> str:
         """``X-Registry-Auth`` for pulling this image. Raises HostRefused when the image lies in another registry."""

@@ -28,6 +28,7 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.secret import conceal
 from spinney.domain.terminal import ExecRequest
 from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.base import ExecSession
@@ -96,7 +97,8 @@ class DockerHost:
             if answer.status == 201:
                 return _created(request, answer)
             if not name_in_use(answer.status, answer.said):
-                raise docker_error(Operation.CREATE, request.name, answer.status, answer.said)
+                said = conceal(answer.said, request.secret_environment.values())
+                raise docker_error(Operation.CREATE, request.name, answer.status, said)
             found = await self._make_way(request)
             if found is not None:
                 return found

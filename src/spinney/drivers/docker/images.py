@@ -72,12 +72,14 @@ class Images:
         if image.platform:
             query["platform"] = image.platform
         headers = {}
+        conceal: Callable[[str], str] = str
         if image.credential:
             credential = await self._credentials.registry(image.credential, image.project)
             headers["X-Registry-Auth"] = credential.header(image.reference)
+            conceal = credential.conceal
 
         def refused(status: int, said: str) -> HostError:
-            return docker_error(Operation.PULL, image.reference, status, said)
+            return docker_error(Operation.PULL, image.reference, status, conceal(said))
 
         limits, lines = self._client.limits, Lines()
         async with bounded(limits.pull, f"pull image {image.reference}"):
@@ -89,18 +91,18 @@ class Images:
             ):
                 async for chunk in chunks:
                     for line in lines.feed(chunk):
-                        _check_progress(image.reference, line)
+                        _check_progress(image.reference, line, conceal)
             if lines.rest():
-                _check_progress(image.reference, lines.rest())
+                _check_progress(image.reference, lines.rest(), conceal)
 
 
-def _check_progress(reference: str, line: bytes) -> None:
+def _check_progress(reference: str, line: bytes, conceal: Callable[[str], str]) -> None:
     """Errors come inside the stream, after status 200."""
     progress = mapping(decode(line, "progress of a pull"), "progress")
     if progress.get("error") is not None:
         detail = mapping(progress.get("errorDetail"), "errorDetail")
         said = text(progress["error"], "error") or text(detail.get("message"), "message")
-        raise docker_error(Operation.PULL, reference, 200, said)
+        raise docker_error(Operation.PULL, reference, 200, conceal(said))
 
 
 def check_reference(reference: str) -> None:
