@@ -210,24 +210,21 @@ class Keystone:
         self.user("spinney", "service", "service")
 
 
-def configuration(keystone: Keystone, **values: str) -> str:
+def configuration(keystone: Keystone, **changed: str) -> str:
     """The service's sections about it, as its operator writes them."""
-    more = "".join(f"{name} = {value}\n" for name, value in values.items())
-    return f"""
-[auth]
-strategy = keystone
-token_cache_time = 1
-
-[keystone_authtoken]
-www_authenticate_uri = {keystone.url}
-auth_url = {keystone.url}
-auth_type = password
-username = spinney
-password = {PASSWORD}
-user_domain_name = Default
-project_name = service
-project_domain_name = Default
-{more}"""
+    options = {
+        "www_authenticate_uri": keystone.url,
+        "auth_url": keystone.url,
+        "auth_type": "password",
+        "username": "spinney",
+        "password": PASSWORD,
+        "user_domain_name": "Default",
+        "project_name": "service",
+        "project_domain_name": "Default",
+        **changed,
+    }
+    written = "\n".join(f"{name} = {value}" for name, value in options.items())
+    return f"[auth]\nstrategy = keystone\ntoken_cache_time = 1\n\n[keystone_authtoken]\n{written}\n"
 
 
 @contextlib.contextmanager

@@ -1,4 +1,7 @@
-"""``spinney policy``: rules for clusters, and which types of them there are. Attaching them is in ``cluster_policies``."""
+"""``spinney policy``: rules for clusters, and which types of them there are. Attaching them is in ``cluster_policies``.
+
+``sample`` is of the other kind that bears the name in OpenStack: rules of who may do what.
+"""
 
 from __future__ import annotations
 
@@ -94,3 +97,14 @@ def type_show(use: Use, type_: types.Type) -> None:
     """Show the properties a type takes."""
     found = looking.unwrapped(use.service.get("policy-types", type_))
     types.show_schema(use, found, found["schema"], "PROPERTY")
+
+
+@app.command("sample")
+def sample() -> None:
+    """Print the rules of who may do what, documented, as a file for an operator of the service to change.
+
+    Its place is where [oslo_policy] policy_file in the configuration says. No service needs to run.
+    """
+    from spinney.api.rules_sample import sample as text
+
+    output.emit(text().rstrip("\n"))
