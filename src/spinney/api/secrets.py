@@ -19,10 +19,11 @@ from spinney.api.values import Object, Request, to_string
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain import secret as domain
 from spinney.domain.credential import NAME, NAME_SAYS, Unusable
+from spinney.domain.quota import SECRETS
 from spinney.domain.schema import Kind, NotAllowed, one_of
 from spinney.domain.secret import PAYLOAD, Secret, SecretType, reference_id
 from spinney.errors import BadRequest, Conflict
-from spinney.store import credentials, listing, secrets, tables
+from spinney.store import credentials, listing, quotas, secrets, tables
 
 LIST = ListSpec(
     {"name": Filter("name"), "type": Filter("type", only(SecretType))},
@@ -102,6 +103,7 @@ def _create(
         domain=call.owner.domain,
         created_at=call.now,
     )
+    quotas.reserve(connection, secret.project, {SECRETS: 1}, call.deps.allowed.limits)
     secrets.insert(connection, secret)
     return secrets.FINDER.get(connection, secret_id, call.own_scope)
 
