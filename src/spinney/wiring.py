@@ -23,7 +23,7 @@ from spinney.api.rules import AccessRules, policy_files
 from spinney.api.wire import Deps
 from spinney.clock import Clock, Ids, SystemClock
 from spinney.config import Settings
-from spinney.domain import subnets
+from spinney.domain import egress, subnets
 from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAccess, HostConnector
 from spinney.drivers.docker.client import TimeLimits
@@ -120,7 +120,12 @@ def make_connector(settings: Settings, store: Store, clock: Clock) -> HostConnec
         defaults=default_credentials(settings),
         limits=limits,
         clock=clock,
+        egress=egress_rules(settings),
     )
+
+
+def egress_rules(settings: Settings) -> egress.Rules:
+    return egress.rules(settings.egress.allow, settings.egress.deny)
 
 
 def allowances_of(settings: Settings) -> Allowances:
@@ -166,7 +171,7 @@ def engine_context(
         network=settings.network,
         hosts=settings.hosts,
         scheduler=settings.scheduler,
-        exporter=NodeExporter(clock),
+        exporter=NodeExporter(clock, egress_rules(settings)),
     )
 
 
@@ -213,6 +218,7 @@ def api_deps(
         keys=open_api_keys(settings),
         planner=Planner(container_defaults(settings), rules, subnets.count(settings.network), ids),
         default_credentials=default_credentials(settings),
+        webhook=settings.webhook,
         ring=ring,
     )
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from permitted import LOOPBACK
 from spinney.clock import SystemClock
 from spinney.drivers.exporter.client import NodeExporter
 from spinney.drivers.exporter.metrics import SOURCE, reading
@@ -81,7 +82,7 @@ def _with_server(
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        exporter = NodeExporter(SystemClock())
+        exporter = NodeExporter(SystemClock(), LOOPBACK)
         try:
             await story(exporter, f"http://127.0.0.1:{runner.addresses[0][1]}/metrics")
         finally:

@@ -17,6 +17,7 @@ import asyncssh
 import pytest
 
 import docker_engine
+from permitted import LOOPBACK
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector, DockerHost, TimeLimits, ssh
 from spinney.errors import HostError, HostRefused, HostUnreachable
@@ -61,7 +62,7 @@ def tls_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsEngine]:
 
 @contextlib.asynccontextmanager
 async def connected(credentials: Path, address: HostAddress, limits: TimeLimits = LIMITS) -> AsyncIterator[DockerHost]:
-    host = DockerConnector(credentials_dir=credentials, limits=limits).connect(address)
+    host = DockerConnector(credentials_dir=credentials, limits=limits, egress=LOOPBACK).connect(address)
     try:
         yield host
     finally:

@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 import yaml
 
+from permitted import LOOPBACK
 from spinney.clock import SystemClock
 from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_NODE, ContainerRequest, ImageRequest, PullPolicy
 from spinney.drivers.base import ContainerHost, HostAddress
@@ -218,7 +219,7 @@ def test_tls_lets_nobody_in_without_our_certificate() -> None:
         port = await bench.server.listen_tls("127.0.0.1", pki.server_context())
         (stranger.client / "ca.pem").write_bytes((pki.client / "ca.pem").read_bytes())
         for credentials, admitted in ((folder / "pki", True), (folder / "other", False)):
-            connector = DockerConnector(credentials_dir=credentials, limits=IMPATIENT)
+            connector = DockerConnector(credentials_dir=credentials, limits=IMPATIENT, egress=LOOPBACK)
             host = connector.connect(HostAddress(f"tcp://127.0.0.1:{port}", "client"))
             if admitted:
                 assert (await host.facts()).hostname == "bench"

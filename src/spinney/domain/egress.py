@@ -38,6 +38,9 @@ class Rules:
     deny: tuple[Network, ...] = ()
 
 
+NO_RULES = Rules()
+
+
 def rules(allow: Iterable[str], deny: Iterable[str]) -> Rules:
     """Raises ValueError for what is no range of addresses."""
     return Rules(tuple(ip_network(one) for one in allow), tuple(ip_network(one) for one in deny))

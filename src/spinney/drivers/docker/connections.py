@@ -26,6 +26,7 @@ from spinney.domain.credential import TlsMaterial
 from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.endpoints import TlsEndpoint
 from spinney.drivers.docker.pipe import Pipe, tls_pipe, unix_pipe
+from spinney.drivers.egress.guard import Guard
 from spinney.errors import HostRefused
 
 #: Seconds that replacing the files of a credential may take.
@@ -95,10 +96,11 @@ class UnixConnections:
 class TlsConnections:
     """Mutual TLS. Other material than before makes a new session; what still runs over the old one gets a while to end."""
 
-    def __init__(self, endpoint: TlsEndpoint, credentials: Credentials) -> None:
+    def __init__(self, endpoint: TlsEndpoint, credentials: Credentials, guard: Guard) -> None:
         host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
         self._base = f"https://{host}:{endpoint.port}"
         self._host, self._port = endpoint.host, endpoint.port
+        self._guard = guard
         self._credentials = credentials
         self._credential = endpoint.credential
         self._way: Way | None = None
@@ -122,8 +124,9 @@ class TlsConnections:
     def _replace(self, context: ssl.SSLContext, material: TlsMaterial) -> None:
         if self._way is not None:
             self._retired.add(self._way.close)
-        dial = partial(tls_pipe, self._host, self._port, context)
-        self._way = Way(new_session(aiohttp.TCPConnector(limit=0)), self._base, dial, context)
+        dial = partial(tls_pipe, self._host, self._port, context, self._guard)
+        session = new_session(aiohttp.TCPConnector(limit=0, socket_factory=self._guard.socket))
+        self._way = Way(session, self._base, dial, context)
         self._material = material
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import aiohttp
 
+from spinney.drivers.egress.guard import refusal
 from spinney.errors import HostError, HostRefused, HostUnreachable
 
 E = TypeVar("E", bound=BaseException)
@@ -48,6 +49,9 @@ async def bounded(seconds: float, what: str = "answer") -> AsyncIterator[None]:
 
 
 def transport_error(error: Exception) -> HostError:
+    ruled_out = refusal(error)
+    if ruled_out is not None:
+        return HostRefused(f"the host is not approached, because its address is {ruled_out}")
     secure = _find(error, ssl.SSLCertVerificationError, having="verify_code")
     if secure is not None:
         return HostRefused(_untrusted(secure.verify_code))

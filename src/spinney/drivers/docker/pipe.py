@@ -16,6 +16,7 @@ import socket
 import ssl
 
 from spinney.domain.terminal import PIECE
+from spinney.drivers.egress.guard import Guard
 
 _LARGEST_HEAD = 1 << 16
 
@@ -126,8 +127,8 @@ async def unix_pipe(path: str) -> Pipe:
     return Pipe(*await asyncio.open_unix_connection(path))
 
 
-async def tls_pipe(host: str, port: int, context: ssl.SSLContext) -> Pipe:
-    pipe = TlsPipe(*await asyncio.open_connection(host, port), context, host)
+async def tls_pipe(host: str, port: int, context: ssl.SSLContext, guard: Guard) -> Pipe:
+    pipe = TlsPipe(*await asyncio.open_connection(sock=await guard.connect(host, port)), context, host)
     try:
         keep_alive(pipe._writer.transport)
         await pipe.shake_hands()

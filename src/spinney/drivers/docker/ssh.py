@@ -23,7 +23,9 @@ from spinney.domain.credential import SshMaterial
 from spinney.drivers.docker.connections import Halfway, Retired, Way, new_session
 from spinney.drivers.docker.credentials import Credentials
 from spinney.drivers.docker.endpoints import SshEndpoint
+from spinney.drivers.docker.faults import transport_error
 from spinney.drivers.docker.pipe import unix_pipe
+from spinney.drivers.egress.guard import AddressNotPermitted, Guard
 from spinney.errors import HostRefused, HostUnreachable
 
 REMOTE_SOCKET = "/run/docker.sock"
@@ -46,12 +48,14 @@ class SshConnections:
         self,
         endpoint: SshEndpoint,
         credentials: Credentials,
+        guard: Guard,
         *,
         remote_socket: str = REMOTE_SOCKET,
         connect_limit: float = 10,
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
+        self._guard = guard
         self._remote_socket = remote_socket
         self._connect_limit = connect_limit
         self._connecting = asyncio.Lock()
@@ -101,6 +105,7 @@ class SshConnections:
                 connection = await asyncssh.connect(
                     where.host,
                     where.port,
+                    sock=await self._guard.connect(where.host, where.port),
                     username=where.user,
                     client_keys=[key],
                     known_hosts=known_hosts,
@@ -112,6 +117,8 @@ class SshConnections:
                     keepalive_count_max=SSH_KEEPALIVES_MISSED,
                 )
             return await _Tunnel.through(connection, self._remote_socket)
+        except AddressNotPermitted as error:
+            raise transport_error(error) from error
         except asyncssh.HostKeyNotVerifiable as error:
             raise HostRefused(
                 f"the SSH host key of the host is not in known_hosts of credential {where.credential}; "

@@ -15,7 +15,7 @@ from yarl import URL
 
 from spinney.domain import egress
 from spinney.domain.egress import Chosen, Rules
-from spinney.drivers.egress import guard
+from spinney.drivers.egress.guard import Guard, refusal
 from spinney.errors import OutgoingFailed, OutgoingRefused
 
 #: Connections at a time, to everywhere and to one place.
@@ -57,7 +57,7 @@ class Outgoing:
         except TimeoutError as error:
             raise OutgoingFailed(f"no answer within {seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            refused = guard.refusal(error)
+            refused = refusal(error)
             if refused is not None:
                 raise OutgoingRefused(f"it leads to {refused}") from error
             raise OutgoingFailed(_reason(error)) from error
@@ -68,7 +68,7 @@ class Outgoing:
                 limit=_TOGETHER,
                 limit_per_host=_TO_ONE,
                 force_close=True,
-                socket_factory=guard.sockets(self._rules, Chosen.BY_PROJECT),
+                socket_factory=Guard(self._rules, Chosen.BY_PROJECT).socket,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

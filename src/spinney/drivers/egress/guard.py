@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from spinney.domain import egress
@@ -27,41 +27,39 @@ class AddressNotPermitted(OSError):
         self.chosen = chosen
 
 
-def sockets(rules: Rules, chosen: Chosen) -> Callable[[AddressInfo], socket.socket]:
-    """For whatever makes connections itself: called with each address that is to be tried. Raises: AddressNotPermitted."""
+@dataclass(frozen=True, slots=True)
+class Guard:
+    rules: Rules
+    chosen: Chosen
 
-    def make(info: AddressInfo) -> socket.socket:
+    def socket(self, info: AddressInfo) -> socket.socket:
+        """For whatever connects by itself: asked for each address before it is tried. Raises: AddressNotPermitted."""
         family, kind, protocol, _, address = info
-        fault = egress.fault(str(address[0]), int(address[1]), chosen, rules)
+        fault = egress.fault(str(address[0]), int(address[1]), self.chosen, self.rules)
         if fault is not None:
-            raise AddressNotPermitted(fault, chosen)
+            raise AddressNotPermitted(fault, self.chosen)
         return socket.socket(family, kind, protocol)
 
-    return make
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """A connected socket, to the first address of the name that is permitted and answers. Raises: OSError."""
+        loop = asyncio.get_running_loop()
+        failed = OSError("the name has no address")
+        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                return await self._connected(loop, info)
+            except OSError as error:
+                failed = error
+        raise failed
 
-
-async def connect(host: str, port: int, rules: Rules, chosen: Chosen) -> socket.socket:
-    """A connected socket, to the first address of the name that is permitted and answers. Raises: OSError."""
-    loop = asyncio.get_running_loop()
-    make, failed = sockets(rules, chosen), OSError(f"{host} has no address")
-    for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        try:
-            made = make(info)
-        except OSError as error:
-            failed = error
-            continue
+    async def _connected(self, loop: asyncio.AbstractEventLoop, info: AddressInfo) -> socket.socket:
+        made = self.socket(info)
         try:
             made.setblocking(False)
             await loop.sock_connect(made, info[4])
-        except OSError as error:
-            made.close()
-            failed = error
         except BaseException:
             made.close()
             raise
-        else:
-            return made
-    raise failed
+        return made
 
 
 def refusal(error: BaseException) -> AddressNotPermitted | None:

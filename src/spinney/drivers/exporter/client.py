@@ -8,8 +8,10 @@ import aiohttp
 from yarl import URL
 
 from spinney.clock import Clock
+from spinney.domain.egress import NO_RULES, Chosen, Rules
 from spinney.domain.utilization import HostCounters
 from spinney.drivers.docker.faults import bounded
+from spinney.drivers.egress.guard import Guard
 from spinney.drivers.exporter.metrics import reading
 from spinney.errors import HostBroken
 
@@ -21,14 +23,16 @@ _LARGEST = 4 << 20
 class NodeExporter:
     """``MetricsReader`` over HTTP; connections are kept for the next reading."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, egress: Rules = NO_RULES) -> None:
+        """``egress``: the operator's own lists of addresses that may be asked, or not."""
         self._clock = clock
+        self._guard = Guard(egress, Chosen.BY_OPERATOR)
         self._session: aiohttp.ClientSession | None = None
 
     async def read(self, url: str) -> HostCounters:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._guard.socket),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 # An answer that is packed can be any size once unpacked.
