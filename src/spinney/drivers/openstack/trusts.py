@@ -90,8 +90,8 @@ def _asked(question: Callable[[], T]) -> T:
         return question()
     except (exceptions.Unauthorized, exceptions.Forbidden, exceptions.NotFound, exceptions.BadRequest) as error:
         raise DelegationRefused(
-            f"The identity service lets nobody act in the caller's name ({error.message}): a user's own token with the needed "
-            f"roles, or an application credential made as unrestricted, is needed."
+            f"The identity service does not let the service act in the caller's name ({error.message}): a token is needed that "
+            f"the user got by signing in, with the needed roles; those of application credentials and trusts may not delegate."
         ) from error
     except exceptions.ClientException as error:
         raise IdentityUnavailable(
