@@ -102,10 +102,11 @@ def password(state_dir: Path) -> str:
         return made
 
 
-def write_clouds(state_dir: Path, url: str, settings: AuthSettings) -> None:
+def write_clouds(state_dir: Path, url: str, settings: AuthSettings, authority: Path | None = None) -> None:
     """``clouds.yaml`` for every OpenStack client, with one cloud named ``spinney``.
 
-    Passwords of others are theirs to add, and where there is a Keystone, its catalogue leads to the service.
+    Passwords of others are theirs to add, and where there is a Keystone, its catalogue leads to the service. ``authority``:
+    what the service's certificate is known by, where that is nothing that everybody trusts.
     """
     path = state_dir / "clouds.yaml"
     if settings.strategy == "keystone":
@@ -115,6 +116,8 @@ def write_clouds(state_dir: Path, url: str, settings: AuthSettings) -> None:
     if settings.strategy == "http_basic" and not settings.htpasswd_file:
         auth |= {"username": USER, "password": password(state_dir)}
     entry = {"auth_type": settings.strategy, "auth": auth, "clustering_default_microversion": "1.14"}
+    if authority is not None:
+        entry["cacert"] = str(authority)
     _write_private(path, yaml.safe_dump({"clouds": {CLOUD: entry}}, sort_keys=False))
 
 

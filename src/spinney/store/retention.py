@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from spinney.config import RetentionSettings
 from spinney.domain.action import LIVE_STATUSES
-from spinney.store import database
+from spinney.store import database, idempotency
 from spinney.store.fleets import SETBACK_WINDOW
 from spinney.store.tables import action, cluster, decision, event, hold, node, resolved_image, setback
 
@@ -43,6 +43,7 @@ def prune(connection: Connection, settings: RetentionSettings) -> int:
         node.c.id == resolved_image.c.owner_id
     )
     removed += connection.execute(resolved_image.delete().where(~owned)).rowcount
+    removed += idempotency.prune(connection, now, _CHUNK)
     removed += connection.execute(setback.delete().where(setback.c.at < now - SETBACK_WINDOW)).rowcount
     return removed
 
