@@ -12,10 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import uvicorn
-
-from spinney import standalone
-from spinney.api.app import build_app
+from spinney import serving, standalone
 from spinney.api.auth import Authenticator, HttpBasic, no_auth, standalone_caller
 from spinney.api.auth.htpasswd import Htpasswd
 from spinney.api.auth.keystone import Keystone, open_middleware
@@ -49,9 +46,6 @@ from spinney.profiles.allowances import Allowances, allowances
 from spinney.sealing import SecretKeys, open_keys
 from spinney.store import credentials, engines, migrate
 from spinney.store.database import Store
-
-#: Seconds that open requests (log followers, mostly) get to end when the process is asked to stop.
-_GRACE = 3
 
 
 def settle_memory() -> None:
@@ -212,6 +206,7 @@ def api_deps(
         clock=clock,
         ids=ids,
         settings=settings.api,
+        pace=settings.limits,
         authenticator=make_authenticator(settings, clock),
         rules=make_rules(settings, clock),
         access=access,
@@ -321,44 +316,7 @@ async def _serve_api(settings: Settings, deps: Deps, say: Callable[[str], None])
     """Serve until a signal asks to stop."""
     settle_memory()
     _stop_signal()  # the server has handlers of its own, and hands the signal back to these when it has ended
-    listener = _listen(settings.api.host, settings.api.port)
-    address, port = listener.getsockname()[:2]
-    url = f"http://{f'[{address}]' if ':' in address else address}:{port}"
-    standalone.write_clouds(settings.state_dir, url, settings.auth)
-    config = uvicorn.Config(
-        build_app(deps),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
-    await _Server(config, lambda: say(f"spinney ready: {url}/v1")).serve(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """Tells when it serves."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._ready()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"cannot serve at {host}:{port}: {error.strerror}; choose another --port") from error
-    return listener
+    await serving.serve(settings, deps, say)
 
 
 def _stop_signal() -> asyncio.Event:
