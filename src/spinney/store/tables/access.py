@@ -108,8 +108,8 @@ idempotency = Table(
     Column("digest", String(64), nullable=False),
     #: Null while the first request is at work.
     Column("status", Integer),
-    #: Headers and body, sealed for API processes.
-    Column("answer", LargeBinary),
+    #: Headers and body, sealed for API processes; so long that MariaDB takes a larger type.
+    Column("answer", LargeBinary(2**24 - 1)),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double, nullable=False),
     Index("ix_idempotency_expires_at", "expires_at"),
