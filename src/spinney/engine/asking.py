@@ -92,7 +92,7 @@ def request_for(
         profile_id=profile.profile.id,
         project=node.project,
         members=members,
-        rules=rules,
+        rules=replace(rules, require=(*rules.require, *profile.labels)) if profile.labels else rules,
         needs=profile.needs,
         networked=profile.networked,
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from spinney.domain.grant import Grants
 from spinney.domain.health import RestartPolicy
 from spinney.domain.placement.model import Port
+from spinney.domain.placement.rules import LabelTerm, Operator
 from spinney.domain.profile import Profile
 from spinney.profiles.container import ContainerProperties
 from spinney.profiles.container_request import ContainerDefaults, fixed_ports, reservation
@@ -38,6 +41,8 @@ class ContainerProfile:
     networked: bool
     #: Facts that a host's Docker engine must have.
     needs: Mapping[str, str]
+    #: Labels that a host must have for the grants that the profile names.
+    labels: tuple[LabelTerm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,9 @@ class HostProfile:
 class Catalog:
     """Not safe for use from two threads at once; the store runs the functions that use it one after the other."""
 
-    def __init__(self, defaults: ContainerDefaults) -> None:
+    def __init__(self, defaults: ContainerDefaults, grants: Grants = MappingProxyType({})) -> None:
         self.defaults = defaults
+        self._grants = grants
         self._known: OrderedDict[str, ContainerProfile | HostProfile] = OrderedDict()
 
     def load(self, connection: Connection, ids: Collection[str]) -> dict[str, ContainerProfile | HostProfile]:
@@ -96,4 +102,10 @@ class Catalog:
             self.defaults.stop_timeout if timeout is None else timeout,
             properties.network == "bridge",
             {"gpus": "1" if properties.gpu == "all" else properties.gpu} if properties.gpu != "0" else {},
+            tuple(
+                LabelTerm(key, Operator.IN, (value,))
+                for name in properties.grants
+                if name in self._grants
+                for key, value in sorted(self._grants[name].host_labels.items())
+            ),
         )

@@ -7,7 +7,7 @@ they are started, and how long anything takes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -19,6 +19,7 @@ from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import rebalancing
 from spinney.domain.drain import Situation, decide
 from spinney.domain.fanout import Refusal
+from spinney.domain.grant import Grants
 from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement.answers import Placed, Waiting
@@ -50,10 +51,11 @@ class Planner:
     cluster: ClusterRules
     network_limit: int
     ids: Ids
+    grants: Grants = field(default_factory=dict)
 
     def __call__(self, connection: Connection, question: Question, now: float) -> Plan:
         """Raises: BadRequest, when the action would be refused."""
-        scene = Scene(connection, Catalog(self.defaults), self.network_limit, self.ids, now)
+        scene = Scene(connection, Catalog(self.defaults, self.grants), self.network_limit, self.ids, now)
         return _ANSWERS[question.kind](self, scene, question)
 
     def sizes(self, scene: Scene, question: Question) -> Plan:

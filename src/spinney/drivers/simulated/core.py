@@ -276,7 +276,7 @@ class EngineCore(Machinery):
             HostImage(
                 found,
                 tuple(one for one in names if "@" not in one),
-                tuple(one for one in names if "@" in one),
+                tuple(dict.fromkeys(digest for one in names for digest in self.images.digests(one, found))),
                 self.images.sizes.get(names[0], IMAGE_SIZE),
             )
             for found, names in tags.items()

@@ -46,18 +46,25 @@ def normalised(reference: str) -> str:
 
 @lru_cache(maxsize=4096)
 def image_id(reference: str) -> str:
+    """An image's id is its digest too."""
+    if "@" in reference:
+        return reference.partition("@")[2]
     return "sha256:" + hashlib.sha256(normalised(reference).encode()).hexdigest()
 
 
 class Catalogue:
     """The images of one Docker engine and of the registries it can reach."""
 
-    __slots__ = ("full", "loaded", "local", "pull_seconds", "remote", "sizes")
+    __slots__ = ("built", "full", "loaded", "local", "published", "pull_seconds", "remote", "sizes")
 
     def __init__(self, local: tuple[str, ...] = ("busybox:latest", "alpine:latest"), pull_seconds: float = 0.0) -> None:
         self.local: dict[str, str] = {normalised(reference): image_id(reference) for reference in local}
         #: The configuration of images that came in archives, by id.
         self.loaded: dict[str, Any] = {}
+        #: Ids of images that came from no registry, and so have no digest.
+        self.built: set[str] = set()
+        #: Ids of what tags stand for in their registries, where that has changed.
+        self.published: dict[str, str] = {}
         self.remote: dict[str, float] = {}
         self.pull_seconds = pull_seconds
         #: Bytes, by reference; the others have IMAGE_SIZE.
@@ -70,7 +77,23 @@ class Catalogue:
         if found is None and _ID.match(reference):
             digits = reference.removeprefix("sha256:")
             found = next((i for i in self.local.values() if i.removeprefix("sha256:").startswith(digits)), None)
+        if found is None and "@" in reference:
+            wanted = normalised(reference)
+            found = next((i for one, i in self.local.items() if wanted in self.digests(one, i)), None)
         return found
+
+    def digests(self, reference: str, image: str) -> tuple[str, ...]:
+        """The references by digest under which a Docker engine lists it."""
+        if "@" in reference:
+            return (reference,)
+        if image in self.built:
+            return ()
+        return (f"{reference.rpartition(':')[0]}@{image}",)
+
+    def publish(self, reference: str) -> None:
+        """From now on the tag stands for another image in its registry."""
+        name = normalised(reference)
+        self.published[name] = image_id(f"{name}:{self.published.get(name)}")
 
     def require(self, reference: str) -> str:
         found = self.find(reference)
@@ -100,7 +123,11 @@ class Catalogue:
         self.pull_delay(reference)
         if self.full:
             raise disk_full()
-        return self.add(reference)
+        found = self.published.get(normalised(reference))
+        if found is None:
+            return self.add(reference)
+        self.local[normalised(reference)] = found
+        return found
 
     def load(self, archive: bytes) -> str:
         """Have the one image of an archive as ``docker save`` makes it; its id."""
@@ -117,6 +144,7 @@ class Catalogue:
         self.loaded[found] = config
         for reference in entry["RepoTags"]:
             self.local[normalised(reference)] = found
+            self.built.add(found)
         return found
 
     def discard(self, reference: str) -> None:

@@ -236,11 +236,10 @@ def event(happened: EngineEvent) -> Json:
 
 def image(core: EngineCore, reference: str, found: str) -> Json:
     loaded = core.images.loaded.get(found, {})
-    repository = reference.partition("@")[0].rpartition(":")[0] or reference
     return {
         "Id": found,
-        "RepoTags": [reference],
-        "RepoDigests": [f"{repository}@{found}"],
+        "RepoTags": [] if "@" in reference else [reference],
+        "RepoDigests": list(core.images.digests(reference, found)),
         "Parent": "",
         "Created": "2024-01-01T00:00:00Z",
         "Architecture": "amd64",
