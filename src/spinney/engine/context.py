@@ -20,6 +20,7 @@ from spinney.engine.measurements import Measurements
 from spinney.engine.secrets import ReferenceReader
 from spinney.sealing import SecretKeys
 from spinney.store.database import Store
+from spinney.store.limits import Limits, OwnLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

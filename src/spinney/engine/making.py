@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from spinney.clock import Clock
 from spinney.domain.action import Cause
-from spinney.domain.container import Container, ContainerState, LogQuery, PullPolicy
+from spinney.domain.container import Container, ContainerRequest, ContainerState, LogQuery, PullPolicy
 from spinney.domain.health import diagnose
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost
 from spinney.engine.cancelling import whole
 from spinney.engine.hosts import Connected
 from spinney.engine.jobs import Job, Task
+from spinney.engine.resolving import Resolver
 from spinney.engine.results import Made
 from spinney.engine.secrets import Known, Secrets
 from spinney.engine.templates import Templates

@@ -22,11 +22,12 @@ from spinney.engine import learning
 from spinney.engine.hosts import Connected, HostPool
 from spinney.engine.jobs import Job, Task
 from spinney.engine.making import Maker, MoveSubnet, wanted_power
+from spinney.engine.resolving import Resolver
 from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
 from spinney.engine.secrets import Known, Secrets
 from spinney.engine.templates import Templates
 from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
-from spinney.profiles.container_request import ContainerDefaults
+from spinney.profiles.allowances import Allowances
 from spinney.profiles.docker_host import host_of
 
 _POWER = {
@@ -105,7 +106,7 @@ class Performer:
                 if diagnose(job.node, seen) is None:
                     return Made(seen)
             try:
-                await self._stop_and_remove(before, container_id, job.container_profile.stop_timeout)
+                await self._stop_and_remove(before, container_id, _stop_timeout(job))
             except HostUnreachable:
                 if before is host:
                     raise
@@ -203,7 +204,7 @@ class Performer:
         try:
             host = self._host(job)
             if node.physical_id is not None:
-                await self._stop_and_remove(host, node.physical_id, job.container_profile.stop_timeout)
+                await self._stop_and_remove(host, node.physical_id, _stop_timeout(job))
             if node.physical_id is None or node.generation > 1:
                 # An interrupted creation or recreation may have left a container that no row names yet.
                 await self._remove_generation(host, job)
@@ -280,6 +281,12 @@ class Performer:
         connected = self._host(job)
         assert job.host is not None
         return StillGood(await learning.ask(connected.docker, job.host))
+
+
+def _stop_timeout(job: Job) -> int:
+    """Seconds that the container gets to stop: as the action or a deletion policy says, else as its profile does."""
+    told = job.action.inputs.get("stop_timeout", (job.action.data.get("deletion") or {}).get("grace_period"))
+    return int(told) if told else job.container_profile.stop_timeout
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from contextlib import suppress
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -26,6 +27,7 @@ from spinney.engine.jobs import Job, Task
 from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
 from spinney.engine.perform import Performer
+from spinney.engine.resolving import Resolver
 from spinney.engine.results import Joined, StillGood, Tried
 from spinney.engine.secrets import Secrets
 from spinney.errors import LeaseLost, SpinneyError
