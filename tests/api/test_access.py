@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
-from api.world import CONTAINER_TYPE, HOST_TYPE, OURS, World, run
+from api.client import Answer
+from api.world import CONTAINER_TYPE, HOST_TYPE, OURS, Personas, World, run
 from spinney.api.access import ABOUT, ADMIN, EVERYBODY, FURTHER, MANAGER, MEMBER, NOBODY, READER, RULES, SERVICE
 from spinney.api.routes import ROUTES
 from spinney.api.wire import Route
@@ -114,15 +117,19 @@ def test_every_route_has_a_row_and_a_rule() -> None:
     assert len({key(route) for route in ROUTES}) == len(ROUTES)
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def name_of(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=name_of)
 def test_who_may_use_a_route(world: World, route: Route) -> None:
     async def body() -> None:
         roles, given = MATRIX[key(route)]
         path = "/v1/" + route.path.replace("{", "").replace("}", "")
-        for person, has in (("nobody", set()), ("reader", {"reader"}), ("member", {"member"}), ("admin", {"admin"})):
+        for person, (_, has) in Personas.people.items():
             answer = await world.client.as_user(person).at(OURS).request(route.method, path, given)
             refused = answer.status == 403
-            assert refused == (not route.public and not has & roles), (person, answer.body)
+            assert refused == (not route.public and roles.isdisjoint(has.split())), (person, answer.body)
             if refused:
                 assert answer.error[1] == "Forbidden" and route.rule in answer.error[2]
 
@@ -163,7 +170,7 @@ def _event(world: World) -> str:
     from spinney.domain.event import Event, Level
     from spinney.store.rows import EVENTS
 
-    event = Event(
+    made = Event(
         timestamp=1.0,
         oid="00000000-0000-4000-8000-000000000001",
         oname="o",
@@ -175,8 +182,8 @@ def _event(world: World) -> str:
         status_reason="",
         **world.new(),
     )
-    world.insert(EVENTS, event)
-    return event.id
+    world.insert(EVENTS, made)
+    return made.id
 
 
 def _variable(route: Route) -> str | None:
@@ -184,31 +191,142 @@ def _variable(route: Route) -> str | None:
     return names[0] if names and names[0] not in SHARED and names[-1] not in SHARED else None
 
 
-@pytest.mark.parametrize(
-    "route",
-    [route for route in ROUTES if _variable(route) and MATRIX[key(route)][0] not in (ADMIN, EVERYBODY)],
-    ids=lambda route: f"{route.method} {route.path}",
-)
-def test_own_foreign_and_absent(world: World, route: Route) -> None:
-    objects = _objects(world)
-    noun = _variable(route)
-    assert noun is not None
-    _, given = MATRIX[key(route)]
+OF_OBJECTS = [route for route in ROUTES if _variable(route) and MATRIX[key(route)][0] is not EVERYBODY]
 
-    async def ask(person: str, word: str) -> Any:
-        path = "/v1/" + route.path.replace(f"{{{noun}}}", word).replace("{path}", "name")
-        path = path.replace("{policy}", objects["bound"])
-        return await world.client.as_user(person).at(OURS).request(route.method, path, given)
+
+class Asking:
+    """A route, asked of one object or another."""
+
+    def __init__(self, world: World, route: Route) -> None:
+        self.world, self.route, self.objects = world, route, _objects(world)
+        self.roles, self.body = MATRIX[key(route)]
+        self.noun = _variable(route) or ""
+        self.own = self.objects["host cluster" if "shares" in route.segments else self.noun]
+        self.absent = world.ids.new()
+        self._executed: list[str] = []
+        event.listen(world.store.engine, "before_cursor_execute", self._count)
+
+    def _count(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        self._executed.append(statement)
+
+    async def ask(self, person: str, word: str) -> Answer:
+        path = "/v1/" + self.route.path.replace(f"{{{self.noun}}}", word).replace("{path}", "name")
+        path = path.replace("{policy}", self.objects["bound"])
+        return await self.world.client.as_user(person).at(OURS).request(self.route.method, path, self.body)
+
+    async def seen(self, person: str, word: str) -> tuple[int, dict[str, str], bytes, list[str]]:
+        """All that an answer tells besides its request's id and the word asked for: also how long it takes, in statements."""
+        self._executed.clear()
+        answer = await self.ask(person, word)
+        headers = {name: value for name, value in answer.headers.items() if name != "x-openstack-request-id"}
+        return answer.status, headers, answer.body.replace(word.encode(), b"*"), list(self._executed)
+
+
+@pytest.mark.parametrize("route", OF_OBJECTS, ids=name_of)
+def test_own_foreign_and_absent(world: World, route: Route) -> None:
+    asking = Asking(world, route)
 
     async def body() -> None:
-        kind = "host cluster" if "shares" in route.segments else noun
-        own, absent = objects[kind], world.ids.new()
-        foreign = await ask("stranger", own)
-        missing = await ask("stranger", absent)
-        assert foreign.error[:2] == missing.error[:2] == (404, "ResourceNotFound")
-        assert foreign.error[2].replace(own, "") == missing.error[2].replace(absent, "")
-        mine = await ask("manager", own)
+        own, absent = asking.own, asking.absent
+        for person, (project, has) in Personas.people.items():
+            refused = asking.roles.isdisjoint(has.split())
+            if not refused and (project == "ours" or "admin" in has.split()):
+                continue
+            for there, nowhere in ((own, absent), (own[:9], absent[:9])):
+                foreign = await asking.seen(person, there)
+                assert foreign == await asking.seen(person, nowhere)
+                assert foreign[0] == (403 if refused else 404), (person, foreign)
+                assert not refused or not foreign[3], "what is refused looks nothing up"
+        mine = await asking.ask("manager" if "manager" in asking.roles else "admin", own)
         assert mine.status == REFUSING.get(key(route), route.status), mine.body
+
+    run(body)
+
+
+@pytest.mark.parametrize("route", [route for route in OF_OBJECTS if route.method == "GET"], ids=name_of)
+def test_an_admin_of_another_project_reaches_objects_by_their_whole_id_alone(world: World, route: Route) -> None:
+    asking = Asking(world, route)
+
+    async def body() -> None:
+        assert (await asking.ask("other-admin", asking.own)).status == 200
+        by_start = await asking.seen("other-admin", asking.own[:9])
+        assert by_start == await asking.seen("other-admin", asking.absent[:9]) and by_start[0] == 404
+
+    run(body)
+
+
+LISTS = [route for route in ROUTES if route.list is not None and not route.list.plain and not route.public]
+
+
+@pytest.mark.parametrize("route", LISTS, ids=name_of)
+def test_lists_hold_what_is_of_the_callers_project(world: World, route: Route) -> None:
+    objects = _objects(world)
+
+    async def ids(person: str, **query: Any) -> set[str]:
+        answer = await world.client.as_user(person).at(OURS).get(f"/v1/{route.path}", **query)
+        assert answer.status == 200, answer.body
+        (rows,) = answer.json.values()
+        return {row["id"] for row in rows}
+
+    async def body() -> None:
+        ours = await ids("admin") & set(objects.values())
+        if "reader" in MATRIX[key(route)][0]:
+            assert ours and not await ids("stranger")
+            refused = await world.client.as_user("stranger").at(OURS).get(f"/v1/{route.path}", global_project="True")
+            assert refused.error[:2] == (403, "Forbidden")
+            assert not await ids("other-admin", global_project="false")
+            assert not await ids("other-admin")
+        assert await ids("other-admin", global_project="true") >= ours
+
+    run(body)
+
+
+#: Requests whose bodies name objects, by the noun of each: what a foreign one is told must be what an absent one is told.
+REFERENCES: list[tuple[str, str, str, Any]] = [
+    ("profile", "POST", "clusters", {"cluster": {"name": "n", "profile_id": "*", "desired_capacity": 0}}),
+    ("profile", "POST", "nodes", {"node": {"name": "n", "profile_id": "*"}}),
+    ("cluster", "POST", "nodes", {"node": {"name": "n", "profile_id": "mine", "cluster_id": "*"}}),
+    ("profile", "PATCH", "clusters/own", {"cluster": {"profile_id": "*"}}),
+    ("profile", "PATCH", "nodes/solo", {"node": {"profile_id": "*"}}),
+    ("node", "POST", "clusters/own/actions", {"add_nodes": {"nodes": ["*"]}}),
+    ("node", "POST", "clusters/own/actions", {"del_nodes": {"nodes": ["*"]}}),
+    ("node", "POST", "clusters/own/actions", {"replace_nodes": {"nodes": {"*": "solo"}}}),
+    ("node", "POST", "clusters/own/actions", {"replace_nodes": {"nodes": {"solo": "*"}}}),
+    ("policy", "POST", "clusters/own/actions", {"policy_attach": {"policy_id": "*"}}),
+    ("policy", "POST", "clusters/own/actions", {"policy_detach": {"policy_id": "*"}}),
+    ("policy", "POST", "clusters/own/actions", {"policy_update": {"policy_id": "*", "enabled": False}}),
+    ("policy", "GET", "clusters/own/policies/*", None),
+    ("cluster", "GET", "nodes?cluster_id=*", None),
+    ("cluster", "GET", "actions?cluster_id=*", None),
+    ("cluster", "GET", "events?cluster_id=*", None),
+    ("cluster", "POST", "receivers", {"receiver": {"name": "r", "cluster_id": "*", "action": "CLUSTER_SCALE_OUT"}}),
+    ("host", "POST", "clusters/own/plan", {"lose": {"host": "*"}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("noun", "method", "path", "given"), REFERENCES, ids=lambda value: str(value)[:60] if isinstance(value, str) else ""
+)
+def test_references_to_foreign_and_absent_objects(world: World, noun: str, method: str, path: str, given: Any) -> None:
+    objects = _objects(world)
+    profile = world.profile("mine", project="theirs")
+    world.cluster(profile, "own", members=1, project="theirs")
+    world.node(profile, "solo", project="theirs")
+    absent = world.ids.new()
+
+    async def told(word: str) -> tuple[int, bytes]:
+        body = None if given is None else json.dumps(given).replace("*", word).encode()
+        sent = {"content-type": "application/json"} if body else {}
+        client = world.client.as_user("stranger").at(OURS)
+        answer = await client.request(method, f"/v1/{path.replace('*', word)}", body, headers=sent)
+        return answer.status, answer.body.replace(word.encode(), b"*")
+
+    async def body() -> None:
+        for there, nowhere in ((objects[noun], absent), (objects[noun][:9], absent[:9])):
+            foreign = await told(there)
+            assert foreign == await told(nowhere)
+            assert foreign[0] in (200, 400, 404), foreign
+            assert foreign[0] != 200 or list(json.loads(foreign[1]).values()) == [[]]
 
     run(body)
 

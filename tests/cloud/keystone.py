@@ -18,6 +18,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,7 @@ class Keystone:
             self.ask("POST", "/endpoints", {"endpoint": entry})
 
     def application_credential(self, user: str, project: str, **values: Any) -> Any:
-        body = {"application_credential": {"name": f"of-{user}-{len(self._known)}", **values}}
+        body = {"application_credential": {"name": uuid.uuid4().hex, **values}}
         path = f"/users/{self.id('user', user)}/application_credentials"
         return self.ask("POST", path, body, token=self.token(user, project))["application_credential"]
 

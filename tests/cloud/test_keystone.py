@@ -165,7 +165,7 @@ def test_openstacksdk_finds_the_service_in_the_catalogue(keystone: Keystone, ser
         region_name="RegionOne",
         clustering_default_microversion="1.14",
     ) as cloud:
-        assert cloud.clustering.get_endpoint() == service.url
+        assert cloud.clustering.get_endpoint() == f"{service.url}/v1"
         made = cloud.clustering.create_policy(
             name="through", spec={"type": "spinney.policy.placement", "version": "1.0", "properties": {}}
         )
