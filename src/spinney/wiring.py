@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import yaml
+
 from spinney import serving, standalone
 from spinney.api.auth import Authenticator, HttpBasic, no_auth, standalone_caller
 from spinney.api.auth.htpasswd import Htpasswd
@@ -20,12 +22,13 @@ from spinney.api.rules import AccessRules, policy_files
 from spinney.api.wire import Deps
 from spinney.clock import Clock, Ids, SystemClock
 from spinney.config import Settings
-from spinney.domain import egress, subnets
+from spinney.domain import egress, grant, subnets
 from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAccess, HostConnector
 from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
+from spinney.drivers.egress.client import Outgoing
 from spinney.drivers.exporter.client import NodeExporter
 from spinney.drivers.openstack.limits import KeystoneLimits
 from spinney.engine.access import LocalAccess
@@ -38,6 +41,7 @@ from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
 from spinney.engine.link import EngineService, RemoteAccess
 from spinney.engine.measuring import known_stats
 from spinney.engine.planning import Planner
+from spinney.engine.reach import LinkTls, Place, TlsPlace, UnixPlace
 from spinney.engine.secrets import Secrets
 from spinney.engine.supervisor import Engine
 from spinney.errors import BadConfiguration
@@ -46,6 +50,7 @@ from spinney.profiles.allowances import Allowances, allowances
 from spinney.sealing import SecretKeys, open_keys
 from spinney.store import credentials, engines, migrate
 from spinney.store.database import Store
+from spinney.store.limits import CopiedLimits, Limits, OwnLimits
 
 
 def settle_memory() -> None:
@@ -145,6 +150,7 @@ def make_limits(settings: Settings, store: Store, clock: Clock) -> Limits:
 def engine_context(
     settings: Settings, store: Store, connector: HostConnector, doorbell: Doorbell, clock: Clock, ids: Ids
 ) -> EngineContext:
+    allowed = allowances_of(settings)
     return EngineContext(
         store=store,
         clock=clock,
@@ -152,10 +158,12 @@ def engine_context(
         connector=connector,
         doorbell=doorbell,
         rules=Rules(
-            Catalog(container_defaults(settings)),
-            ClusterRules(settings.api.max_nodes_per_cluster),
+            Catalog(allowed.containers, allowed.grants),
+            ClusterRules(settings.api.max_nodes_per_cluster, allowed.limits),
             subnets.count(settings.network),
+            allowed,
         ),
+        limits=make_limits(settings, store, clock),
         deployment=store.run(standalone.deployment_id, ids.new()),
         hostname=socket.gethostname(),
         keys=open_engine_keys(settings),
@@ -166,6 +174,7 @@ def engine_context(
         hosts=settings.hosts,
         scheduler=settings.scheduler,
         exporter=NodeExporter(clock, egress_rules(settings)),
+        outgoing=Outgoing(egress_rules(settings)),
     )
 
 
@@ -200,7 +209,8 @@ def make_rules(settings: Settings, clock: Clock) -> AccessRules:
 def api_deps(
     settings: Settings, store: Store, access: HostAccess, ring: Callable[[], None], clock: Clock, ids: Ids
 ) -> Deps:
-    rules = ClusterRules(settings.api.max_nodes_per_cluster)
+    allowed = allowances_of(settings)
+    rules = ClusterRules(settings.api.max_nodes_per_cluster, allowed.limits)
     return Deps(
         store=store,
         clock=clock,
@@ -211,7 +221,9 @@ def api_deps(
         rules=make_rules(settings, clock),
         access=access,
         keys=open_api_keys(settings),
-        planner=Planner(container_defaults(settings), rules, subnets.count(settings.network), ids),
+        allowed=allowed,
+        limits=make_limits(settings, store, clock),
+        planner=Planner(allowed.containers, rules, subnets.count(settings.network), ids, allowed.grants),
         default_credentials=default_credentials(settings),
         webhook=settings.webhook,
         ring=ring,
@@ -248,7 +260,8 @@ async def run_api(settings: Settings, say: Callable[[str], None]) -> None:
         clock, ids = SystemClock(), Ids()
         store = open_store(settings, clock)
         try:
-            deps = api_deps(settings, store, RemoteAccess(store), lambda: None, clock, ids)
+            access = RemoteAccess(store, link_tls(settings))
+            deps = api_deps(settings, store, access, lambda: None, clock, ids)
             await _serve_api(settings, deps, say)
         finally:
             store.close()
@@ -263,14 +276,14 @@ async def run_engine(settings: Settings, say: Callable[[str], None]) -> None:
             connector = make_connector(settings, store, clock)
             bell = _doorbell(settings, store, clock)
             context = engine_context(settings, store, connector, bell, clock, ids)
-            socket_path = settings.state_dir / f"engine-{ids.new()[:8]}.sock"
             access = local_access(context)
-            service = EngineService(access, socket_path)
+            place = engine_place(settings, ids)
+            service = EngineService(access, place)
             await service.start()
             try:
                 settle_memory()
                 stop = _stop_signal()
-                async with _running(Engine(replace(context, address=str(socket_path)))), _watching(bell):
+                async with _running(Engine(replace(context, address=place.address))), _watching(bell):
                     say("spinney engine ready")
                     await stop.wait()
             finally:
@@ -278,6 +291,19 @@ async def run_engine(settings: Settings, say: Callable[[str], None]) -> None:
                 await access.close()
         finally:
             store.close()
+
+
+def link_tls(settings: Settings) -> LinkTls | None:
+    link = settings.link
+    return LinkTls(Path(link.tls_ca), Path(link.tls_certificate), Path(link.tls_key)) if link.tls_ca else None
+
+
+def engine_place(settings: Settings, ids: Ids) -> Place:
+    """Where an engine serves API processes."""
+    tls = link_tls(settings)
+    if tls is None or not settings.link.address:
+        return UnixPlace(settings.state_dir / f"engine-{ids.new()[:8]}.sock")
+    return TlsPlace(*settings.link.place, tls)
 
 
 def _doorbell(settings: Settings, store: Store, clock: Clock) -> LocalDoorbell:
@@ -296,6 +322,8 @@ async def _running(engine: Engine) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
         if engine.context.exporter is not None:
             await engine.context.exporter.close()
+        if engine.context.outgoing is not None:
+            await engine.context.outgoing.close()
 
 
 @asynccontextmanager

@@ -14,10 +14,12 @@ from spinney.clock import SystemClock
 from spinney.domain.container import Container, ContainerRequest, ContainerStats, HostFacts, ImageRequest, LogQuery
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node
+from spinney.domain.terminal import ExecRequest
 from spinney.drivers.base import HostAddress
 from spinney.drivers.simulated.host import SimulatedConnector
 from spinney.engine.access import LocalAccess
 from spinney.engine.link import EngineService, RemoteAccess
+from spinney.engine.reach import UnixPlace
 from spinney.errors import HostError, HostUnreachable
 from spinney.store import engines, hosts, tables
 from spinney.store.database import Store
@@ -40,7 +42,7 @@ class Line:
         self.store.run(lambda c: (NODES.insert(c, [node]), hosts.register(c, host)))
         self.path = folder / "engine.sock"
         self.local = LocalAccess(self.store, self.connector)
-        self.service = EngineService(self.local, self.path)
+        self.service = EngineService(self.local, UnixPlace(self.path))
         self.remote = RemoteAccess(self.store)
 
     def announce(self, engine_id: str, path: Path) -> None:
@@ -126,6 +128,7 @@ def test_an_error_of_a_host_arrives_as_what_it_was(tmp_path: Path, kind: type[Ho
             line.remote.stats(_HOST, "c"),
             line.remote.probe(HostAddress("sim://h0")),
             anext(line.remote.logs(_HOST, "c", LogQuery())),
+            line.remote.exec(_HOST, "c", ExecRequest(("true",))),
         )
         for answer in await asyncio.gather(*asked, return_exceptions=True):
             assert type(answer) is kind and answer.message == "what happened, and what to do"

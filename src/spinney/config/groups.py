@@ -17,6 +17,7 @@ class ApiSettings:
     key_file: str = option(
         "", "File with the keys that all API processes share; without one, api.keys in the state directory."
     )
+    health_check_interval_min: int = option(60, "Least number of seconds between looks that a health policy may ask for.")
     default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
     tls_certificate: str = option("", "File with the certificate to serve with and those that lead to its authority, as PEM.")
     tls_key: str = option("", "File with the key of tls_certificate, as PEM, not encrypted.")
@@ -136,6 +137,27 @@ class RetentionSettings:
     actions: float = option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.")
     events: float = option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.")
     interval: float = option(300.0, "Seconds between looks for old actions and events.")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """Between API processes and engines on other machines."""
+
+    address: str = option(
+        "",
+        "HOST:PORT at which an engine serves API processes of other machines, by mutual TLS, and by which they reach it; "
+        "without one it serves a unix socket in its state directory.",
+    )
+    tls_ca: str = option("", "File with the authority of the other side's certificate, in PEM; one for this use alone.")
+    tls_certificate: str = option("", "File with the certificate to show, in PEM: a server's for engines, a client's for APIs.")
+    tls_key: str = option("", "File with the key of tls_certificate, in PEM, without a passphrase.")
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port of the address; empty and 0 where it has none."""
+        host, _, port = self.address.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else "" if ":" in host else host
+        return bare, int(port) if port.isascii() and port.isdigit() else 0
 
 
 @dataclass(frozen=True, slots=True)

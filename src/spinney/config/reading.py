@@ -16,6 +16,7 @@ from spinney.config.groups import (
     EgressSettings,
     HostSettings,
     LimitSettings,
+    LinkSettings,
     NetworkSettings,
     QuotaSettings,
     WebhookSettings,
@@ -83,6 +84,7 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         _check_limits(groups["limits"])
         _check_quota(groups["quota"])
         _check_egress(groups["egress"])
+        _check_link(groups["link"])
         _check_webhook(groups["webhook"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
@@ -155,6 +157,22 @@ def _check_egress(settings: EgressSettings) -> None:
                 raise ValueError(
                     f"[egress] {name}: {written} is no range of addresses ({error}); give one such as 192.0.2.0/24"
                 ) from error
+
+
+def _check_link(link: LinkSettings) -> None:
+    files = {"tls_ca": link.tls_ca, "tls_certificate": link.tls_certificate, "tls_key": link.tls_key}
+    missing = [name for name, file in files.items() if not file]
+    if 0 < len(missing) < len(files):
+        raise ValueError(f"[link] {missing[0]}: it is empty, while others of {', '.join(files)} are given; give all three")
+    if not link.address:
+        return
+    if missing:
+        raise ValueError(f"[link] address: {link.address} is served by mutual TLS alone; give {', '.join(files)} too")
+    host, port = link.place
+    if not host or not 1 <= port <= 65535:
+        raise ValueError(
+            f"[link] address: {link.address} is no HOST:PORT; give one such as 10.0.0.5:8779 or [fd00::5]:8779"
+        )
 
 
 def _check_webhook(settings: WebhookSettings) -> None:

@@ -19,6 +19,7 @@ from spinney.config.groups import (
     HostSettings,
     ImageSettings,
     LimitSettings,
+    LinkSettings,
     NetworkSettings,
     QuotaSettings,
     RetentionSettings,
@@ -42,6 +43,7 @@ class Settings:
     hosts: HostSettings = field(default_factory=HostSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    link: LinkSettings = field(default_factory=LinkSettings)
     driver: DriverSettings = field(default_factory=DriverSettings)
     container: ContainerSettings = field(default_factory=ContainerSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -66,6 +68,7 @@ GROUPS: dict[str, type[Any]] = {
     "hosts": HostSettings,
     "scheduler": SchedulerSettings,
     "retention": RetentionSettings,
+    "link": LinkSettings,
     "driver": DriverSettings,
     "container": ContainerSettings,
     "network": NetworkSettings,

@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
 from spinney.domain.container import Container, ContainerStats, HostFacts, LogChunk, LogQuery
-from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
+from spinney.domain.terminal import ExecRequest
+from spinney.drivers.base import ContainerHost, ExecSession, HostAddress, HostConnector
 from spinney.errors import HostUnreachable
 from spinney.store import hosts
 from spinney.store.database import Store
@@ -71,6 +72,11 @@ class LocalAccess:
         async with aclosing(host.logs(container_id, query)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def exec(self, host_id: str, container_id: str, request: ExecRequest) -> ExecSession:
+        host = await self._host(host_id)
+        async with _patience():
+            return await host.exec(container_id, request)
 
     async def close(self) -> None:
         for _, host in self._known.values():

@@ -1,27 +1,30 @@
-"""The line between an API process and an engine: looking into hosts across a unix socket.
+"""The line between an API process and an engine: looking into hosts, and running commands on them, from elsewhere.
 
-Only engines hold the credentials of hosts. An engine serves ``EngineService`` on a socket in its state directory that nobody
-else may open; ``RemoteAccess`` is the API's end of it. Guaranteed: an error of a host arrives as the error it was.
+Only engines hold the credentials of hosts. An engine serves ``EngineService`` where ``reach`` says; ``RemoteAccess`` is the
+API's end of it. Guaranteed: an error of a host arrives as the error it was; an engine that dies is told as such, at once when
+its process ends and within ``relay.SILENCE`` seconds when its machine falls silent.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from pydantic import TypeAdapter
 
-from spinney import errors
 from spinney.domain import ownership
 from spinney.domain.container import Container, ContainerStats, HostFacts, LogChunk, LogQuery
-from spinney.drivers.base import HostAccess, HostAddress
+from spinney.domain.terminal import LARGEST_FRAME, ExecRequest, encode
+from spinney.drivers.base import ExecSession, HostAccess, HostAddress
+from spinney.drivers.relay import LIFE, Left, Receive, RemoteSession, Send, named_error, relay, tell_failure
+from spinney.engine.reach import LinkTls, Place, Ways
 from spinney.errors import HostError, HostUnreachable
 from spinney.store import engines
 from spinney.store.database import Store
@@ -31,16 +34,19 @@ log = logging.getLogger(__name__)
 _CONTAINER = TypeAdapter(Container | None)
 _STATS = TypeAdapter(ContainerStats)
 _FACTS = TypeAdapter(HostFacts)
+_REQUEST = TypeAdapter(ExecRequest)
 _STREAMS = ("stdout", "stderr")
 _ERROR_FRAME = 255
 #: Seconds; longer than an engine is patient with a host.
 _PATIENCE = 20.0
+#: Seconds that an engine's machine may take to answer at all.
+_CONNECTING = 5.0
 
 
 class EngineService:
-    def __init__(self, access: HostAccess, path: Path) -> None:
+    def __init__(self, access: HostAccess, place: Place) -> None:
         self._access = access
-        self._path = path
+        self._place = place
         app = web.Application()
         app.add_routes(
             [
@@ -48,19 +54,21 @@ class EngineService:
                 web.get("/inspect", self._inspect),
                 web.get("/stats", self._stats),
                 web.get("/logs", self._logs),
+                web.get("/exec", self._exec),
             ]
         )
+        self._sockets: WeakSet[web.WebSocketResponse] = WeakSet()
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> None:
-        self._path.unlink(missing_ok=True)
         await self._runner.setup()
-        await web.UnixSite(self._runner, str(self._path)).start()
-        self._path.chmod(0o600)
+        await self._place.open(self._runner)
 
     async def stop(self) -> None:
+        for socket in set(self._sockets):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
         await self._runner.cleanup()
-        self._path.unlink(missing_ok=True)
+        self._place.close()
 
     async def _probe(self, request: web.Request) -> web.Response:
         asked = await request.json()
@@ -84,6 +92,43 @@ class EngineService:
             await response.write(_frame(_ERROR_FRAME, json.dumps(_named(error)).encode()))
         return response
 
+    async def _exec(self, request: web.Request) -> web.StreamResponse:
+        """The first message asks, so that what is asked is in no address; the answer to it is a sign of life, or a failure."""
+        socket = web.WebSocketResponse(timeout=1.0, max_msg_size=LARGEST_FRAME, compress=False)
+        await socket.prepare(request)
+        self._sockets.add(socket)
+        send = _sender(socket)
+        try:
+            asked = await socket.receive_json(timeout=_PATIENCE)
+            wanted = _REQUEST.validate_python(asked["request"])
+            session = await self._access.exec(asked["host"], asked["container"], wanted)
+        except HostError as error:
+            await tell_failure(send, error)
+        else:
+            with suppress(Left):
+                await send(encode(LIFE))
+            await relay(session, _receiver(socket), send)
+        await socket.close()
+        return socket
+
+
+def _receiver(socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse) -> Receive:
+    async def receive() -> bytes | None:
+        message = await socket.receive()
+        return message.data if message.type is aiohttp.WSMsgType.BINARY else None
+
+    return receive
+
+
+def _sender(socket: web.WebSocketResponse | aiohttp.ClientWebSocketResponse) -> Send:
+    async def send(data: bytes) -> None:
+        try:
+            await socket.send_bytes(data)
+        except (ConnectionError, aiohttp.ClientError) as error:
+            raise Left from error
+
+    return send
+
 
 async def _answer(work: Any, adapter: TypeAdapter[Any]) -> web.Response:
     try:
@@ -97,62 +142,57 @@ def _frame(kind: int, data: bytes) -> bytes:
 
 
 def _named(error: HostError) -> dict[str, str]:
-    return {"type": type(error).__name__, "message": error.message}
-
-
-def _raised(named: dict[str, str]) -> HostError:
-    kind = getattr(errors, named["type"], HostUnreachable)
-    assert issubclass(kind, HostError)
-    return kind(named["message"])
+    return {"kind": type(error).__name__, "message": error.message}
 
 
 class RemoteAccess:
     """``HostAccess`` through whichever engine is alive."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tls: LinkTls | None = None) -> None:
+        """``tls``: for engines on other machines. Raises: UnusableFiles."""
         self._store = store
+        self._ways = Ways(tls)
 
     @asynccontextmanager
     async def _asked(
-        self, method: str, path: str, limit: float | None, **options: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer of the first engine that can be reached: the row of one that has just died lives on for a while.
+        self, host_id: str | None, limit: float | None, ask: Callable[[aiohttp.ClientSession], Any]
+    ) -> AsyncIterator[Any]:
+        """What the first engine answers that can be reached: the row of one that has just died lives on for a while.
 
         The one that watches the host is asked first: it has measured it.
         """
         alive = await self._store.read(engines.alive)
-        host_id = options.get("params", {}).get("host")
         if host_id is not None and alive:
             watcher = ownership.owner(host_id, [row.id for row in alive])
             alive = sorted(alive, key=lambda row: row.id != watcher)
-        sockets = [row.address for row in alive if row.address is not None]
-        if not sockets:
+        addresses = [row.address for row in alive if row.address is not None]
+        if not addresses:
             raise HostUnreachable("no engine is running that could look into the host: start one with `spinney engine`")
-        timeout = aiohttp.ClientTimeout(total=limit)
+        timeout = aiohttp.ClientTimeout(total=limit, sock_connect=_CONNECTING)
         try:
-            for position, socket in enumerate(sockets, 1):
-                connector = aiohttp.UnixConnector(path=socket)
-                async with aiohttp.ClientSession("http://engine", connector=connector, timeout=timeout) as session:
+            for position, address in enumerate(addresses, 1):
+                async with self._ways.session(address, timeout) as session:
                     try:
-                        response = await session.request(method, path, **options)
-                    except aiohttp.ClientConnectorError:
-                        if position < len(sockets):
+                        answer = await ask(session)
+                    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                        if position < len(addresses):
                             continue
                         raise
-                    async with response:
-                        yield response
+                    async with answer:
+                        yield answer
                     return
         except (aiohttp.ClientError, OSError, EOFError) as error:
-            log.warning("no engine answers at its socket: %s", error)
+            log.warning("no engine answers where its row says: %s", error)
             raise HostUnreachable(
                 "the engine that could look into the host does not answer: see whether `spinney engine` runs, and try again"
             ) from error
 
     async def _ask(self, method: str, path: str, adapter: TypeAdapter[Any], **options: Any) -> Any:
-        async with self._asked(method, path, _PATIENCE, **options) as response:
+        host_id = options.get("params", {}).get("host")
+        async with self._asked(host_id, _PATIENCE, lambda s: s.request(method, path, **options)) as response:
             body = await response.read()
             if response.status == 502:
-                raise _raised(json.loads(body))
+                raise named_error(**json.loads(body))
             if response.status != 200:
                 raise HostUnreachable("the engine failed when it looked into the host; its log tells why")
             return adapter.validate_json(body)
@@ -174,11 +214,28 @@ class RemoteAccess:
 
     async def logs(self, host_id: str, container_id: str, query: LogQuery) -> AsyncGenerator[LogChunk, None]:
         params = {"host": host_id, "container": container_id, "query": json.dumps(asdict(query))}
-        async with self._asked("GET", "/logs", None, params=params) as response:
+        async with self._asked(host_id, None, lambda session: session.get("/logs", params=params)) as response:
             async for kind, data in _frames(response.content):
                 if kind == _ERROR_FRAME:
-                    raise _raised(json.loads(data))
+                    raise named_error(**json.loads(data))
                 yield LogChunk(_STREAMS[kind], data)
+
+    async def exec(self, host_id: str, container_id: str, request: ExecRequest) -> ExecSession:
+        def connect(session: aiohttp.ClientSession) -> Any:
+            timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
+            return session.ws_connect("/exec", timeout=timeout, max_msg_size=LARGEST_FRAME, compress=0)
+
+        stack = AsyncExitStack()
+        try:
+            socket = await stack.enter_async_context(self._asked(host_id, None, connect))
+            asked = {"host": host_id, "container": container_id, "request": asdict(request)}
+            await socket.send_json(asked)
+            session = RemoteSession(_receiver(socket), _sender(socket), stack.aclose)
+            await session.begin()
+        except BaseException:
+            await stack.aclose()
+            raise
+        return session
 
 
 async def _frames(content: aiohttp.StreamReader) -> AsyncIterator[tuple[int, bytes]]:
