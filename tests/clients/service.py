@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,10 +18,17 @@ from spinney.api.app import build_app
 from spinney.clock import Ids, SystemClock
 from spinney.config import EngineSettings, Settings
 from spinney.drivers.base import ContainerHost, HostAddress
-from spinney.drivers.simulated import SimulatedConnector
+from spinney.drivers.simulated import EngineSettings as HostSettings
+from spinney.drivers.simulated import FaultPlan, SimulatedConnector, SimulatedEngine, parse_faults
 from spinney.engine.access import LocalAccess
 from spinney.engine.doorbell import LocalDoorbell
 from spinney.engine.supervisor import Engine
+
+
+def large(name: str) -> SimulatedEngine:
+    """A machine with room for all tests; on those with names in ``slow`` containers take seconds to make."""
+    slow = FaultPlan(parse_faults("create:latency=4"), random.Random(0)) if name.startswith("slow") else None
+    return SimulatedEngine(HostSettings(name, cpu=1000.0, memory=2**40), SystemClock(), plan=slow)
 
 
 class UnixSockets:
@@ -46,7 +54,7 @@ def service(state_dir: Path) -> Iterator[Service]:
     """Runs in a thread of its own until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    hosts = SimulatedConnector(SystemClock())
+    hosts = SimulatedConnector(SystemClock(), large)
     running = Running()
     thread = threading.Thread(target=lambda: asyncio.run(running.serve_all(state_dir, hosts, listener)))
     thread.start()
