@@ -7,9 +7,11 @@ was sealed with it. Guaranteed: what is sealed for one purpose does not unseal f
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -23,47 +25,101 @@ class NoSuchKey(SpinneyError):
     """None of the keys at hand opens what was sealed, or there are none."""
 
 
-@dataclass(frozen=True, slots=True)
 class KeyRing:
-    """``origin`` names where the keys come from, for messages."""
+    """The keys at hand, the first of which seals; those of a file are read again when it changes."""
 
-    origin: str
-    _keys: MultiFernet = field(repr=False)
+    def __init__(self, origin: str, keys: Sequence[str], path: Path | None = None) -> None:
+        """``origin`` names where the keys come from, for messages. Raises: ValueError."""
+        self.origin = origin
+        self._path = path
+        self._stamp = _stamp(path)
+        self._take(keys)
+
+    def __repr__(self) -> str:
+        return f"KeyRing({self.origin!r}, {self.ids})"
+
+    def _take(self, keys: Sequence[str]) -> None:
+        self._first = Fernet(keys[0])
+        self._all = MultiFernet([self._first, *(Fernet(key) for key in keys[1:])])
+        #: Short names of the keys for people, the one that seals first.
+        self.ids = tuple(hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys)
 
     def seal(self, content: bytes, purpose: str) -> bytes:
-        return self._keys.encrypt(purpose.encode() + _SEPARATOR + content)
+        self._refresh()
+        return self._all.encrypt(purpose.encode() + _SEPARATOR + content)
 
     def unseal(self, sealed: bytes, purpose: str) -> bytes:
         """Raises: NoSuchKey."""
-        try:
-            found, _, content = self._keys.decrypt(sealed).partition(_SEPARATOR)
-        except InvalidToken as error:
-            raise NoSuchKey(f"no key in {self.origin} opens it: put the key back that it was sealed with") from error
+        found, _, content = self._open(sealed).partition(_SEPARATOR)
         if found != purpose.encode():
             raise NoSuchKey(f"it was sealed as {found.decode(errors='replace')}, not as {purpose}")
         return content
 
+    def sealed_anew(self, sealed: bytes) -> bytes | None:
+        """By the first key; None: it is so already. Raises: NoSuchKey."""
+        try:
+            self._first.decrypt(sealed)
+        except InvalidToken:
+            self._open(sealed)
+            return self._all.rotate(sealed)
+        return None
+
+    def _open(self, sealed: bytes) -> bytes:
+        try:
+            return self._all.decrypt(sealed)
+        except InvalidToken:
+            self._refresh()
+        try:
+            return self._all.decrypt(sealed)
+        except InvalidToken as error:
+            raise NoSuchKey(f"no key in {self.origin} opens it: put the key back that it was sealed with") from error
+
+    def _refresh(self) -> None:
+        """A file that cannot be read now leaves the keys of before."""
+        stamp = _stamp(self._path)
+        if self._path is not None and stamp not in (None, self._stamp):
+            with suppress(NoSuchKey):
+                self._take(_keys(self._path))
+            self._stamp = stamp
+
+
+def _stamp(path: Path | None) -> tuple[int, int] | None:
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_ino)
+
 
 def read_ring(content: str, origin: str) -> KeyRing:
     """Raises: NoSuchKey."""
+    return KeyRing(origin, _parsed(content, origin))
+
+
+def _parsed(content: str, origin: str) -> list[str]:
     lines = [line for line in map(str.strip, content.splitlines()) if line and not line.startswith("#")]
     try:
-        keys = [Fernet(line) for line in lines]
+        for line in lines:
+            Fernet(line)
     except ValueError as error:
         raise NoSuchKey(f"{origin} must hold Fernet keys alone, one a line: {error}") from error
-    if not keys:
+    if not lines:
         raise NoSuchKey(f"{origin} holds no key; remove it to have one made, or put the deployment's keys back")
-    return KeyRing(origin, MultiFernet(keys))
+    return lines
 
 
 def open_ring(path: Path) -> KeyRing:
     """The keys kept in a file; one is made there at the first start. Raises: NoSuchKey."""
+    return KeyRing(str(path), _keys(path), path)
+
+
+def _keys(path: Path) -> list[str]:
     try:
         if not path.exists():
-            _put(path, "", anew=False)
+            _put(path, [Fernet.generate_key().decode()], anew=False)
         if path.stat().st_mode & 0o007:
             raise NoSuchKey(f"the key file {path} is open to every user of this machine: run chmod 600 {path}")
-        return read_ring(path.read_text(), str(path))
+        return _parsed(path.read_text(), str(path))
     except OSError as error:
         raise NoSuchKey(
             f"the key file {path} cannot be used: {error.strerror}; see to it, or set api.key_file"
@@ -72,20 +128,28 @@ def open_ring(path: Path) -> KeyRing:
 
 def rotate(path: Path, keep: int) -> int:
     """Put a new key in front of up to ``keep`` old ones, and tell how many there are. Raises: NoSuchKey, OSError."""
-    open_ring(path)
-    lines = [line for line in path.read_text().split() if line]
-    _put(path, "\n".join(lines[:keep]), anew=True)
-    return 1 + min(len(lines), keep)
+    kept = [Fernet.generate_key().decode(), *_keys(path)[:keep]]
+    _put(path, kept, anew=True)
+    return len(kept)
 
 
-def _put(path: Path, older: str, *, anew: bool) -> None:
+def drop(path: Path) -> None:
+    """Leave the first key alone. Raises: NoSuchKey, OSError."""
+    _put(path, _keys(path)[:1], anew=True)
+
+
+def _put(path: Path, keys: Sequence[str], *, anew: bool) -> None:
     """Whole or not at all; at a first start the first of several that try at the same time wins."""
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w") as file:
-        file.write(Fernet.generate_key().decode() + "\n" + (older + "\n" if older else ""))
+        file.write("".join(f"{key}\n" for key in keys))
         file.flush()
         os.fsync(file.fileno())
     if anew:
+        before = path.stat()
+        Path(fresh).chmod(before.st_mode & 0o777)
+        if os.geteuid() == 0:
+            os.chown(fresh, before.st_uid, before.st_gid)
         Path(fresh).replace(path)
         return
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import Connection
 
 from engine.world import KEYS, OWNER, World
 from spinney.domain.action import ActionKind, ActionStatus
@@ -15,9 +18,11 @@ from spinney.domain.identity import Owner
 from spinney.domain.secret import Secret, SecretType, conceal
 from spinney.drivers.simulated.faults import Operation
 from spinney.drivers.simulated.values import ContainerRecord
+from spinney.engine.resealing import EVERY
 from spinney.engine.secrets import Secrets
 from spinney.errors import ContainerRefused, SecretUnavailable, SecretUnusable
-from spinney.store import secrets
+from spinney.sealing import open_keys, rotate
+from spinney.store import credentials, sealed, secrets
 from spinney.store.rows import CLUSTERS, NODES
 from virtual_time import run_virtually
 
@@ -251,3 +256,52 @@ class TestOpening:
 )
 def test_values_are_found_in_all_their_spellings(text: str, told: str) -> None:
     assert conceal(text, ["hunter22", "line one\nx", 'a\nb c"d', "a very long one", "ab"]) == told
+
+
+class TestSealingAnew:
+    """After the key file got a new key in front."""
+
+    def test_everything_is_sealed_for_the_new_key_and_stays_what_it_was(self, tmp_path: Path) -> None:
+        async def story() -> None:
+            world = World(host_count=0)
+            path = tmp_path / "secret.key"
+            keys = open_keys(path)
+            kept = [keep(world, f"s{number:03}", number=str(number)) for number in range(130)]
+            world.store.run(_reseal, keys.public.seal)
+            world.store.run(credentials.register_key, keys)
+            held = Secrets(world.store, keys)
+            async with world.engine(keys=keys):
+                await world.clock.sleep(1.0)
+                rotated = rotate(path)
+                await world.clock.sleep(2 * EVERY)
+                assert world.store.run(sealed.by_key) == {rotated.public.id: 130}
+                assert world.store.run(credentials.sealing_key) == rotated.public
+                opened = [dict(await held.open_secret(one.id)) for one in kept]
+            assert opened == [{"number": str(number)} for number in range(130)]
+
+        run_virtually(story())
+
+    def test_what_no_key_opens_stands_in_nobodys_way(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        async def story() -> None:
+            world = World(host_count=0)
+            path = tmp_path / "secret.key"
+            keys = open_keys(path)
+            lost = keep(world, "lost", a="x")  # for the key of the tests, which this engine does not have
+            mine = keep(world, "mine", a="x")
+            sealed_for_us = keys.public.seal(b'{"a":"x"}', mine.id)
+            world.store.run(
+                lambda c: secrets.replace_value(c, mine.id, sealed=sealed_for_us, reference=None, facts={}, now=1.0)
+            )
+            world.store.run(credentials.register_key, keys)
+            rotated = rotate(path)
+            async with world.engine(keys=keys):
+                await world.clock.sleep(3 * EVERY)
+                assert world.store.run(sealed.by_key) == {rotated.public.id: 1, KEYS.public.id: 1}
+            assert caplog.text.count(f"secret {lost.id} stays as it is") == 1
+
+        run_virtually(story())
+
+
+def _reseal(connection: Connection, seal: Callable[[bytes, str], bytes]) -> None:
+    for box in sealed.for_others(connection, "00" * 8, ("", ""), 1000):
+        sealed.replace(connection, [(box, seal(KEYS.unseal(box.content, box.id), box.id))])

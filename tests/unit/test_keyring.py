@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spinney.keyring import NoSuchKey, open_ring, rotate
+from spinney.keyring import NoSuchKey, drop, open_ring, rotate
 
 
 def test_a_ring_is_made_at_the_first_start_and_found_at_the_next(tmp_path: Path) -> None:
@@ -52,3 +52,33 @@ def test_where_no_key_can_be_kept_is_said(tmp_path: Path) -> None:
     with pytest.raises(NoSuchKey, match=r"cannot be used: .*api\.key_file"):
         open_ring(tmp_path / "file" / "keys")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+class TestWhileRunning:
+    def test_a_new_key_seals_at_once_and_others_open_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        one, other = open_ring(path), open_ring(path)
+        before = one.seal(b"content", "test")
+        rotate(path, keep=1)
+        after = one.seal(b"content", "test")
+        assert open_ring(path).sealed_anew(after) is None
+        assert other.unseal(after, "test") == other.unseal(before, "test") == b"content"
+
+    def test_what_was_sealed_by_an_old_key_is_sealed_anew_and_the_old_one_dropped(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        before = open_ring(path).seal(b"content", "test")
+        rotate(path, keep=1)
+        anew = open_ring(path).sealed_anew(before)
+        assert anew is not None
+        drop(path)
+        assert open_ring(path).unseal(anew, "test") == b"content"
+        with pytest.raises(NoSuchKey):
+            open_ring(path).sealed_anew(before)
+
+    def test_a_file_that_was_spoilt_leaves_the_keys_of_before(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys"
+        ring = open_ring(path)
+        sealed = ring.seal(b"content", "test")
+        path.write_text("nonsense")
+        assert ring.unseal(ring.seal(b"more", "test"), "test") == b"more"
+        assert ring.unseal(sealed, "test") == b"content"

@@ -23,6 +23,7 @@ class SpinneyGroup(LazyGroup):
         "policy": Entry(_CLI + "policy", "app", "Rules to attach to clusters.", _OBJECTS),
         "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
         "credential": Entry(_CLI + "credential", "app", "What hosts and registries are approached with.", _OBJECTS),
+        "secret": Entry(_CLI + "secret", "app", "What containers and registries are to know.", _OBJECTS),
         "action": Entry(_CLI + "action", "app", "Work under way and work done.", _LOOK),
         "event": Entry(_CLI + "event", "app", "What happened.", _LOOK),
         "plan": Entry(_CLI + "plan", "app", "What an action would do, without doing it.", _LOOK),
@@ -36,6 +37,7 @@ class SpinneyGroup(LazyGroup):
         "api": Entry(_CLI + "server", "api", "Run one API process.", _RUN),
         "engine": Entry(_CLI + "server", "engine", "Run one engine process.", _RUN),
         "db": Entry(_CLI + "server", "db", "Prepare and upgrade the database.", _RUN),
+        "keys": Entry(_CLI + "keys", "app", "The keys that secrets are sealed with.", _RUN),
         "simulate-hosts": Entry(_CLI + "simulate", "simulate_hosts", "Run simulated Docker engines to try with.", _RUN),
     }
 

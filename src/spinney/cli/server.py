@@ -102,12 +102,13 @@ def db_version(state_dir: StateDir = None, config_file: ConfigFile = None) -> No
 def db_forget_key(state_dir: StateDir = None, config_file: ConfigFile = None) -> None:
     """Give up the key that credentials are sealed for, when it is lost: the next engine brings its own.
 
-    Afterwards each credential needs its data anew: spinney credential rotate.
+    Afterwards each credential and each secret needs its data anew: spinney credential rotate, spinney secret update.
     """
     with _store(_settings(state_dir, config_file)) as store:
         migrate.upgrade(store)
         known = store.run(credentials.forget_key)
-        _say("the key is forgotten: start an engine, then rotate every credential" if known else "no key is known yet")
+        then = "start an engine, then rotate every credential and update every secret"
+        _say(f"the key is forgotten: {then}" if known else "no key is known yet")
 
 
 def _store(settings: Settings) -> Store:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from spinney.domain import ownership
 from spinney.domain.host import Host
 from spinney.domain.retry import backoff
-from spinney.engine import evening, host_scaling, measuring, revoking, waiting
+from spinney.engine import evening, host_scaling, measuring, outbox, quotas, resealing, revoking, waiting
 from spinney.engine.cancelling import apart
 from spinney.engine.context import EngineContext
 from spinney.engine.health import Watch
@@ -82,6 +82,9 @@ class Engine:
                 group.create_task(evening.look_after(session))
                 group.create_task(host_scaling.scale(session))
                 group.create_task(revoking.look_after(session))
+                group.create_task(outbox.deliver(self.context))
+                group.create_task(resealing.keep_up(self.context))
+                group.create_task(quotas.keep_copies(self.context.limits, self.context.clock))
                 group.create_task(self._prune())
         except* LeaseLost as lost:
             raise LeaseLost(str(lost.exceptions[0])) from lost

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, LargeBinary, Table
 
 from spinney.store.tables import credential, secret
 
-#: Each has the columns id and sealed; a box is sealed for its row's id.
+#: Each has the columns id and sealed; a box is sealed for its row's id. In the order of their names.
 TABLES: Mapping[str, Table] = {"credential": credential, "secret": secret}
 
 
@@ -48,12 +48,16 @@ def by_key(connection: Connection) -> Counter[str]:
     return found
 
 
-def for_others(connection: Connection, key_id: str, limit: int) -> list[Box]:
-    """Up to ``limit`` boxes that are sealed for another key than this one."""
+def for_others(connection: Connection, key_id: str, after: tuple[str, str], limit: int) -> list[Box]:
+    """Up to ``limit`` boxes that are sealed for another key than this one, from behind that table and id on."""
     found: list[Box] = []
     for name, table in TABLES.items():
+        if name < after[0]:
+            continue
         others = sa.select(table.c.id, table.c.sealed).where(
-            table.c.sealed.is_not(None), _key_id(table) != bytes.fromhex(key_id)
+            table.c.sealed.is_not(None),
+            _key_id(table) != bytes.fromhex(key_id),
+            table.c.id > (after[1] if name == after[0] else ""),
         )
         rows = connection.execute(others.order_by(table.c.id).limit(limit - len(found)))
         found += [Box(name, row.id, row.sealed) for row in rows]
