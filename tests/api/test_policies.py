@@ -13,6 +13,8 @@ from spinney.store import bindings
 AFFINITY = "senlin.policy.affinity-1.0"
 ZONES = "senlin.policy.zone_placement-1.0"
 SCALING = "spinney.policy.host_scaling-1.0"
+BATCH, HEALTH, SCALES = "senlin.policy.batch-1.0", "senlin.policy.health-1.0", "senlin.policy.scaling-1.0"
+DELETION = "senlin.policy.deletion-1.1"
 
 
 def spec(type: str = PLACEMENT_TYPE, **properties: Any) -> dict[str, Any]:
@@ -62,6 +64,20 @@ def test_a_policy_from_creation_to_deletion(world: World) -> None:
         ({"name": "x", "spec": spec(bogus=1)}, 500, "ESchema", "properties.bogus: there is no such key"),
         ({"name": "x", "spec": spec(strategy="best")}, 500, "ESchema", "one of spread, binpack"),
         ({"name": "x", "spec": spec(seed=1)}, 400, "InvalidSpec", "properties.seed"),
+        ({"name": "x", "spec": spec(BATCH, pause_time="long")}, 500, "ESchema", "properties.pause_time: 'long'"),
+        ({"name": "x", "spec": spec(SCALES, event="X")}, 500, "ESchema", "properties.event: 'X'"),
+        (
+            {"name": "x", "spec": spec(SCALES, event="CLUSTER_SCALE_IN", adjustment={"number": 0})},
+            400,
+            "InvalidSpec",
+            "properties.adjustment.number: 0",
+        ),
+        (
+            {"name": "x", "spec": spec(HEALTH, detection={"interval": 59}, recovery={})},
+            400,
+            "InvalidSpec",
+            "properties.detection.interval: 59 is not allowed: at least 60 seconds",
+        ),
         ({"name": "x", "spec": spec(AFFINITY, enable_drs_extension=True)}, 400, "InvalidSpec", "vSphere"),
     ],
 )
@@ -107,14 +123,24 @@ def test_only_the_name_can_be_changed(world: World, given: Any, words: str) -> N
 
 def test_types(world: World) -> None:
     async def body() -> None:
-        senlins = [AFFINITY, "senlin.policy.region_placement-1.0", ZONES]
+        versions = {"deletion": "01", "health": "012", "loadbalance": "0123"}
+        types = [
+            "affinity", "batch", "deletion", "health", "loadbalance", "region_placement", "scaling", "zone_placement"
+        ]  # fmt: skip
+        senlins = [f"senlin.policy.{one}-1.{minor}" for one in types for minor in versions.get(one, "0")]
         listed = (await world.client.at("clustering 1.4").get("/v1/policy-types")).json["policy_types"]
         assert listed == [{"name": name} for name in senlins]
         listed = (await world.client.get("/v1/policy-types")).json["policy_types"]
         assert [f"{kind['name']}-{kind['version']}" for kind in listed] == senlins
         assert listed[0]["support_status"] == {"1.0": [{"status": "SUPPORTED", "since": "2016.10"}]}
         ours = (await world.client.at(OURS).get("/v1/policy-types")).json["policy_types"]
-        assert [kind["name"] for kind in ours[3:]] == ["spinney.policy.host_scaling", "spinney.policy.placement"]
+        assert [kind["name"] for kind in ours[len(senlins) :]] == [
+            "spinney.policy.host_scaling",
+            "spinney.policy.placement",
+        ]
+        balance = (await world.client.get("/v1/policy-types/senlin.policy.loadbalance-1.0")).json["policy_type"]
+        assert list(balance["support_status"]) == ["1.0", "1.1", "1.2", "1.3"]
+        assert balance["schema"]["flavor_id"]["min_version"] == "1.3"
         shown = (await world.client.get(f"/v1/policy-types/{PLACEMENT_TYPE}")).json["policy_type"]
         assert shown["name"] == PLACEMENT_TYPE and "1.0" in shown["support_status"]
         assert shown["schema"]["strategy"]["default"] == "spread"
@@ -249,6 +275,7 @@ class TestClustersMadeWithPolicies:
                 "cluster.policies[1]: policy 'other' cannot be attached",
             ),
             ([{"policy_id": "hosts"}], "host clusters"),
+            ([{"policy_id": "hooked"}], "the project has no secret 'sign'"),
             (
                 [{"policy_id": "spread"}, {"policy_id": "far"}],
                 "no host could be in the zones of all enabled policies (a and b)",
@@ -265,6 +292,8 @@ class TestClustersMadeWithPolicies:
         world.policy("other")
         world.policy("far", type=AFFINITY, availability_zone="b")
         world.policy("hosts", type=SCALING, maximum=3)
+        hook = {"type": "webhook", "params": {"url": "https://a", "secret": "sign"}}
+        world.policy("hooked", type=DELETION, hooks=hook)
         answer = self.create(world, *policies)
         assert answer.error[:2] == (400, "BadRequest")
         assert words in answer.error[2]

@@ -119,7 +119,7 @@ def attach_all(
         new = Attached(held.id, held.name, validate_spec(held.spec), one.enabled is not False)
         if any(other.policy_id == new.policy_id for other in others):
             raise BadRequest(f"{at}.policy_id: '{one.policy_id[:255]}' stands there twice; name each policy once.")
-        fault = hindrance(new, target, others)
+        fault = hindrance(new, target, others) or bindings.lacking(connection, call.owner.project, new)
         if fault is not None:
             raise BadRequest(f"{at}: {fault}.")
         bindings.attach(connection, cluster_id, new, call.deps.ids.new())

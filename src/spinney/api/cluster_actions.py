@@ -6,6 +6,7 @@ that queues the action; so sizes are compared with what the cluster has at that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,15 +23,16 @@ from spinney.api.recovering import ClusterRecover, recover_inputs
 from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, Positive, Request, String
 from spinney.api.wire import Call, Reply, queued
 from spinney.domain import sizing
-from spinney.domain.action import ActionKind, ActionStatus
+from spinney.domain.action import ActionKind
 from spinney.domain.schema import SpecModel
 from spinney.domain.sizing import Adjustment
-from spinney.errors import BadRequest, HTTPBadRequest, MethodVersionNotFound
+from spinney.errors import ActionCooldown, BadRequest, HTTPBadRequest, MethodVersionNotFound
+from spinney.policies.scaling import EVENTS as SCALINGS
+from spinney.policies.scaling import ScalingProperties, cooling
 from spinney.profiles import registry
-from spinney.store import action_requests, clusters, nodes
+from spinney.store import action_requests, bindings, clusters, lifecycle, nodes
 from spinney.store.identity import Scope, as_uuid
 from spinney.store.quotas import Change
-from spinney.store.tables import action as actions_table
 
 
 class Nodes(Request):
@@ -134,6 +136,21 @@ def order(connection: Connection, call: Call, kind: ActionKind, verb: Verb, data
     """Check and queue an action on the cluster that the call's first word names."""
     row = clusters.FINDER.get(connection, call.word, call.scope)
     submit_on(connection, call, action_id, kind, row, verb.inputs(connection, call, row, data))
+    _require_cooled_down(connection, call, row, kind)
+
+
+def _require_cooled_down(connection: Connection, call: Call, row: Row[Any], kind: ActionKind) -> None:
+    """What is at work on the cluster is told before this is. Raises: ActionCooldown."""
+    for one in bindings.attached(connection, row.id) if kind in SCALINGS else ():
+        properties = one.policy.properties
+        if not one.enabled or not isinstance(properties, ScalingProperties):
+            continue
+        left = cooling(properties, kind, one.last_op, call.now)
+        if left > 0:
+            raise ActionCooldown(
+                f"{kind.value} on the cluster '{row.name}' is refused: policy '{one.name}' asks for "
+                f"{properties.adjustment.cooldown} s between scalings; try again in {math.ceil(left)} s."
+            )
 
 
 def _limit(call: Call) -> int:
@@ -246,18 +263,19 @@ def _rebalance(connection: Connection, call: Call, row: Row[Any], data: Rebalanc
 
 async def _complete_lifecycle(call: Call, data: CompleteLifecycle) -> Reply:
     token = as_uuid(data.lifecycle_action_token)
-    action_id = await call.deps.store.transact(_release, call.scope, data.lifecycle_action_token, token)
+    action_id = await call.deps.store.transact(
+        _release, call.scope, data.lifecycle_action_token, token, call.now
+    )
     call.deps.ring()
     return queued(action_id, {"action": action_id})
 
 
-def _release(connection: Connection, scope: Scope, word: str, token: str | None) -> str:
+def _release(connection: Connection, scope: Scope, word: str, token: str | None, now: float) -> str:
     """Let an action go on that waits for its lifecycle hook; one that does not wait is left as it is."""
     if token is None:
         raise action_requests.FINDER.absent(word)
     row = action_requests.FINDER.get(connection, token, scope)
-    if row.status == ActionStatus.WAITING_LIFECYCLE_COMPLETION:
-        connection.execute(actions_table.update().where(actions_table.c.id == row.id).values(status=ActionStatus.READY))
+    lifecycle.release(connection, row.id, now)
     return str(row.id)
 
 

@@ -11,9 +11,10 @@ from spinney.api.reading import read_list
 from spinney.api.values import Name, Object, Request
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.policy import Policy
-from spinney.errors import BadRequest
+from spinney.errors import BadRequest, InvalidSpec
 from spinney.policies import registry
 from spinney.policies.base import PolicyType
+from spinney.policies.health import HealthProperties
 from spinney.store import listing, policies, tables
 
 POLICIES = ListSpec(
@@ -78,16 +79,28 @@ async def validate(call: Call) -> Reply:
 
 def _policy(call: Call, name: str, spec: Any) -> Policy:
     """Raises: ESchema, InvalidSpec, ResourceNotFound."""
+    found = registry.validate_spec(spec)
+    _require_patience(call, found)
     return Policy(
         id=call.deps.ids.new(),
         name=name,
-        type=registry.validate_spec(spec).kind.name_version,
+        type=found.kind.name_version,
         spec=spec,
         user=call.owner.user,
         project=call.owner.project,
         domain=call.owner.domain,
         created_at=call.now,
     )
+
+
+def _require_patience(call: Call, found: registry.ValidatedPolicy) -> None:
+    """Raises: InvalidSpec, where members would be looked at more often than the operator allows."""
+    least = call.deps.settings.health_check_interval_min
+    if isinstance(found.properties, HealthProperties) and found.properties.detection.interval < least:
+        raise InvalidSpec(
+            f"properties.detection.interval: {found.properties.detection.interval} is not allowed: at least {least} "
+            f"seconds lie between two looks"
+        )
 
 
 async def update(call: Call) -> Reply:

@@ -76,10 +76,10 @@ def decide(
     """What the action turns into, its cluster's policies asked first. Nothing is stored."""
     checked = policies.before(connection, cluster, action, rules.max_nodes, now)
     if checked.fault is not None:
-        return Decision(checked.action, Refusal(f"{action.action.value}: {checked.fault}."), asked=False)
+        return Decision(checked.action, Refusal(f"{action.action.value}: {checked.fault}"), asked=False)
     unsigned = rounds.unsigned(connection, checked.action)
     if unsigned is not None:
-        return Decision(checked.action, Refusal(f"{action.action.value}: {unsigned}."), asked=False)
+        return Decision(checked.action, Refusal(f"{action.action.value}: {unsigned}"), asked=False)
     outcome = begin(cluster, checked.action, checked.members, limit=rules.max_nodes, machines=machines)
     return Decision(checked.action, outcome)
 

@@ -144,6 +144,4 @@ def stopped(action: Action) -> str:
     if len(plan) < 2:
         return " The cluster keeps its profile."
     at = int((action.data.get("update") or {}).get("batch", 0)) + 1
-    return (
-        f" It ended in batch {at} of {len(plan)}: batches before have the new profile, the cluster keeps the old one."
-    )
+    return f" It ended in batch {at} of {len(plan)}; members of later batches, and the cluster, keep the old profile."
