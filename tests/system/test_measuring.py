@@ -16,6 +16,9 @@ from system.docker_side import HELPER
 from system.running import CONFIGURATION, Service, standalone
 
 MEASURING = f"""{CONFIGURATION}
+[egress]
+allow = 127.0.0.0/8
+
 [hosts]
 helper = plain
 sample_interval = 0.3

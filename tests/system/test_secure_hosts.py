@@ -25,6 +25,9 @@ suspect_after = 1
 
 [driver]
 default_ssh_credential = ops
+
+[egress]
+allow = 127.0.0.0/8
 """
 
 

@@ -20,6 +20,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 #: Seconds by which a signed request may be older or younger than it arrives.
 TOLERANCE = 300
@@ -70,8 +71,14 @@ def signature(key: bytes, method: str, target: bytes, timestamp: int, body: byte
     return hmac.digest(key, covered, "sha256").hex()
 
 
-def signed_headers(secret: bytes, method: str, target: bytes, timestamp: int, body: bytes) -> dict[str, str]:
-    made = signature(signing_key(secret), method, target, timestamp, body)
+def target(url: str) -> bytes:
+    """What of a URL is covered: the path, with the query if there is one."""
+    parts = urlsplit(url)
+    return ((parts.path or "/") + (f"?{parts.query}" if parts.query else "")).encode()
+
+
+def signed_headers(secret: bytes, method: str, covered: bytes, timestamp: int, body: bytes) -> dict[str, str]:
+    made = signature(signing_key(secret), method, covered, timestamp, body)
     return {TIMESTAMP: str(timestamp), SIGNATURE: f"v1={made}"}
 
 

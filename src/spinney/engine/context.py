@@ -14,6 +14,7 @@ from spinney.config import (
     SchedulerSettings,
 )
 from spinney.drivers.base import HostConnector, MetricsReader
+from spinney.drivers.egress.client import Sender
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
 from spinney.engine.measurements import Measurements
@@ -49,5 +50,7 @@ class EngineContext:
     references: ReferenceReader | None = None
     #: None: metrics URLs of hosts are not read.
     exporter: MetricsReader | None = None
+    #: None: messages to hooks stay in the outbox.
+    outgoing: Sender | None = None
     #: Where other processes reach this engine's host access; None when nobody needs to.
     address: str | None = None

@@ -125,7 +125,7 @@ class TlsConnections:
         if self._way is not None:
             self._retired.add(self._way.close)
         dial = partial(tls_pipe, self._host, self._port, context, self._guard)
-        session = new_session(aiohttp.TCPConnector(limit=0, socket_factory=self._guard.socket))
+        session = new_session(aiohttp.TCPConnector(limit=0, socket_factory=self._guard.new_socket))
         self._way = Way(session, self._base, dial, context)
         self._material = material
 

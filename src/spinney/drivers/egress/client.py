@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import aiohttp
 from yarl import URL
@@ -28,6 +29,22 @@ class Answer:
     body: bytes
 
 
+class Sender(Protocol):
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        seconds: float = 10.0,
+        largest: int = 65536,
+    ) -> Answer:
+        """The answer, its body cut off after ``largest`` bytes. Raises: OutgoingRefused, OutgoingFailed."""
+
+    async def close(self) -> None: ...
+
+
 class Outgoing:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
@@ -43,14 +60,15 @@ class Outgoing:
         seconds: float = 10.0,
         largest: int = 65536,
     ) -> Answer:
-        """The answer, its body cut off after ``largest`` bytes. Raises: OutgoingRefused, OutgoingFailed."""
         fault = egress.url_fault(url, Chosen.BY_PROJECT, self._rules)
         if fault is not None:
             raise OutgoingRefused(fault)
         try:
             async with asyncio.timeout(seconds):
+                # As it was given: what is signed is what is sent.
+                address = URL(url, encoded=True)
                 sending = self._open().request(
-                    method, URL(url), headers=headers, data=body or None, allow_redirects=False
+                    method, address, headers=headers, data=body or None, allow_redirects=False
                 )
                 async with sending as response:
                     return Answer(response.status, await _beginning(response, largest))
@@ -68,7 +86,7 @@ class Outgoing:
                 limit=_TOGETHER,
                 limit_per_host=_TO_ONE,
                 force_close=True,
-                socket_factory=Guard(self._rules, Chosen.BY_PROJECT).socket,
+                socket_factory=Guard(self._rules, Chosen.BY_PROJECT).new_socket,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

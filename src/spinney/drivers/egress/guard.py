@@ -32,7 +32,7 @@ class Guard:
     rules: Rules
     chosen: Chosen
 
-    def socket(self, info: AddressInfo) -> socket.socket:
+    def new_socket(self, info: AddressInfo) -> socket.socket:
         """For whatever connects by itself: asked for each address before it is tried. Raises: AddressNotPermitted."""
         family, kind, protocol, _, address = info
         fault = egress.fault(str(address[0]), int(address[1]), self.chosen, self.rules)
@@ -52,7 +52,7 @@ class Guard:
         raise failed
 
     async def _connected(self, loop: asyncio.AbstractEventLoop, info: AddressInfo) -> socket.socket:
-        made = self.socket(info)
+        made = self.new_socket(info)
         try:
             made.setblocking(False)
             await loop.sock_connect(made, info[4])

@@ -32,7 +32,7 @@ class NodeExporter:
     async def read(self, url: str) -> HostCounters:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._guard.socket),
+                connector=aiohttp.TCPConnector(limit=0, socket_factory=self._guard.new_socket),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 # An answer that is packed can be any size once unpacked.
