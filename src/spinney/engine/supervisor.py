@@ -83,7 +83,6 @@ class Engine:
                 group.create_task(host_scaling.scale(session))
                 group.create_task(revoking.look_after(session))
                 group.create_task(outbox.deliver(self.context))
-                group.create_task(outbox.deliver(self.context))
                 group.create_task(resealing.keep_up(self.context))
                 group.create_task(quotas.keep_copies(self.context.limits, self.context.clock))
                 group.create_task(self._prune())
