@@ -29,7 +29,6 @@ from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
 from spinney.drivers.egress.client import Outgoing
-from spinney.drivers.egress.client import Outgoing
 from spinney.drivers.exporter.client import NodeExporter
 from spinney.drivers.openstack.limits import KeystoneLimits
 from spinney.engine.access import LocalAccess
@@ -175,7 +174,6 @@ def engine_context(
         hosts=settings.hosts,
         scheduler=settings.scheduler,
         exporter=NodeExporter(clock, egress_rules(settings)),
-        outgoing=Outgoing(egress_rules(settings)),
         outgoing=Outgoing(egress_rules(settings)),
     )
 
@@ -324,8 +322,6 @@ async def _running(engine: Engine) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
         if engine.context.exporter is not None:
             await engine.context.exporter.close()
-        if engine.context.outgoing is not None:
-            await engine.context.outgoing.close()
         if engine.context.outgoing is not None:
             await engine.context.outgoing.close()
 
