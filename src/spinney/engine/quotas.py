@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from spinney.clock import Clock
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.cluster import Cluster
 from spinney.domain.fanout import Begin, Refusal
 from spinney.domain.quota import Amounts
 from spinney.store import quotas
+from spinney.store.limits import Limits
 from spinney.store.quotas import Change
+
+_MINUTE = 60.0
 
 
 def within(
@@ -33,6 +37,13 @@ def within(
     )
     reason = quotas.growth_fault(connection, cluster.project, cluster.id, change, limits, lock=lock)
     return outcome if reason is None else Refusal(f"{action.action.value}: {reason}.")
+
+
+async def keep_copies(limits: Limits, clock: Clock) -> None:
+    """Where others keep the limits: so that what grows by itself heeds them as they are. Runs until cancelled."""
+    while limits.elsewhere:
+        await clock.sleep(_MINUTE)
+        await limits.renew_all()
 
 
 def update_fault(connection: Connection, action: Action, limits: Amounts) -> str | None:
