@@ -60,7 +60,8 @@ def test_showing_and_setting(world: World) -> None:
 def test_other_projects_are_not_there(world: World) -> None:
     async def body() -> None:
         reader = world.client.at(OURS).as_user("reader")
-        assert (await reader.get("/v1/quotas/ours")).status == 200
+        own = await reader.get("/v1/quotas/ours")
+        assert own.status == 200 and (await reader.get("/v1/quotas/-")).json == own.json
         for other in ("theirs", "nobodys"):
             answer = await reader.get(f"/v1/quotas/{other}")
             assert answer.error == (404, "ResourceNotFound", f"The quota '{other}' could not be found.")

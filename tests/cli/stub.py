@@ -27,6 +27,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Sent as it is instead of JSON.
     raw: bytes | None = None
+    #: Close the connection instead.
+    hang_up: bool = False
 
 
 class Stub:
@@ -47,6 +49,9 @@ class Stub:
                 content = self.rfile.read(length)
                 body = json.loads(content) if content else None
                 answer = stub._take(Asked(self.command, path, parse_qs(query), dict(self.headers.items()), body))
+                if answer.hang_up:
+                    self.close_connection = True
+                    return
                 out = answer.raw if answer.raw is not None else json.dumps(answer.body).encode()
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
@@ -55,7 +60,7 @@ class Stub:
                 self.end_headers()
                 self.wfile.write(out)
 
-            do_GET = do_POST = do_PATCH = do_DELETE = _serve
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
             def log_message(self, format: str, *args: object) -> None: ...
 

@@ -22,6 +22,7 @@ from spinney.store.quotas import Change
 #: 2**53: what every JSON reader takes for the same number.
 _LARGEST_SIZE = 9_007_199_254_740_992
 _PROJECT = 64
+_OWN = "-"
 
 Most = Annotated[int, Kind("Integer", to_int), between(-1, LARGEST, "a whole number, -1 for no limit")]
 MostBytes = Annotated[int, Kind("Integer", to_int), between(-1, _LARGEST_SIZE, "a number of bytes, -1 for no limit")]
@@ -79,7 +80,9 @@ def _require_own_keeping(call: Call) -> None:
 
 
 def project_of(call: Call, what: str) -> str:
-    """The project that the path names. Raises: ResourceNotFound."""
+    """The project that the path names; ``-`` is the caller's own. Raises: ResourceNotFound."""
+    if call.word == _OWN:
+        return call.owner.project
     if (call.word != call.owner.project and not call.scope.everywhere) or not _sound(call.word):
         raise ResourceNotFound(f"The {what} '{call.word[:255]}' could not be found.")
     return call.word

@@ -2,26 +2,33 @@
 
 Two transports share one small interface. ``LightTransport`` is the standard library's HTTP client, for plain HTTP with no
 authentication or HTTP basic: it costs no import of the OpenStack libraries. ``SessionTransport`` is a keystoneauth session, for
-everything else. Neither retries anything that could change something; a GET is sent again once when a kept connection turns
-out to be closed.
+everything else. A GET is sent again once when a kept connection turns out to be closed. A POST has a key of its own, so that it is sent
+again when the connection breaks off before the answer: the service carries it out once. Nothing else that could change
+something is repeated.
 """
 
 from __future__ import annotations
 
+import http
 import http.client
 import json
 import socket
+import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-from spinney.cli.faults import CliError, Refused, Unreachable
+from spinney.cli.faults import BrokenOff, CliError, Refused, Unreachable
 
 VERSION_HEADER = "OpenStack-API-Version"
 VERSIONS = "clustering 1.14, spinney latest"
 REPLY_TIMEOUT = 60.0
 CHUNK = 65536
+
+#: Seconds before a request is sent again.
+_PAUSES = (0.2, 1.0, 2.0, 4.0)
 
 Query = Mapping[str, str | Sequence[str]]
 
@@ -37,7 +44,8 @@ class Transport(Protocol):
     #: The address requests go to, ending in ``/v1``.
     base: str
 
-    def send(self, method: str, path: str, body: bytes | None) -> Reply: ...
+    def send(self, method: str, path: str, body: bytes | None, key: str | None = None) -> Reply:
+        """``key``: what tells the service that a repetition is one. Raises: BrokenOff, Unreachable."""
 
     def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
         """The reply's head (with the whole body when it is an error) and the body as it arrives."""
@@ -45,8 +53,10 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
-def headers(body: bytes | None) -> dict[str, str]:
+def headers(body: bytes | None, key: str | None = None) -> dict[str, str]:
     sent = {VERSION_HEADER: VERSIONS, "Accept": "application/json, */*;q=0.5"}
+    if key is not None:
+        sent["Idempotency-Key"] = key
     if body is not None:
         sent["Content-Type"] = "application/json"
     return sent
@@ -75,22 +85,22 @@ class LightTransport:
         self._extra = dict(extra_headers)
         self._kept: http.client.HTTPConnection | None = None
 
-    def send(self, method: str, path: str, body: bytes | None) -> Reply:
+    def send(self, method: str, path: str, body: bytes | None, key: str | None = None) -> Reply:
         if method != "GET":
             self._drop()
         reused = self._kept is not None
         try:
-            return self._exchange(method, path, body)
+            return self._exchange(method, path, body, key)
         except (http.client.HTTPException, OSError) as error:
             self._drop()
             if reused and isinstance(error, http.client.RemoteDisconnected | ConnectionError):
-                return self.send(method, path, body)
+                return self.send(method, path, body, key)
             raise self._explain(error) from error
 
-    def _exchange(self, method: str, path: str, body: bytes | None) -> Reply:
+    def _exchange(self, method: str, path: str, body: bytes | None, key: str | None) -> Reply:
         if self._kept is None:
             self._kept = http.client.HTTPConnection(*self._address, timeout=REPLY_TIMEOUT)
-        self._kept.request(method, self._prefix + path, body, {**headers(body), **self._extra})
+        self._kept.request(method, self._prefix + path, body, {**headers(body, key), **self._extra})
         response = self._kept.getresponse()
         content = response.read()
         if response.will_close:
@@ -135,6 +145,8 @@ class LightTransport:
             return Unreachable(f"{self.base} did not answer within {REPLY_TIMEOUT:.0f} s")
         if isinstance(error, socket.gaierror):
             return no_answer(self.base, f"the name {self._address[0]!r} is not known")
+        if isinstance(error, http.client.HTTPException | ConnectionError):
+            return BrokenOff(no_answer(self.base, str(error) or type(error).__name__).message)
         return no_answer(self.base, str(error) or type(error).__name__)
 
 
@@ -149,24 +161,26 @@ class SessionTransport:
         self.base = base
         self._adapter = adapter
 
-    def _request(self, method: str, path: str, body: bytes | None, **more: Any) -> Any:
+    def _request(self, method: str, path: str, body: bytes | None, key: str | None = None, **more: Any) -> Any:
         from keystoneauth1 import exceptions
 
         try:
             return self._adapter.request(
-                self.base + path, method, data=body, headers=headers(body), raise_exc=False, **more
+                self.base + path, method, data=body, headers=headers(body, key), raise_exc=False, **more
             )
         except exceptions.ConnectTimeout as error:
             raise Unreachable(f"{self.base} did not answer in time") from error
         except exceptions.SSLError as error:
             raise CliError(f"the TLS certificate of {self.base} is not accepted: {error}") from error
         except exceptions.ConnectFailure as error:
-            raise no_answer(self.base, str(error)) from error
+            unanswered = no_answer(self.base, str(error))
+            # requests says so where something was sent and the connection then lost.
+            raise BrokenOff(unanswered.message) if "Connection aborted" in str(error) else unanswered from error
         except exceptions.ClientException as error:
             raise CliError(f"the cloud refuses the credentials it was given: {error}") from error
 
-    def send(self, method: str, path: str, body: bytes | None) -> Reply:
-        response = self._request(method, path, body)
+    def send(self, method: str, path: str, body: bytes | None, key: str | None = None) -> Reply:
+        response = self._request(method, path, body, key)
         return Reply(response.status_code, _lowered(list(response.headers.items())), response.content)
 
     def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
@@ -219,6 +233,9 @@ class Service:
     def patch(self, *path: str, body: Mapping[str, Any], query: Query | None = None) -> tuple[Any, str | None]:
         return self._changed("PATCH", path, body, query)
 
+    def put(self, *path: str, body: Mapping[str, Any]) -> Any:
+        return self._changed("PUT", path, body)[0]
+
     def delete(self, *path: str, body: Mapping[str, Any] | None = None) -> str | None:
         return self._changed("DELETE", path, body)[1]
 
@@ -226,10 +243,31 @@ class Service:
         self, method: str, path: Sequence[str], body: Mapping[str, Any] | None, query: Query | None = None
     ) -> tuple[Any, str | None]:
         content = None if body is None else json.dumps(body).encode()
-        reply = self._transport.send(method, _path(path, query), content)
+        if method == "POST":
+            reply = self._once(_path(path, query), content)
+        else:
+            reply = self._transport.send(method, _path(path, query), content)
         value = self._decoded(reply)
         location = reply.headers.get("location", "")
         return value, location.rsplit("/actions/", 1)[1] if "/actions/" in location else None
+
+    def _once(self, path: str, content: bytes | None) -> Reply:
+        """Send again what may have been lost, until it is known how it was answered."""
+        key, broken = str(uuid.uuid4()), None
+        for pause in (*_PAUSES, None):
+            try:
+                reply = self._transport.send("POST", path, content, key)
+                if reply.status != http.HTTPStatus.CONFLICT or b'"IdempotencyKeyInUse"' not in reply.body:
+                    return reply
+            except BrokenOff as error:
+                broken = error
+            except Unreachable:
+                # A service that starts again is not there for a moment; one that never was is told at once.
+                if broken is None:
+                    raise
+            if pause is not None:
+                time.sleep(pause)
+        raise broken or no_answer(self.base, "the same request is still at work there")
 
     def stream(self, *path: str, query: Query | None = None) -> Iterator[bytes]:
         reply, body = self._transport.stream(_path(path, query))
@@ -251,6 +289,8 @@ class Service:
         return value
 
 
+#: Refusals whose words say what can be done about them.
+_TOLD_WHOLE = ("OverQuota",)
 #: What the user can do about a status, where the service's own words may not tell.
 _REMEDIES = {
     401: "check the user name and password of the cloud you named, or the state directory of the local service",
@@ -266,7 +306,7 @@ def refusal(status: int, value: Any, base: str) -> Refused:
     kind = str(fault.get("type") or "")
     if not said:
         said = f"{base} answered {status} {http.client.responses.get(status, '')}".rstrip()
-    remedy = _REMEDIES.get(status)
+    remedy = _REMEDIES.get(status) if kind not in _TOLD_WHOLE else None
     return Refused(f"{said.rstrip('.')}: {remedy}" if remedy else said, status, kind)
 
 
