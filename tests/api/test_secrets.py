@@ -167,7 +167,10 @@ class TestProfiles:
         ("part", "words"),
         [
             ({"secret": "none", "env": "A"}, "properties.secrets[0].secret: 'none' could not be found"),
-            ({"secret": "db", "env": "A"}, "properties.secrets[0].key: secret 'db' has several keys (password, tls.key)"),
+            (
+                {"secret": "db", "env": "A"},
+                "properties.secrets[0].key: secret 'db' has several keys (password, tls.key)",
+            ),
             ({"secret": "db", "key": "x", "env": "A"}, "properties.secrets[0].key: secret 'db' has no key 'x'"),
             ({"secret": "hub", "env": "A"}, "properties.secrets[0].secret: 'hub' is a secret of type registry"),
         ],

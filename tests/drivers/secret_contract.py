@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from drivers.world import World, read_logs, scenario
-from spinney.domain.container import LABEL_DEPLOYMENT, ContainerState, SecretFile
+from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_KEEPER, ContainerState, SecretFile
+from spinney.domain.host import HelperMode
+from spinney.drivers.helper.image import container_name as helper_name
 from spinney.errors import ContainerGone
 
 if TYPE_CHECKING:
@@ -87,7 +89,11 @@ class RealSecretPromises:
             "stat -c ' %a %u %g' /run/secrets/tls/key; grep ' /run/secrets ' /proc/mounts"
         )
         request = world.request(
-            ("sh", "-c", script), secret_directories=DIRECTORIES, user="1000:1000", read_only=read_only, cap_drop=("ALL",)
+            ("sh", "-c", script),
+            secret_directories=DIRECTORIES,
+            user="1000:1000",
+            read_only=read_only,
+            cap_drop=("ALL",),
         )
         made = await world.host.create(request)
         await world.host.start(made.id, FILES)
@@ -110,7 +116,11 @@ class RealSecretPromises:
         """As after a death between the two starts, and with the container removed before its keeper."""
         before = await world.raw("GET", "/volumes")
         made = await world.host.create(world.request(secret_directories=DIRECTORIES))
-        body = {"Image": world.image, "Cmd": ["sleep", "600"], "HostConfig": {"VolumesFrom": [made.id], "NetworkMode": "none"}}
+        body = {
+            "Image": world.image,
+            "Cmd": ["sleep", "600"],
+            "HostConfig": {"VolumesFrom": [made.id], "NetworkMode": "none"},
+        }
         body["Labels"] = world.labels()
         name = f"spinney-keeper.{made.id[:24]}"
         left = await world.raw("POST", "/containers/create", body, name=name)
@@ -123,6 +133,18 @@ class RealSecretPromises:
         await world.host.remove(made.id)
         await world.host.remove(left["Id"])
         assert (await world.raw("GET", "/volumes"))["Volumes"] == before["Volumes"]
+
+    @scenario
+    async def test_removing_the_helper_leaves_keepers(self, world: DockerWorld) -> None:
+        await world.host.ensure_helper(world.deployment, HelperMode.PLAIN)
+        made = await world.host.create(world.request(secret_directories=DIRECTORIES))
+        image = (await world.raw("GET", f"/containers/{helper_name(world.deployment)}/json"))["Image"]
+        body = {"Image": image, "OpenStdin": True, "HostConfig": {"VolumesFrom": [made.id], "NetworkMode": "none"}}
+        body["Labels"] = world.labels() | {LABEL_KEEPER: "x"}
+        keeper = await world.raw("POST", "/containers/create", body, name=f"spinney-keeper.{made.id[:24]}")
+        await world.host.remove_helper(world.deployment)
+        assert (await world.present(keeper["Id"])).labels[LABEL_KEEPER] == "x"
+        await world.host.remove(keeper["Id"])
 
     @scenario
     async def test_a_failed_start_leaves_no_keeper(self, world: DockerWorld) -> None:

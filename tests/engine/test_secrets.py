@@ -229,9 +229,7 @@ class TestOpening:
         secret = keep(world, signing="k3y")
         other = keep(world, "other", signing="x")
         sealed = KEYS.public.seal(b"{}", other.id)
-        world.store.run(
-            lambda c: secrets.replace_value(c, secret.id, sealed=sealed, reference=None, facts={}, now=1.0)
-        )
+        world.store.run(lambda c: secrets.replace_value(c, secret.id, sealed=sealed, reference=None, facts={}, now=1.0))
         with pytest.raises(SecretUnusable, match="belongs to another object"):
             asyncio.run(Secrets(world.store, KEYS).open_secret(secret.id))
 

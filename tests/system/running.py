@@ -38,12 +38,18 @@ retries = 3
 class Program:
     """One process of the service. What it says is kept in files beside its state directory."""
 
-    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        command: tuple[str, ...] = SPINNEY,
+    ) -> None:
         name = uuid.uuid4().hex[:8]
         self._out, self._err = folder / f"{name}.out", folder / f"{name}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                (*SPINNEY, *arguments), stdout=out, stderr=err, env={**os.environ, **(environment or {})}
+                (*command, *arguments), stdout=out, stderr=err, env={**os.environ, **(environment or {})}
             )
 
     @property
@@ -89,7 +95,10 @@ class Program:
 class Service:
     """A deployment: its state directory, its API, what it has on its Docker engine. ``start`` brings it to life."""
 
-    def __init__(self, folder: Path, socket: str, configuration: str = CONFIGURATION) -> None:
+    def __init__(
+        self, folder: Path, socket: str, configuration: str = CONFIGURATION, command: tuple[str, ...] = SPINNEY
+    ) -> None:
+        self._command = command
         self.folder = folder
         self.state_dir = folder / "state"
         self.config_file = folder / "spinney.conf"
@@ -104,7 +113,7 @@ class Service:
     def start(self, *more: str) -> None:
         environment = {"DOCKER_HOST": f"unix://{self.docker.socket}"}
         asked = ("standalone", *self.arguments("--port=0", "--verbose", *more))
-        self.program = Program(self.folder, *asked, environment=environment)
+        self.program = Program(self.folder, *asked, environment=environment, command=self._command)
         self.connect()
 
     def connect(self) -> None:

@@ -49,11 +49,23 @@ def test_directories_within_others_are_not_mounted_themselves() -> None:
         ([{"secret": "s", "env": "A"}] * 2, {}, "secrets[0] gives A already"),
         ([{"secret": "s", "env": "A"}], {"environment": {"A": "x"}}, "environment has A too"),
         ([{"secret": "s", "path": "/a/b/c"}] * 2, {}, "secrets[0] gives /a/b/c already"),
-        ([{"secret": "s", "path": "/a/b/c"}, {"secret": "s", "path": "/a/b/c/d"}], {}, "one cannot lie within the other"),
-        ([{"secret": "s", "path": "/a/b/c/d"}, {"secret": "s", "path": "/a/b/c"}], {}, "one cannot lie within the other"),
+        (
+            [{"secret": "s", "path": "/a/b/c"}, {"secret": "s", "path": "/a/b/c/d"}],
+            {},
+            "one cannot lie within the other",
+        ),
+        (
+            [{"secret": "s", "path": "/a/b/c/d"}, {"secret": "s", "path": "/a/b/c"}],
+            {},
+            "one cannot lie within the other",
+        ),
         ([{"secret": "s", "path": "/a/b/c"}], {"tmpfs": ["/a/b"]}, "/a/b lies in /a/b"),
         ([{"secret": "s", "path": "/a/b/c"}], {"tmpfs": ["/a/b/x"]}, "/a/b/x lies in /a/b"),
-        ([{"secret": "s", "path": "/a/b/c"}], {"restart_policy": "on-failure"}, "properties.restart_policy: on-failure"),
+        (
+            [{"secret": "s", "path": "/a/b/c"}],
+            {"restart_policy": "on-failure"},
+            "properties.restart_policy: on-failure",
+        ),
         ([{"secret": "s", "env": f"A{n}"} for n in range(MOST_SECRETS + 1)], {}, "at most 64"),
     ],
 )
@@ -64,7 +76,8 @@ def test_what_does_not_go_together_is_refused(parts: list[Any], more: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "path", ["relative/a/b", "/a", "/etc/passwd", "/proc/self/x", "/sys/a/b", "/dev/shm/x/y", "/a/../b/c", "/a//b/c", "/a/b/"]
+    "path",
+    ["relative/a/b", "/a", "/etc/passwd", "/proc/self/x", "/sys/a/b", "/dev/shm/x/y", "/a/../b/c", "/a//b/c", "/a/b/"],
 )
 def test_where_no_file_can_be(path: str) -> None:
     with pytest.raises(InvalidSpec, match=r"properties\.secrets\[0\]\.path"):

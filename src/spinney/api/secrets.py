@@ -138,9 +138,7 @@ def _update(connection: Connection, call: Call, given: SecretUpdate) -> Row[Any]
     row = secrets.FINDER.get(connection, call.word, call.scope)
     facts = _examine(call, SecretType(row.type), given)
     sealed = _sealed(connection, row.id, given.data)
-    secrets.replace_value(
-        connection, row.id, sealed=sealed, reference=given.reference, facts=facts, now=call.now
-    )
+    secrets.replace_value(connection, row.id, sealed=sealed, reference=given.reference, facts=facts, now=call.now)
     return secrets.FINDER.get(connection, row.id, call.scope)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from spinney.config import HealthSettings
-from spinney.domain.container import LABEL_HELPER, Container, ContainerState
+from spinney.domain.container import LABEL_HELPER, LABEL_KEEPER, Container, ContainerState
 from spinney.domain.node import Node, PowerState
 from spinney.domain.retry import backoff
 
@@ -118,7 +118,8 @@ def orphans(
     return [
         container
         for container in containers
-        if not (helped and LABEL_HELPER in container.labels)
+        # A keeper is made of the helper's image, and has its label from there.
+        if not (helped and LABEL_HELPER in container.labels and LABEL_KEEPER not in container.labels)
         and is_orphan(
             container,
             nodes.get(container.node_id or ""),

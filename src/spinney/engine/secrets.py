@@ -154,7 +154,9 @@ def _value(secret: Secret, part: SecretPart, held: Mapping[str, str]) -> str:
     except Unusable as error:
         raise SecretUnusable(f"{error}; give it this key, or name another one in the profile") from error
     if part.env is not None and "\0" in value:
-        raise SecretUnusable(f"secret '{secret.name}' holds a NUL, which no environment variable can; use path instead of env")
+        raise SecretUnusable(
+            f"secret '{secret.name}' holds a NUL, which no environment variable can; use path instead of env"
+        )
     return value
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
-from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_HELPER, Container, ContainerState
+from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_HELPER, LABEL_KEEPER, Container, ContainerState
 from spinney.domain.host import HelperMode
 from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.docker import parse
@@ -104,7 +104,8 @@ class Helper:
         if answer.status != 200:
             raise docker_error(Operation.LIST, "", answer.status, answer.said)
         for container in parse.listing(answer.body):
-            await self._remove(container.id)
+            if LABEL_KEEPER not in container.labels:
+                await self._remove(container.id)
         await self._remove_images()
 
     async def _remove_images(self) -> None:
