@@ -10,6 +10,7 @@ from spinney.domain.event import Event, Level
 from spinney.store import retention
 from spinney.store.database import Store
 from spinney.store.rows import ACTIONS, EVENTS
+from spinney.store.tables import webhook_use
 from store.made import Clock, action, in_memory, new_id
 
 _KEEP = RetentionSettings(actions=100.0, events=50.0)
@@ -46,6 +47,13 @@ def test_children_stay_as_long_as_their_parent_lives(store: Store, status: Actio
     store.run(ACTIONS.insert, [parent, child, orphan])
     assert store.run(retention.prune, _KEEP) == 1
     assert {a.id for a in store.run(ACTIONS.all)} == {parent.id, child.id}
+
+
+def test_signed_requests_are_remembered_as_long_as_they_could_come_again(store: Store) -> None:
+    rows = [{"receiver_id": new_id(), "signature": "s", "expires_at": at} for at in (900.0, 1100.0)]
+    store.run(lambda c: c.execute(webhook_use.insert(), rows))
+    assert store.run(retention.prune, _KEEP) == 1
+    assert store.run(lambda c: c.execute(webhook_use.select()).all())[0].expires_at == 1100.0
 
 
 def test_nought_keeps_for_ever(store: Store) -> None:

@@ -69,6 +69,22 @@ def test_what_is_not_known_is_refused_with_the_nearest_that_is(tmp_path: Path, t
         load(tmp_path, [file])
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[egress]\nallow = 10.0.0.0/8,here\n", r"\[egress\] allow: here is no range of addresses"),
+        ("[egress]\ndeny = 10.0.0.1/8\n", r"\[egress\] deny: 10\.0\.0\.1/8 .* give one such as 192\.0\.2\.0/24"),
+        ("[webhook]\nbase_url = clusters.example\n", r"\[webhook\] base_url: clusters\.example is no root"),
+        ("[webhook]\nrate_limit = 0\n", r"\[webhook\] rate_limit: 0 is not possible"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "bad.conf"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=rf"configuration: {words}"):
+        load(tmp_path, [file])
+
+
 def test_sections_may_be_written_in_any_case(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("# a comment\n[API]\nport = 5\n")
     assert load(tmp_path, [tmp_path / "a.conf"]).api.port == 5

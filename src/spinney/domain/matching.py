@@ -12,6 +12,8 @@ from typing import Any
 
 import re2
 
+from spinney.domain.schema import NotAllowed, Rule
+
 LONGEST = 1024
 _MEMORY = 1 << 20
 
@@ -49,11 +51,22 @@ def fault(text: str) -> str | None:
     return None
 
 
+def _usable(value: str) -> str:
+    why = fault(value)
+    if why is not None:
+        raise NotAllowed(f"a regular expression that can be matched in linear time; {why}")
+    return value
+
+
+#: For texts of a specification.
+PATTERN = Rule("a regular expression as RE2 has them, without lookahead, lookbehind and references to groups", _usable)
+
+
 def _explained(error: Exception) -> str:
     said = error.args[0] if error.args else ""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
     if "(?" in text or "escape sequence: \\" in text:
-        return f"it is not supported ({text}): patterns are those of RE2, without lookahead, lookbehind and references to groups"
+        return f"it is not supported ({text}): RE2 has no lookahead, no lookbehind and no references to groups"
     if "too large" in text or "repetition size" in text:
         return f"it takes too much memory ({text}): use smaller repetitions"
     return f"it is no regular expression ({text})"

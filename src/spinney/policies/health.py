@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from spinney.domain.matching import PATTERN
 from spinney.domain.schema import (
     Boolean,
     Contradiction,
@@ -38,7 +39,7 @@ class ModeOptions(SpecModel):
     poll_url: _Line = Field("", description="What is asked; {nodename} stands for the node's name.")
     poll_url_ssl_verify: Boolean = Field(True, description="Whether the certificate must be good.")
     poll_url_conn_error_as_unhealthy: Boolean = Field(True, description="Whether no answer means unhealthy.")
-    poll_url_healthy_response: _Line = Field(
+    poll_url_healthy_response: Annotated[_Line, PATTERN] = Field(
         "", description="A regular expression to be found in the answer's body; empty: any body will do."
     )
     poll_url_retry_limit: Annotated[Integer, between(0, 1000, "a whole number")] = Field(3, description="Attempts.")
