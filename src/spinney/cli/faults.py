@@ -24,6 +24,10 @@ class Unreachable(CliError):
     """Nobody answered, or not to the end; the same request may work later."""
 
 
+class BrokenOff(Unreachable):
+    """The request was sent and may have been carried out, but the connection was lost before the answer."""
+
+
 class Refused(CliError):
     """The service answered, and the answer was no."""
 

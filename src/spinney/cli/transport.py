@@ -2,9 +2,9 @@
 
 Two transports share one small interface. ``LightTransport`` is the standard library's HTTP client, for plain HTTP with no
 authentication or HTTP basic: it costs no import of the OpenStack libraries. ``SessionTransport`` is a keystoneauth session, for
-everything else. A GET is sent again once when a kept connection turns out to be closed. A POST has a key of its own, so that it is sent
-again when the connection breaks off before the answer: the service carries it out once. Nothing else that could change
-something is repeated.
+everything else. A GET is sent again once when a kept connection turns out to be closed. A POST has a key of its own, so that it
+is sent again when the connection breaks off before the answer: the service carries it out once. Nothing else that could
+change something is repeated.
 """
 
 from __future__ import annotations
