@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from engine.killing import MortalEngine
+from engine.policed import attach
 from engine.world import World
 from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.cluster import ClusterStatus
@@ -104,10 +105,54 @@ def _evened_out(world: World) -> None:
     assert ended == [ActionStatus.SUCCEEDED]
 
 
+async def _three_in_batches(world: World) -> str:
+    return await _with_policy(world, "batch", max_batch_size=2, pause_time=3)
+
+
+async def _three_with_a_hook(world: World) -> str:
+    hook = {"type": "webhook", "timeout": 4, "params": {"url": "https://tell.example"}}
+    return await _with_policy(world, "deletion", hooks=hook)
+
+
+async def _three_stopped_first(world: World) -> str:
+    return await _with_engine(world, 3, {"cluster.stop_node_before_delete": True})
+
+
+async def _with_policy(world: World, type_: str, **properties: Any) -> str:
+    cluster_id = await _with_engine(world, 3)
+    engine = MortalEngine(world, seed=5)
+    await attach(world, cluster_id, type_, **properties)
+    await engine.stop()
+    return cluster_id
+
+
+def _update(world: World, cluster_id: str) -> str:
+    return world.submit(ActionKind.CLUSTER_UPDATE, cluster_id, {"new_profile_id": world.profile(image="alpine")})
+
+
+def _updated(world: World) -> None:
+    (updated,) = (a for a in world.actions() if a.action is ActionKind.CLUSTER_UPDATE)
+    assert updated.status is ActionStatus.SUCCEEDED and [len(b) for b in updated.data["update"]["plan"]] == [2, 1]
+    assert {c.image for c in world.containers()} == {"alpine:latest"}
+    assert {m.profile_id for m in world.members(updated.target)} == {updated.inputs["new_profile_id"]}
+
+
+def _scaled_in(world: World) -> None:
+    (shrunk,) = (a for a in world.actions() if a.action is ActionKind.CLUSTER_SCALE_IN)
+    assert shrunk.status is ActionStatus.SUCCEEDED and len(shrunk.outputs["nodes_removed"]) == 2
+
+
+def _shrink(world: World, cluster_id: str) -> str:
+    return world.submit(ActionKind.CLUSTER_SCALE_IN, cluster_id, {"count": 2})
+
+
 STORIES = {
     "create": Story(_nothing, _create, 3, 40),
     "scale-out": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_OUT, c, {"count": 2}), 5, 30),
     "scale-in": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_IN, c, {"count": 2}), 1, 30),
+    "scale-in, told before": Story(_three_with_a_hook, _shrink, 1, 30, _scaled_in),
+    "scale-in, stopped first": Story(_three_stopped_first, _shrink, 1, 30, _scaled_in),
+    "update in batches": Story(_three_in_batches, _update, 3, 30, _updated),
     "delete": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_DELETE, c), 0, 30),
     "recover": Story(
         _three_with_one_dead, lambda w, c: w.submit(ActionKind.CLUSTER_RECOVER, c, {"check": True}), 3, 30
@@ -156,7 +201,16 @@ def _judge(world: World, cluster_id: str, story: Story) -> None:
 
 
 #: The first tier of tests plays some of the deaths, fewer of the long stories; the second tier plays all.
-_LONG = ("move", "move, old first", "drain", "drain, old first", "rebalance")
+_LONG = (
+    "scale-in, told before",
+    "scale-in, stopped first",
+    "update in batches",
+    "move",
+    "move, old first",
+    "drain",
+    "drain, old first",
+    "rebalance",
+)
 
 
 @pytest.mark.parametrize(
