@@ -52,6 +52,13 @@ def openstack(another_openstack: Callable[[], Openstack]) -> Iterator[Openstack]
         yield started
 
 
+@pytest.fixture(scope="session")
+def ours(openstack: Openstack) -> Openstack:
+    if not openstack.is_ours:
+        pytest.skip("the retired client has no such command")
+    return openstack
+
+
 def ssh(folder: Path) -> None:
     """A program that writes down how it was called, in the place of ssh."""
     program = folder / "ssh"

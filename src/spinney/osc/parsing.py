@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from osc_lib.exceptions import CommandError
 
 PAIRS = '<"key1=value1;key2=value2...">'
+_SIZE = re.compile(r"(-?[0-9]{1,18})([kmgt]?)", re.ASCII)
 _YES = frozenset({"1", "t", "true", "on", "y", "yes"})
 _NO = frozenset({"0", "f", "false", "off", "n", "no"})
 
@@ -54,7 +56,11 @@ def pairs(given: Sequence[str] | None) -> dict[str, Any]:
     """A map of ``key=value`` words. A key given several times has a list of values; ``{}`` is an empty map."""
     if not given or list(given) == ["{}"]:
         return {}
-    words = given[0].split(";") if len(given) == 1 else given
+    return mapping(given[0].split(";") if len(given) == 1 else given)
+
+
+def mapping(words: Sequence[str]) -> dict[str, Any]:
+    """The same of words that hold one pair each, and semicolons as they like."""
     found: dict[str, Any] = {}
     for one in words:
         key, equals, value = one.partition("=")
@@ -71,6 +77,16 @@ def truth(given: str | None, name: str) -> bool | None:
     if given.strip().lower() in _YES | _NO:
         return given.strip().lower() in _YES
     raise CommandError(f"{name} '{given}' is neither true nor false: write one of these.")
+
+
+def size(given: str | None) -> int | None:
+    """Bytes, of a number with or without a unit, as in 512m or 64g."""
+    if given is None:
+        return None
+    found = _SIZE.fullmatch(given.strip().lower())
+    if found is None:
+        raise CommandError(f"'{given}' is no size: write a number of bytes, or one with k, m, g or t behind it.")
+    return int(found[1]) << 10 * " kmgt".index(found[2] or " ")
 
 
 def listed(given: str) -> list[str]:
