@@ -21,7 +21,7 @@ from spinney.api.auth.keystone import Keystone, open_middleware
 from spinney.api.rules import AccessRules, policy_files
 from spinney.api.wire import Deps
 from spinney.clock import Clock, Ids, SystemClock
-from spinney.config import Settings
+from spinney.config import Settings, has_section
 from spinney.domain import egress, grant, subnets
 from spinney.domain.credential import CredentialType
 from spinney.drivers.base import HostAccess, HostConnector
@@ -42,7 +42,7 @@ from spinney.engine.link import EngineService, RemoteAccess
 from spinney.engine.measuring import known_stats
 from spinney.engine.planning import Planner
 from spinney.engine.reach import LinkTls, Place, TlsPlace, UnixPlace
-from spinney.engine.secrets import Secrets
+from spinney.engine.secrets import ReferenceReader, Secrets
 from spinney.engine.supervisor import Engine
 from spinney.errors import BadConfiguration
 from spinney.keyring import KeyRing, open_ring
@@ -147,6 +147,15 @@ def make_limits(settings: Settings, store: Store, clock: Clock) -> Limits:
     return CopiedLimits(store, clock, KeystoneLimits(settings.files).fetch, settings.quota.cache_time)
 
 
+def make_references(settings: Settings) -> ReferenceReader | None:
+    """Raises: BadConfiguration."""
+    if not has_section(settings.files, "barbican"):
+        return None
+    from spinney.drivers.openstack.barbican import Barbican  # keystoneauth is large
+
+    return Barbican(settings.files)
+
+
 def engine_context(
     settings: Settings, store: Store, connector: HostConnector, doorbell: Doorbell, clock: Clock, ids: Ids
 ) -> EngineContext:
@@ -167,6 +176,7 @@ def engine_context(
         deployment=store.run(standalone.deployment_id, ids.new()),
         hostname=socket.gethostname(),
         keys=open_engine_keys(settings),
+        references=make_references(settings),
         settings=settings.engine,
         health=settings.health,
         retention=settings.retention,
@@ -225,6 +235,7 @@ def api_deps(
         limits=make_limits(settings, store, clock),
         planner=Planner(allowed.containers, rules, subnets.count(settings.network), ids, allowed.grants),
         default_credentials=default_credentials(settings),
+        references=has_section(settings.files, "barbican"),
         webhook=settings.webhook,
         ring=ring,
     )

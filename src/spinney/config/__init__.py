@@ -26,7 +26,7 @@ from spinney.config.groups import (
     SchedulerSettings,
     WebhookSettings,
 )
-from spinney.config.reading import LIBRARIES, libraries, load, options
+from spinney.config.reading import LIBRARIES, has_section, libraries, load, options
 from spinney.config.settings import Settings
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "SchedulerSettings",
     "Settings",
     "WebhookSettings",
+    "has_section",
     "libraries",
     "load",
     "options",

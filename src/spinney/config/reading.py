@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 #: Sections that OpenStack's libraries read themselves, as in the configuration of every other service.
-LIBRARIES = ("keystone_authtoken", "oslo_policy", "oslo_limit", "service_user")
+LIBRARIES = ("keystone_authtoken", "oslo_policy", "oslo_limit", "service_user", "barbican")
 
 
 def libraries(files: Sequence[Path]) -> cfg.ConfigOpts:
@@ -38,6 +38,16 @@ def libraries(files: Sequence[Path]) -> cfg.ConfigOpts:
     conf = cfg.ConfigOpts()
     conf([], project="spinney", default_config_files=[str(file) for file in files], default_config_dirs=[])
     return conf
+
+
+def has_section(files: Sequence[Path], section: str) -> bool:
+    """Whether one of the files has it, so that a library is only loaded where it is wanted."""
+    from oslo_config import cfg
+
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        cfg.ConfigParser(str(file), found).parse()
+    return section in found
 
 
 def options() -> dict[str, list[cfg.Opt]]:
