@@ -3,10 +3,14 @@
 The service is ``spinney api`` as a process of its own; the client is this process, with keep-alive connections. The floor is
 measured in the same run: a Starlette application that does a thread hop, one SQLAlchemy Core statement and a JSON response
 of the same rows, with neither authentication nor anything else, on the same database.
+
+With ``--keystone``, requests with tokens of a real Keystone that the service remembers are measured beside the same ones
+without authentication.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
 import json
@@ -36,6 +40,7 @@ from common import (
     server,
     spinney,
 )
+from identity import UNLIMITED, keystone_beside_none
 from simulated_service import HOSTS, OWNER, add_hosts, container_spec
 
 from spinney.clock import Ids, SystemClock
@@ -174,15 +179,34 @@ async def _drive(
 
 
 def alternate(
-    ours: Server, floor: Server, headers: dict[str, str], case: Case, concurrency: int, seconds: float, rounds: int
-) -> tuple[Measured, Measured]:
-    """Both in turn, and of each the round that cost least CPU: what else the machine does only ever adds to it."""
-    seen: dict[int, list[Measured]] = {ours.pid: [], floor.pid: []}
+    targets: Sequence[tuple[Server, dict[str, str]]], case: Case, concurrency: int, seconds: float, rounds: int
+) -> list[Measured]:
+    """All in turn, and of each the round that cost least CPU: what else the machine does only ever adds to it."""
+    seen: list[list[Measured]] = [[] for _ in targets]
     for _ in range(rounds):
-        for target in (ours, floor):
-            seen[target.pid].append(uvloop.run(measure(target, headers, case, concurrency, seconds / rounds)))
-    best = {pid: min(found, key=lambda one: one.cpu) for pid, found in seen.items()}
-    return best[ours.pid], best[floor.pid]
+        for found, (target, headers) in zip(seen, targets, strict=True):
+            found.append(uvloop.run(measure(target, headers, case, concurrency, seconds / rounds)))
+    return [min(found, key=lambda one: one.cpu) for found in seen]
+
+
+def with_keystone(world: World, folder: Path, given: argparse.Namespace) -> tuple[Table, list[Aim]]:
+    """What knowing callers by Keystone adds to requests, on a database that is there."""
+    some = world.nodes[:: max(len(world.nodes) // 500, 1)]
+    asked = [
+        Case("list no policies", "GET", ["/v1/policies"], 200),
+        Case("get one node", "GET", [f"/v1/nodes/{i}" for i in some], 200),
+        Case("list 100 nodes", "GET", ["/v1/nodes?limit=100&global_project=true"], 200),
+    ]
+    rows: list[tuple[Any, ...]] = []
+    aims = []
+    with keystone_beside_none(folder) as targets:
+        for case, concurrency in itertools.product(asked, given.concurrency):
+            progress(f"{case.name}, {concurrency} at a time, without authentication and with Keystone")
+            none, known = alternate(targets, case, concurrency, given.seconds, given.rounds)
+            rows.append((case.name, concurrency, none.rate, known.rate, none.cpu, known.cpu, known.cpu / none.cpu))
+            aims.append(Aim(f"{case.name}, {concurrency} at a time: CPU over none", known.cpu / none.cpu, 1.15))
+    columns = ("request", "at a time", "none: requests/s", "Keystone", "none: CPU ms", "Keystone: CPU ms", "ratio")
+    return Table("Known tokens of Keystone beside no authentication", columns, rows), aims
 
 
 def floor_command(database: Path) -> list[str]:
@@ -205,19 +229,27 @@ def main() -> None:
     parser.add_argument("--concurrency", type=numbers, default=[1, 8], help="connections at a time (default: 1,8)")
     parser.add_argument("--clusters", type=int, default=20)
     parser.add_argument("--size", type=int, default=1000, help="nodes per cluster (default: 1000)")
+    parser.add_argument("--keystone", action="store_true", help="measure only what Keystone adds")
     given = parser.parse_args()
     with scratch() as folder:
         database = folder / "spinney.db"
         progress(f"filling a database with {given.clusters} clusters of {given.size} nodes")
         world = fill(database, given.clusters, given.size)
+        if given.keystone:
+            table, compared = with_keystone(world, folder, given)
+            report(given.json, [table], compared)
+            return
         rows: list[tuple[Any, ...]] = []
         aims: list[Aim] = []
-        command = spinney("api", "--state-dir", str(folder), "--port", "0")
+        unlimited = folder / "unlimited.conf"
+        unlimited.write_text(UNLIMITED)
+        command = spinney("api", "--state-dir", str(folder), "--port", "0", "--config-file", str(unlimited))
         with server(command, READY) as ours, server(floor_command(database), r"floor ready: (\S+)") as floor:
             headers = basic(folder)
             for case, concurrency in itertools.product(cases(world), given.concurrency):
                 progress(f"{case.name}, {concurrency} at a time")
-                seen, least = alternate(ours, floor, headers, case, concurrency, given.seconds, given.rounds)
+                targets = [(ours, headers), (floor, headers)]
+                seen, least = alternate(targets, case, concurrency, given.seconds, given.rounds)
                 latency = (seen.size, seen.rate, seen.p50, seen.p99)
                 rows.append((case.name, concurrency, *latency, seen.cpu, least.cpu, seen.cpu / least.cpu))
                 if case.aim is not None and concurrency == given.concurrency[0]:

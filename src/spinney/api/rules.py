@@ -109,7 +109,9 @@ class AccessRules:
         if not self._own.keys().isdisjoint({rule, *PERSONAS}):
             return f"this deployment has a rule of its own for it, which its operator can explain under the name {rule}"
         roles = access.RULES.get(rule, access.NOBODY)
-        return f"one of the roles {_listed(roles)} is needed" if roles else "nobody may do it"
+        if not roles:
+            return "nobody may do it"
+        return f"{'the role' if len(roles) == 1 else 'one of the roles'} {_listed(roles)} is needed"
 
     def _look(self) -> None:
         self._looked = self._clock.monotonic()

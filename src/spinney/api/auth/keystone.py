@@ -32,6 +32,8 @@ from spinney.domain.identity import Caller, Owner
 from spinney.errors import Forbidden, IdentityUnavailable, SpinneyError, Unauthorized
 
 _SECTION = "keystone_authtoken"
+#: Where the middleware finds the cache to use.
+_CACHE = "spinney.no_cache"
 #: Questions to Keystone at a time.
 _AT_A_TIME = 8
 #: Seconds without an answer after which one is given up, when the configuration does not say.
@@ -136,6 +138,14 @@ class Keystone:
         self._remembered[key] = _Remembered(known.caller, known.expires, until)
 
 
+class _NoCache:
+    def get(self, key: str) -> None:
+        """Nothing is known."""
+
+    def set(self, key: str, value: object, **options: object) -> None:
+        """It is not kept."""
+
+
 def _unavailable() -> SpinneyError:
     return IdentityUnavailable(
         "The identity service does not answer, so that no token can be checked; try again later."
@@ -153,6 +163,7 @@ def _environ(token: bytes, service_token: bytes, request: Request) -> Environ:
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",
         "wsgi.url_scheme": "http",
+        _CACHE: _NoCache(),
         "HTTP_X_AUTH_TOKEN": token.decode("latin-1"),
     }
     if service_token:
@@ -226,7 +237,7 @@ def open_middleware(files: Sequence[Path]) -> tuple[Middleware, str]:
     conf.set_default("http_connect_timeout", _PATIENCE, group=_SECTION)
     conf.set_default("service_type", "clustering", group=_SECTION)
     if not given.memcached_servers:  # its own memory in the process would only keep revoked tokens longer
-        conf.set_default("token_cache_time", -1, group=_SECTION)
+        conf.set_default("cache", _CACHE, group=_SECTION)
     try:
         middleware = auth_token.AuthProtocol(_application, {"oslo_config_config": conf})
     except (ClientException, ImportError) as error:
