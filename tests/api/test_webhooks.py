@@ -352,3 +352,24 @@ def test_no_receiver_for_what_the_rules_do_not_let_one_do(ready: World) -> None:
         assert refused.error[:2] == (403, "Forbidden")
 
     run(body)
+
+
+def test_the_audit_line_tells_for_whom_and_neither_logs_nor_answers_tell_the_secret(
+    ready: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> None:
+        caplog.set_level("DEBUG")
+        made = await make(ready)
+        secret = made["channel"]["secret"]
+        answers = [
+            await post(ready, made["channel"]["alarm_url"]),
+            await post(ready, made["channel"]["alarm_url"]),
+            await post(ready, made["channel"]["alarm_url"] + "x"),
+            await post(ready, bare(made), b"{", authorization=f"Bearer {secret}"),
+        ]
+        assert [answer.status for answer in answers] == [202, 409, 404, 400]
+        assert f"receiver {made['id']} for user admin of project ours, by its bearer proof" in caplog.text
+        assert secret not in caplog.text
+        assert all(secret.encode() not in answer.body for answer in answers)
+
+    run(body)

@@ -6,7 +6,6 @@ not do themselves, nor for a cluster of another user unless the rules make them 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -105,7 +104,7 @@ class Minted:
 
 
 def mint(call: Call) -> Minted:
-    secret = secrets.token_urlsafe(32)
+    secret = call.deps.secret()
     raw = secret.encode()
     return Minted(secret, webhook.hashed(raw), call.deps.keys.seal(webhook.signing_key(raw), PURPOSE))
 

@@ -58,6 +58,8 @@ async def trigger(call: Call) -> Reply:
             f"The receiver '{receiver.name}' was used {receiver.rate_limit} times within a minute, which is its rate_limit; "
             f"try again later, or have its owner raise that."
         )
+    how = "its URL alone" if isinstance(shown, Nothing) else f"its {type(shown).__name__.lower()} proof"
+    call.audited.append(f"receiver {receiver.id} for user {receiver.user} of project {receiver.project}, by {how}")
     action_id = call.deps.ids.new()
     await call.deps.store.transact(_obey, call, receiver, {**receiver.params, **body}, shown, action_id)
     call.deps.ring()
