@@ -45,3 +45,10 @@ def before_generate_body(context: Any, strategy: st.SearchStrategy[Any]) -> st.S
 def map_query(context: Any, query: Any) -> Any:
     """A log that is followed has no end."""
     return {key: value for key, value in query.items() if key != "follow"} if query else query
+
+
+@schemathesis.check
+def tells_no_inner_things(context: Any, response: Any, case: Any) -> None:
+    """No answer holds a stack trace or a statement of the database."""
+    for word in (b"Traceback (most recent call last)", b"sqlalchemy", b"sqlite3", b'File "/'):
+        assert word not in response.content, f"{word!r} is in the answer"

@@ -6,19 +6,18 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from clients.service import Service
 from system.http_api import Api
 
 #: What is posted, in this order, where the description has an example for it.
 _EXAMPLES = ("profiles", "clusters", "nodes", "receivers", "secrets")
 
 
-def seed(service: Service) -> Api:
-    """Make a host cluster ``metal`` with the host ``m1``, and of the examples what later ones name."""
-    port = urlsplit(service.url).port
+def seed(url: str, password: str, endpoint: str = "unix:///m1") -> Api:
+    """Make a host cluster ``metal`` with the host ``m1`` at that endpoint, and of the examples what later ones name."""
+    port = urlsplit(url).port
     assert port is not None
-    api = Api(port, service.password)
-    machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": "unix:///m1"}}
+    api = Api(port, password)
+    machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": endpoint}}
     api.create("profile", name="machine", spec=machine)
     api.create("cluster", name="metal", profile_id="machine", desired_capacity=1, config={"node.name.format": "m1"})
     spread = {"type": "spinney.policy.placement", "version": "1.0", "properties": {}}
