@@ -220,6 +220,7 @@ def known_by(environ: Environ, token: str) -> Known:
 def open_middleware(files: Sequence[Path]) -> tuple[Middleware, str]:
     """The middleware as the files configure it, and the address of Keystone to tell callers. Raises: ValueError."""
     try:
+        from keystoneauth1 import loading
         from keystoneauth1.exceptions import ClientException
         from keystonemiddleware import auth_token
     except ImportError as error:
@@ -229,6 +230,7 @@ def open_middleware(files: Sequence[Path]) -> tuple[Middleware, str]:
     conf = libraries(files)
     for group, found in auth_token.list_opts():
         conf.register_opts(found, group=group)
+    loading.register_auth_conf_options(conf, _SECTION)  # also in the section that auth_section names
     given = conf[_SECTION]
     if not (given.auth_type or given.auth_section):
         raise ValueError(f"[{_SECTION}] auth_type: it is missing; give password, and the service user to go with it")
