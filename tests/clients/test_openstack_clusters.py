@@ -129,8 +129,13 @@ def test_resize_that_makes_no_sense(openstack: Openstack, oracle: Oracle) -> Non
 
 def test_expand_and_shrink(openstack: Openstack, oracle: Oracle) -> None:
     cluster = oracle.cluster(1)
-    for command, size in (("expand --count 2", 3), ("expand", 4), ("shrink", 3), ("shrink --count 2", 1)):
-        action = accepted(openstack.run(f"cluster {command} {cluster['name']}").out)
+    for command, size in (
+        ("cluster expand --count 2", 3),
+        ("cluster expand", 4),
+        ("cluster shrink", 3),
+        ("cluster shrink --count 2", 1),
+    ):
+        action = accepted(openstack.run(f"{command} {cluster['name']}").out)
         oracle.done(action)
         assert len(oracle.members(cluster["id"])) == len(oracle.containers(cluster["id"])) == size
     assert "nothing" in openstack.run("cluster expand nothing", 1).err
