@@ -72,6 +72,7 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("GET", "hosts/{host}"): (READER, None),
     ("POST", "hosts/{host}/actions"): (ADMIN, {"cordon": {}}),
     ("POST", "clusters/{cluster}/plan"): (MEMBER, {"rebalance": {}}),
+    ("POST", "nodes/{node}/exec"): (MEMBER, {"exec": {"command": ["true"]}}),
     ("GET", "nodes/{node}/logs"): (MEMBER, None),
     ("GET", "clusters/{cluster}/logs"): (MEMBER, None),
     ("GET", "nodes/{node}/stats"): (READER, None),

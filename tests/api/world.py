@@ -30,7 +30,8 @@ from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
 from spinney.domain.receiver import Receiver
 from spinney.domain.secret import Secret, SecretType
-from spinney.drivers.base import HostAddress
+from spinney.domain.terminal import ExecRequest
+from spinney.drivers.base import CommandRunner, ExecSession, HostAddress
 from spinney.engine.clusters import ClusterRules
 from spinney.engine.planning import Planner
 from spinney.errors import HostError, HostUnreachable, Unauthorized
@@ -106,6 +107,9 @@ class Access:
     probed: list[HostAddress] = field(default_factory=list)
     queries: list[LogQuery] = field(default_factory=list)
     open_logs: int = 0
+    #: What runs commands, and what it calls the containers.
+    runner: CommandRunner | None = None
+    names: dict[str, str] = field(default_factory=dict)
 
     async def probe(self, address: HostAddress) -> HostFacts:
         self.probed.append(address)
@@ -134,6 +138,11 @@ class Access:
                 await asyncio.Event().wait()
         finally:
             self.open_logs -= 1
+
+    async def exec(self, host_id: str, container_id: str, request: ExecRequest) -> ExecSession:
+        self._host(host_id)
+        assert self.runner is not None
+        return await self.runner.exec(self.names[container_id], request)
 
     def _host(self, host_id: str) -> dict[str, Container]:
         if host_id not in self.containers:

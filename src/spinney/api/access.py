@@ -47,8 +47,8 @@ def _rules() -> Mapping[str, frozenset[str]]:
             "clusters:create clusters:update clusters:delete clusters:action clusters:operation nodes:create "
             "nodes:adopt nodes:adopt_preview nodes:update nodes:delete nodes:action nodes:operation actions:update "
             "secrets:create secrets:update secrets:delete "
-            "nodes:logs clusters:logs clusters:plan receivers:create receivers:update receivers:delete receivers:notify "
-            "receivers:rotate"
+            "nodes:exec nodes:logs clusters:logs clusters:plan "
+            "receivers:create receivers:update receivers:delete receivers:notify receivers:rotate"
         ),
         MANAGER: "shares:create shares:delete",
         ADMIN: (

@@ -26,6 +26,7 @@ from spinney.api.reading import read_body, read_bytes, read_query
 from spinney.api.routes import ROUTES
 from spinney.api.routing import Found, Table
 from spinney.api.sending import Header, Receive, Scope, Send, release, send_reply, send_stream
+from spinney.api.terminals import Terminals
 from spinney.api.versions import Versions
 from spinney.api.wire import Call, Deps, Reply, Route, Sent, Stream
 from spinney.domain.identity import Caller
@@ -64,6 +65,7 @@ class Api:
         self._proxies = Proxies(deps.settings.trusted_proxies)
         self._gate = Gate(deps.clock, deps.pace)
         self._repetitions = Repetitions()
+        self._terminals = Terminals(deps, self._proxies, self._gate.stream)
         #: Requests that were answered with 503 and still go on.
         self._late: set[asyncio.Task[Reply | Stream]] = set()
 
@@ -71,7 +73,7 @@ class Api:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})
+            await self._terminals.serve(scope, receive, send)
         else:
             await self._serve(scope, receive, send)
 

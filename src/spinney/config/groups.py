@@ -49,6 +49,7 @@ class LimitSettings:
     concurrent: int = option(16, "Requests of one project at work at a time in one API process; more wait.")
     queue: int = option(100, "Requests of one project that may wait; more are answered with 429.")
     streams: int = option(50, "Log followers and terminals of one project that may be open in one API process.")
+    terminal_time: float = option(43200.0, "Seconds that a command which somebody watches may run.")
     failed_authentications: int = option(
         30, "Failed authentications in a row from one address, before it has to wait; one is forgiven every two seconds."
     )

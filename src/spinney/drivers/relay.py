@@ -52,7 +52,11 @@ class Left(Exception):
 
 
 async def relay(session: ExecSession, receive: Receive, send: Send, *, beat: float = BEAT) -> None:
-    """Until the command has ended, or the host is lost, or who watches has left; the last message tells which."""
+    """Until the command has ended, which the last message tells, or who watches has left.
+
+    Raises: HostError when the host is lost, BadRequest when who watches does not keep to the protocol; ``tell_failure`` is then
+    to be the last message.
+    """
     listening = asyncio.create_task(_listen(session, receive))
     telling = asyncio.create_task(_tell(session, send, beat))
     try:
@@ -63,8 +67,6 @@ async def relay(session: ExecSession, receive: Receive, send: Send, *, beat: flo
             await send(encode(await telling))
     except Left:
         return
-    except SpinneyError as error:
-        await tell_failure(send, error)
     finally:
         for task in (listening, telling):
             task.cancel()

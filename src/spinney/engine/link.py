@@ -25,7 +25,7 @@ from spinney.domain.terminal import LARGEST_FRAME, ExecRequest, encode
 from spinney.drivers.base import ExecSession, HostAccess, HostAddress
 from spinney.drivers.relay import LIFE, Left, Receive, RemoteSession, Send, named_error, relay, tell_failure
 from spinney.engine.reach import LinkTls, Place, Ways
-from spinney.errors import HostError, HostUnreachable
+from spinney.errors import HostError, HostUnreachable, SpinneyError
 from spinney.store import engines
 from spinney.store.database import Store
 
@@ -102,12 +102,11 @@ class EngineService:
             asked = await socket.receive_json(timeout=_PATIENCE)
             wanted = _REQUEST.validate_python(asked["request"])
             session = await self._access.exec(asked["host"], asked["container"], wanted)
-        except HostError as error:
-            await tell_failure(send, error)
-        else:
             with suppress(Left):
                 await send(encode(LIFE))
             await relay(session, _receiver(socket), send)
+        except SpinneyError as error:
+            await tell_failure(send, error)
         await socket.close()
         return socket
 

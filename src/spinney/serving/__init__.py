@@ -25,6 +25,7 @@ from spinney.api.audit import AuditFile
 from spinney.api.origin import Proxies
 from spinney.api.wire import Deps
 from spinney.config import Settings
+from spinney.domain.terminal import LARGEST_FRAME
 from spinney.serving import tls
 from spinney.serving.listening import Place, listen
 from spinney.serving.protocol import Doorkeeper, Guarded, Upgraded
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 _GRACE = 3
 #: Seconds in which TLS must have been agreed on.
 _HANDSHAKE = 10.0
-#: Bytes: the largest message of a terminal.
-_MESSAGE = 1 << 20
 
 
 async def serve(settings: Settings, deps: Deps, say: Callable[[str], None]) -> None:
@@ -72,7 +71,9 @@ class Server(uvicorn.Server):
             lifespan="off",
             http=Guarded,
             ws=Upgraded,
-            ws_max_size=_MESSAGE,
+            ws_max_size=LARGEST_FRAME,
+            # Who does not read takes no ping either, and is waited for; terminals have signs of life of their own.
+            ws_ping_interval=None,
             ws_per_message_deflate=False,
             log_config=None,
             access_log=False,

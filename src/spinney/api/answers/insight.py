@@ -27,6 +27,14 @@ class Stats(Answer):
     error: str = ""
 
 
+class Exec(Answer):
+    """Leave to run a command: connect to ``stream_path``, by WebSocket, once and in time."""
+
+    id: Id
+    stream_path: str
+    expires_at: Time
+
+
 class Reason(Answer):
     rule: str
     needed: Any

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from spinney.api import insight, logs, placement, planning
+from spinney.api import execs, insight, logs, placement, planning
 from spinney.api.answers.base import Shape
-from spinney.api.answers.insight import Placement, Plan, Stats
+from spinney.api.answers.insight import Exec, Placement, Plan, Stats
 from spinney.api.wire import Body, Route
 
 ROUTES = (
@@ -29,6 +29,18 @@ ROUTES = (
         ours=True,
         media_type="text/plain",
         refusals=(404, 409, 503),
+    ),
+    Route(
+        "POST",
+        "nodes/{node}/exec",
+        execs.create,
+        "nodes:exec",
+        "Leave to run a command in a container",
+        201,
+        Body(execs.ExecCreate, "exec", example={"exec": {"command": ["ls", "-l"], "tty": False}}),
+        ours=True,
+        refusals=(404, 409),
+        answer=Shape(Exec, "exec"),
     ),
     Route(
         "GET",

@@ -15,7 +15,7 @@ from contextlib import suppress
 from spinney.clock import Ids
 from spinney.domain.container import ContainerState, LogChunk
 from spinney.domain.terminal import ExecRequest, Resize
-from spinney.drivers.simulated.engine import Cutoff, Silence, SimulatedEngine
+from spinney.drivers.simulated.engine import Cutoff, Silence, SimulatedEngine, Subscription
 from spinney.drivers.simulated.programs import Ask, OutOfMemory, Output, Process, Read, Wait, run_in
 from spinney.drivers.simulated.values import ContainerRecord, EngineEvent, Refusal
 from spinney.errors import ContainerRefused, HostUnreachable
@@ -55,7 +55,8 @@ class Command:
         environment = {**hostname, **record.request.environment, **request.environment}
         process = run_in(record.request.image.reference, request.command, environment)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._run(process)), loop.create_task(self._watch())]
+        endings = self._engine.subscribe(self._ending, starves=True)
+        self._tasks = [loop.create_task(self._run(process)), loop.create_task(self._watch(endings))]
 
     def resize(self, size: Resize) -> None:
         self._size = size
@@ -117,13 +118,11 @@ class Command:
             self._news.notify_all()
             return taken
 
-    async def _watch(self) -> None:
+    def _ending(self, event: EngineEvent) -> str | None:
+        return event.action if event.container_id == self.container_id and event.action in _ENDINGS else None
+
+    async def _watch(self, subscription: Subscription[str]) -> None:
         """Ends with the container, and breaks with the streams of the host."""
-
-        def select(event: EngineEvent) -> str | None:
-            return event.action if event.container_id == self.container_id and event.action in _ENDINGS else None
-
-        subscription = self._engine.subscribe(select, starves=True)
         try:
             await subscription.next()
             await self._end(_KILLED)
