@@ -63,6 +63,6 @@ def _require(call: Call, names: Sequence[str], where: str) -> None:
     if refused:
         raise Forbidden(
             f"{where}: the grant {refused[0]} does not exist or is not given to any of your roles in this project; leave it "
-            f"out, or ask an operator (`spinney grant list` shows those you may use)."
+            f"out, or name one that `spinney grant list` shows."
         )
     call.audited += [word for name in names if (word := f"grant {name}") not in call.audited]

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 _PRIVILEGE = "never given to tenants: a container with it controls its host; name the capabilities needed in cap_add"
 _NAMESPACE = "never given to tenants: a container always has namespaces of its own; leave it out"
-_HOST_PATH = "never given to tenants: no path or volume of the host is mounted; use tmpfs for scratch space"
-_DEVICE = "never given to tenants: no device of the host is passed on; ask for GPUs with gpu"
+_HOST_PATH = "never given to tenants: no path or volume of the host is mounted; use tmpfs for scratch space, or a grant"
+_DEVICE = "never given to tenants: no device of the host is passed on; ask for GPUs with gpu, or name a grant"
 _SECURITY = "never given to tenants: the security profile is the same for every container; leave it out"
 _KERNEL = "never given to tenants: it would change the kernel's treatment of the whole host; leave it out"
 _CGROUP = (
