@@ -102,6 +102,14 @@ def test_waiting_looks_at_the_binding(
     assert said in result.stderr
 
 
+def test_what_attaching_remarks_is_told(spinney: Any, stub: Stub) -> None:
+    ready(stub)
+    said = "CLUSTER_ATTACH_POLICY is done. It has no effect yet."
+    stub.on("GET /v1/actions/a1", {"action": {"id": "a1", "status": "SUCCEEDED", "status_reason": said}})
+    stub.on(BOUND, {"cluster_policy": BINDING})
+    assert "(It has no effect yet)" in ok(spinney("cluster", "policy-attach", "web", "apart", "--wait")).stderr
+
+
 def test_an_attachment_that_fails_says_why(spinney: Any, stub: Stub) -> None:
     ready(stub, "FAILED")
     stub.on(BOUND, fault(404, "not attached"))

@@ -163,6 +163,14 @@ def test_cancelling_uses_the_whole_id_and_waits_for_the_end(spinney: Any, stub: 
     assert spinney("action", "cancel", "a1", "--wait").exit_code == 2
 
 
+def test_what_waits_for_a_hook_is_completed_by_its_whole_id(spinney: Any, stub: Stub) -> None:
+    stub.on("GET /v1/actions/a1", {"action": {"id": "a1-whole", "cluster_id": "c1"}})
+    stub.on("POST /v1/clusters/c1/actions", Answer({"action": "a1-whole"}, 202))
+    assert "may go on" in spinney("action", "complete", "a1").stdout
+    assert spinney("action", "complete", "a1", "-o", "name").stdout == "a1-whole\n"
+    assert stub.sent("POST")[0].body == {"complete_lifecycle": {"lifecycle_action_token": "a1-whole"}}
+
+
 def test_types_and_what_they_take(spinney: Any, stub: Stub) -> None:
     support = {"1.0": [{"status": "SUPPORTED", "since": "2026.05"}]}
     stub.on("GET /v1/profile-types", {"profile_types": [{"name": "t", "version": "1.0", "support_status": support}]})

@@ -87,6 +87,18 @@ def cancel(
         output.dump({"action": found["id"]}, use.form) if use.form is not Format.NAME else output.emit(found["id"])
 
 
+@command(app, "complete")
+def complete(use: Use, action: Action) -> None:
+    """Let an action go on that waits for a lifecycle hook (status WAITING_LIFECYCLE_COMPLETION)."""
+    found = looking.unwrapped(use.service.get("actions", action))
+    body = {"complete_lifecycle": {"lifecycle_action_token": found["id"]}}
+    use.service.post("clusters", found["cluster_id"] or found["target"], "actions", body=body)
+    if use.form is Format.TABLE:
+        output.emit(f"{output.name_of({'name': action})}: may go on")
+    else:
+        output.dump({"action": found["id"]}, use.form) if use.form is not Format.NAME else output.emit(found["id"])
+
+
 def _shown(use: Use) -> Any:
     return None if use.form is Format.TABLE else lambda seen: output.show_object(seen, use.form)
 

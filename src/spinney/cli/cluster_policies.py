@@ -110,10 +110,18 @@ def bound(enabled: bool | None = None) -> Goal:
             return Verdict(State.PENDING, "at work")
         if scene.subject is not None and enabled in (None, scene.subject.get("enabled")):
             says = "enabled" if scene.subject.get("enabled") else "disabled"
-            return Verdict(State.REACHED, f"policy {scene.subject.get('policy_name')} is attached and {says}")
+            return Verdict(
+                State.REACHED, f"policy {scene.subject.get('policy_name')} is attached and {says}{_remark(scene)}"
+            )
         return _given_up(scene)
 
     return goal
+
+
+def _remark(scene: Scene) -> str:
+    """What the action says beside that it is done, such as that a policy has no effect yet."""
+    said = str((scene.action or {}).get("status_reason") or "").partition(" is done.")[2].strip().rstrip(".")
+    return f" ({said})" if said else ""
 
 
 def unbound(scene: Scene) -> Verdict:

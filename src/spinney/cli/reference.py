@@ -48,15 +48,18 @@ _POLICIES_HEAD = """\
 A policy's `spec` has `type`, `version`, `properties` and, if you like, a `description`. Values are read as
 [those of profiles](profiles.md) are. A specification never changes: make another policy, attach that, and detach the first.
 
-A policy counts where it is attached and enabled. Attaching, changing and detaching one moves nothing that is placed; it
-holds for what is placed from then on, and that includes nodes which wait for room.
+A policy counts where it is attached and enabled. The enabled ones of a cluster are asked before each of its actions, those
+with the lower priority first. What they decide is in the action's `data` (`creation`, `deletion`, `update`, `hooks`); one that
+does not allow the action fails it before anything is changed, with a reason that names the policy. Attaching, changing and
+detaching one moves nothing that is placed; it holds for what is placed from then on, and that includes nodes which wait for
+room.
 
-Of the policies of one cluster those with the lower priority come first. Restrictions add up: a host has to satisfy every
+Where they are about placement, restrictions add up: a host has to satisfy every
 policy, the smallest `max_per_host` and the largest `headroom` count. Of strategies, and of keys to spread over, the first
 counts. A policy that would leave no host possible beside the others (two lists of zones that have none in common) is
 refused when it is attached or enabled.
 
-How to use them: [Placement policies](../how-to/placement-policies.md).
+How to use them: [Placement policies](../how-to/placement-policies.md), [Scaling and updates](../how-to/scaling-and-updates.md).
 """
 
 _CONFIGURATION_HEAD = """\
@@ -140,13 +143,16 @@ _FOR = {Members.CONTAINERS: "clusters of containers", Members.HOSTS: "host clust
 
 def policies_page() -> str:
     parts = [_POLICIES_HEAD]
-    for _, kind in sorted(POLICY_TYPES.items()):
-        parts += _policy_section(kind)
+    for _, found in groupby(sorted(POLICY_TYPES.values(), key=lambda kind: kind.name_version), lambda kind: kind.name):
+        parts += _policy_section(list(found))
     return "\n".join(parts)
 
 
-def _policy_section(kind: PolicyType) -> Iterator[str]:
-    yield f"## {kind.name_version}\n\n{kind.summary} Support status: {_support(kind.support_status)}.\n"
+def _policy_section(versions: Sequence[PolicyType]) -> Iterator[str]:
+    """Versions of a type differ in what they are called, and in keys that say so themselves."""
+    kind = versions[-1]
+    support = "; ".join(f"{one.version} {_support(one.support_status)}" for one in versions)
+    yield f"## {', '.join(one.name_version for one in versions)}\n\n{kind.summary} Support status: {support}.\n"
     count = "at most one of them" if kind.singleton else "any number of them"
     yield f"For {_FOR[kind.members]}, {count} on each. Priority {kind.priority}.\n"
     if kind.ours:
@@ -186,6 +192,7 @@ def _rows(model: type[SpecModel], name: str, prefix: str, change: str) -> Iterat
     default = "**required**" if field.is_required() else _default(rendered.get("default"))
     values = [says for says in rules(field) if not says.endswith("printable characters")]
     values += ["or null"] if name in model.nullable else []
+    values += [f"from version {rendered['min_version']} on"] if "min_version" in rendered else []
     yield f"`{prefix}{name}`", str(rendered["type"]), default, change, field.description or "", "; ".join(values)
     nested = inner(field)
     if nested is not None:
