@@ -41,7 +41,7 @@ COLUMNS = (
     Column("CLUSTER", lambda row: str(row.get("cluster_id") or "")[:8]),
     Column("PARAMS", lambda row: one_line(_written(row.get("params") or {}))),
     Column("STATE", lambda row: "" if row.get("enabled", True) else "disabled", optional=True),
-    Column("EXPIRES", "expires_at", is_time=True, optional=True),
+    Column("EXPIRES", lambda row: str(row.get("expires_at") or ""), optional=True),
 )
 
 
