@@ -12,10 +12,10 @@ from spinney.clock import iso
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.node import NodeStatus
-from spinney.store import lifecycle, tables
+from spinney.store import action_requests, lifecycle, tables
 from virtual_time import run_virtually
 
-WEBHOOK = {"type": "webhook", "timeout": 30, "params": {"url": "https://tell.example/me"}}
+WEBHOOK: dict[str, Any] = {"type": "webhook", "timeout": 30, "params": {"url": "https://tell.example/me"}}
 IN = ActionKind.CLUSTER_SCALE_IN
 HELD = ActionStatus.WAITING_LIFECYCLE_COMPLETION
 
@@ -197,5 +197,47 @@ def test_where_the_cluster_says_so_containers_are_stopped_before_any_is_deleted(
             assert len(stops) == len(deletions) == 2 == len({a.target for a in [*stops, *deletions]})
             assert max(a.end_time or 0 for a in stops) <= min(a.start_time or 0 for a in deletions)
             assert len(world.containers()) == 1 and "later" not in done.data
+
+    run_virtually(story())
+
+
+def a_secret(world: World, name: str, *keys: str) -> str:
+    row = {
+        "id": world.ids.new(), "name": name, "type": "opaque", "sealed": b"", "reference": None,
+        "facts": {"keys": list(keys)}, "version": 1, "user": "u", "project": "p", "domain": None, "created_at": 0.0,
+    }  # fmt: skip
+    world.store.run(lambda c: c.execute(tables.secret.insert(), row))
+    return str(row["id"])
+
+
+def test_a_message_names_what_signs_it_and_nothing_goes_without_that() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            secret_id = a_secret(world, "sign", "key", "other")
+            params = {**WEBHOOK["params"], "secret": "sign/key"}
+            cluster_id, action_id = await shrinking(world, by=1, hooks={**WEBHOOK, "params": params})
+            assert [(one.secret_id, one.secret_key) for one in messages(world)] == [(secret_id, "key")]
+            complete(world, held(world)[0].id)
+            await world.settle()
+            assert world.action(action_id).status is ActionStatus.SUCCEEDED
+            world.store.run(lambda c: c.execute(tables.secret.update().values(facts={"keys": ["other"]})))
+            again = world.submit(IN, cluster_id)
+            await world.settle()
+            refused = world.action(again)
+            assert refused.status is ActionStatus.FAILED and "no secret 'sign/key'" in refused.status_reason
+            assert len(world.running()) == 2 == seen(world, cluster_id).desired_capacity
+
+    run_virtually(story())
+
+
+def test_cancelling_by_force_ends_the_waiting_too() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id, action_id = await shrinking(world)
+            world.store.run(action_requests.cancel_by_force, action_id, world.clock.now())
+            assert world.idle() and messages(world) == []
+            assert [one.status for one in world.members(cluster_id)] == [NodeStatus.ACTIVE] * 3
 
     run_virtually(story())
