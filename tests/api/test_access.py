@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from api.cases import OPERATIONS
 from api.client import Answer
 from api.world import CONTAINER_TYPE, HOST_TYPE, OURS, Personas, World, run
+from spinney.api import cluster_actions, node_actions
 from spinney.api.access import ABOUT, ADMIN, EVERYBODY, FURTHER, MANAGER, MEMBER, NOBODY, READER, RULES, SERVICE
 from spinney.api.routes import ROUTES
 from spinney.api.wire import Route
@@ -282,6 +284,38 @@ def test_lists_hold_what_is_of_the_callers_project(world: World, route: Route) -
     run(body)
 
 
+VERBS = [
+    *(("cluster", "clusters/*/actions", verb) for verb in cluster_actions.VERBS),
+    *(("node", "nodes/*/actions", verb) for verb in node_actions.VERBS),
+    *(("cluster", "clusters/*/ops", verb) for verb in OPERATIONS),
+    *(("node", "nodes/*/ops", verb) for verb in OPERATIONS),
+    *(("cluster", "clusters/*/plan", verb) for verb in ("scale_out", "resize", "update", "drain", "lose", "rebalance")),
+]
+
+
+@pytest.mark.parametrize(("noun", "path", "verb"), VERBS, ids=lambda value: value)
+def test_no_verb_tells_a_foreign_object_from_an_absent_one(world: World, noun: str, path: str, verb: str) -> None:
+    objects, absent = _objects(world), world.ids.new()
+
+    async def told(word: str, given: Any) -> tuple[int, bytes]:
+        client = world.client.as_user("stranger").at(OURS)
+        answer = await client.post(f"/v1/{path.replace('*', word)}", {verb: given})
+        return answer.status, answer.body.replace(word.encode(), b"*")
+
+    async def body() -> None:
+        for given in ({}, {"count": 1}, {"unknown": []}, {"nodes": [absent]}, {"policy_id": absent}, None):
+            foreign = await told(objects[noun], given)
+            assert foreign == await told(absent, given)
+            assert foreign[0] in (400, 404), foreign
+
+    run(body)
+
+
+def _container(**properties: Any) -> dict[str, Any]:
+    spec = {"type": "container.dockerinc.docker", "version": "1.0", "properties": {"image": "busybox", **properties}}
+    return {"profile": {"name": "n", "spec": spec}}
+
+
 #: Requests whose bodies name objects, by the noun of each: what a foreign one is told must be what an absent one is told.
 REFERENCES: list[tuple[str, str, str, Any]] = [
     ("profile", "POST", "clusters", {"cluster": {"name": "n", "profile_id": "*", "desired_capacity": 0}}),
@@ -302,6 +336,14 @@ REFERENCES: list[tuple[str, str, str, Any]] = [
     ("cluster", "GET", "events?cluster_id=*", None),
     ("cluster", "POST", "receivers", {"receiver": {"name": "r", "cluster_id": "*", "action": "CLUSTER_SCALE_OUT"}}),
     ("host", "POST", "clusters/own/plan", {"lose": {"host": "*"}}),
+    ("host", "POST", "clusters/own/plan", {"drain": {"host": "*"}}),
+    ("profile", "POST", "clusters/own/plan", {"update": {"profile_id": "*"}}),
+    ("policy", "POST", "clusters", {"cluster": {"name": "n", "profile_id": "mine", "policies": [{"policy_id": "*"}]}}),
+    ("host cluster", "POST", "profiles", _container(host_cluster="*")),
+    ("host cluster", "POST", "profiles/validate", _container(host_cluster="*")),
+    ("cluster", "POST", "profiles", _container(host_cluster="*")),
+    ("host", "POST", "profiles", _container(host_node="*")),
+    ("node", "POST", "profiles/validate", _container(host_node="*")),
 ]
 
 
