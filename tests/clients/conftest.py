@@ -5,13 +5,29 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clients.oracle import Oracle
+from clients.sdk import connect
 from clients.service import Service
 from clients.service import service as serve
 from clients.shell import Openstack, retired_python
+
+
+@pytest.fixture(scope="session")
+def connection(service: Service) -> Iterator[Any]:
+    made = connect(service, clustering_default_microversion="1.14")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def cloud(connection: Any, oracle: Oracle) -> Any:
+    """The SDK's proxy; there is a host ``metal`` to run containers on."""
+    return connection.clustering
+
 
 #: The retired client asks for seconds of CPU and an environment of its own; our plug-in is tried the same way in each tier.
 CLIENTS = (pytest.param("retired", marks=pytest.mark.integration), "ours")

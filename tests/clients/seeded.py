@@ -9,11 +9,14 @@ from urllib.parse import urlsplit
 from system.http_api import Api
 
 #: What is posted, in this order, where the description has an example for it.
-_EXAMPLES = ("profiles", "clusters", "nodes", "receivers", "secrets")
+_EXAMPLES = ("profiles", "clusters", "nodes", "policies", "receivers", "secrets", "credentials")
 
 
-def seed(url: str, password: str, endpoint: str = "unix:///m1") -> Api:
-    """Make a host cluster ``metal`` with the host ``m1`` at that endpoint, and of the examples what later ones name."""
+def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, list[str]]:
+    """Make a host cluster ``metal`` with the host ``m1`` at that endpoint, and of the examples what later ones name.
+
+    Returns words for the variables of paths.
+    """
     port = urlsplit(url).port
     assert port is not None
     api = Api(port, password)
@@ -32,7 +35,25 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> Api:
             made = api.call("POST", f"/{noun}", example)
             assert made.status in (201, 202), (noun, made.body)
     _until(lambda: api.get("/clusters/site")["status"] == "ACTIVE")
-    return api
+    site = api.get("/clusters/site")["id"]
+    attach = {"policy_attach": {"policy_id": "spread"}}
+    assert api.call("POST", f"/clusters/{site}/actions", attach).status == 202
+    share = {"share": {"project_id": "other"}}
+    assert api.call("POST", "/clusters/metal/shares", share).status == 201
+    nouns = ("cluster", "node", "profile", "policy", "receiver", "secret", "credential", "action", "event")
+    words = {noun: _ids(api, noun) for noun in nouns}
+    return {
+        **words,
+        "host": _ids(api, "host"),
+        "path": ["details.status", "name", "data.placement.host_name"],
+        "project": ["default", "other"],
+        "type": ["container.dockerinc.docker-1.0", "senlin.policy.deletion-1.1"],
+    }
+
+
+def _ids(api: Api, noun: str) -> list[str]:
+    plural = "policies" if noun == "policy" else f"{noun}s"
+    return [one["id"] for one in api.get(f"/{plural}")][:20]
 
 
 def _until(condition: Any, seconds: float = 20) -> None:

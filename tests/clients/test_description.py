@@ -18,9 +18,9 @@ EXAMPLES = 6
 
 def test_no_answer_is_undescribed_and_none_a_fault_of_ours(tmp_path: Path) -> None:
     with service(tmp_path) as running:
-        seed(running.url, running.password)
+        words = seed(running.url, running.password)
         phases = ("--phases", "examples,coverage,fuzzing,stateful", "-n", str(EXAMPLES))
-        found = run_schemathesis(running.url, running.password, *phases)
+        found = run_schemathesis(running.url, running.password, words, *phases)
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
     made, passed = counted(found.stdout)
     assert made == passed

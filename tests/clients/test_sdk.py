@@ -2,79 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from openstack import exceptions
 
+from clients.oracle import Oracle, container, policy, until
+from clients.sdk import active, finished
 from clients.service import Service
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what the SDK says to its own developers
-    import openstack
-    from openstack import exceptions
-
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
-
-PROPERTIES = {"image": "busybox", "command": "sleep 100000"}
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
-
-
-@pytest.fixture(scope="module")
-def connection(service: Service) -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made = openstack.connect(
-            auth_type="http_basic",
-            auth={"endpoint": f"{service.url}/v1", "username": "admin", "password": service.password},
-            clustering_default_microversion="1.14",
-            region_name="",
-        )
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def cloud(connection: Any) -> Any:
-    """The proxy, with a host ``metal`` to run containers on."""
-    proxy = connection.clustering
-    proxy.adopt_node(identity="unix:///metal", type="host.docker-1.0", name="metal")
-    return proxy
 
 
 @pytest.fixture
 def profile(cloud: Any, request: pytest.FixtureRequest) -> Any:
-    return cloud.create_profile(name=request.node.name[:60], spec=spec())
-
-
-def spec(**more: Any) -> dict[str, Any]:
-    return {
-        "type": "container.dockerinc.docker",
-        "version": 1.0,
-        "properties": {**PROPERTIES, "host_node": "metal", **more},
-    }
-
-
-def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """What the condition gives once it gives something."""
-    end, nothing = time.monotonic() + seconds, threading.Event()
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not come true in time"
-        nothing.wait(0.05)
-    return found
-
-
-def finished(cloud: Any, answer: Any) -> Any:
-    """The action that an answer leads to, once it is final."""
-    identifier = answer["action"] if type(answer) is dict else answer.id
-    return until(lambda: (found := cloud.get_action(identifier)).status in FINAL and found)
-
-
-def active(cloud: Any, cluster: Any) -> Any:
-    return until(lambda: (found := cloud.get_cluster(cluster)).status == "ACTIVE" and found)
+    return cloud.create_profile(name=request.node.name[:60], spec=container())
 
 
 @pytest.fixture
@@ -94,21 +36,17 @@ def test_types(cloud: Any) -> None:
     shown = cloud.get_profile_type("container.dockerinc.docker-1.0")
     assert shown.schema["image"]["type"] == "String"
     assert "restart" in cloud.list_profile_type_operations("container.dockerinc.docker-1.0")["operations"]
-    assert [kind.name for kind in cloud.policy_types()] == [
-        "senlin.policy.affinity",
-        "senlin.policy.region_placement",
-        "senlin.policy.zone_placement",
-    ]
+    parts = "affinity batch deletion health loadbalance region_placement scaling zone_placement"
+    assert {kind.name for kind in cloud.policy_types()} == {f"senlin.policy.{part}" for part in parts.split()}
     assert cloud.get_policy_type("spinney.policy.placement-1.0").schema["strategy"]["default"] == "spread"
-    assert list(cloud.receivers()) == []
     with pytest.raises(exceptions.NotFoundException):
         cloud.get_policy_type("senlin.policy.bogus-1.0")
 
 
 def test_profiles(cloud: Any, profile: Any) -> None:
-    assert cloud.get_profile(profile.id).spec == spec()
+    assert cloud.get_profile(profile.id).spec == container()
     assert cloud.find_profile(profile.name, ignore_missing=False).id == profile.id
-    assert cloud.validate_profile(spec=spec()).name == "validated_profile"
+    assert cloud.validate_profile(spec=container()).name == "validated_profile"
     changed = cloud.update_profile(profile, name="other-name", metadata={"a": "b"})
     assert (changed.name, changed.metadata) == ("other-name", {"a": "b"})
     assert profile.id in [one.id for one in cloud.profiles(sort="name:desc", limit=1)]
@@ -116,14 +54,16 @@ def test_profiles(cloud: Any, profile: Any) -> None:
     with pytest.raises(exceptions.NotFoundException, match="could not be found"):
         cloud.get_profile(profile.id)
     with pytest.raises(exceptions.BadRequestException, match=r"properties\.bogus"):
-        cloud.create_profile(name="x", spec=spec(bogus=1))
+        cloud.create_profile(name="x", spec=container(bogus=1))
 
 
-def test_a_cluster_lives(cloud: Any, profile: Any) -> None:
+def test_a_cluster_lives(cloud: Any, profile: Any, oracle: Oracle) -> None:
     made = cloud.create_cluster(name="lives", profile_id=profile.id, min_size=1, max_size=4, desired_capacity=2)
     assert made.status == "INIT" and made.location
     shown = active(cloud, "lives")
     assert len(shown.node_ids) == 2 and shown.created_at
+    containers = oracle.containers(made.id)
+    assert containers.keys() == set(shown.node_ids) and {one.state for one in containers.values()} == {"running"}
     for node in cloud.nodes(cluster_id="lives"):
         details = cloud.get_node(node.id, details=True).details
         assert details["status"] == "ACTIVE" and details["container"]["state"] == "running"
@@ -137,22 +77,23 @@ def test_a_cluster_lives(cloud: Any, profile: Any) -> None:
     action = cloud.delete_cluster("lives-on")
     assert cloud.get_action(action.id).action == "CLUSTER_DELETE"
     until(lambda: cloud.find_cluster("lives-on", ignore_missing=True) is None)
+    assert oracle.containers(made.id) == {}
 
 
-def test_sizes(cloud: Any, cluster: Any) -> None:
+def test_sizes(cloud: Any, cluster: Any, oracle: Oracle) -> None:
     assert finished(cloud, cloud.scale_out_cluster(cluster, 2)).status == "SUCCEEDED"
-    assert len(active(cloud, cluster).node_ids) == 4
+    assert len(active(cloud, cluster).node_ids) == len(oracle.containers(cluster.id)) == 4
     assert finished(cloud, cloud.scale_in_cluster(cluster.id)).status == "SUCCEEDED"
-    assert len(active(cloud, cluster).node_ids) == 3
+    assert len(active(cloud, cluster).node_ids) == len(oracle.containers(cluster.id)) == 3
     resize = {"adjustment_type": "EXACT_CAPACITY", "number": 1, "min_size": 0, "strict": True}
     assert finished(cloud, cloud.resize_cluster(cluster, **resize)).status == "SUCCEEDED"
-    assert len(active(cloud, cluster).node_ids) == 1
+    assert len(active(cloud, cluster).node_ids) == len(oracle.containers(cluster.id)) == 1
     refused = cloud.resize_cluster(cluster, adjustment_type="EXACT_CAPACITY", number=9)
     assert "action" not in refused and refused["code"] == 400
     assert "max_size (5)" in refused["error"]["message"]
 
 
-def test_members(cloud: Any, cluster: Any, profile: Any) -> None:
+def test_members(cloud: Any, cluster: Any, profile: Any, oracle: Oracle) -> None:
     loose = cloud.create_node(name="loose", profile_id=profile.id)
     until(lambda: cloud.get_node(loose.id).status == "ACTIVE")
     assert cloud.get_node(loose.id).index == -1 and cloud.get_node(loose.id).cluster_id == ""
@@ -166,11 +107,12 @@ def test_members(cloud: Any, cluster: Any, profile: Any) -> None:
     replaced = finished(cloud, cloud.replace_nodes_in_cluster(cluster, {old: loose.id}))
     assert replaced.status == "SUCCEEDED"
     assert loose.id in cloud.get_cluster(cluster).node_ids and cloud.get_node(old).cluster_id == ""
+    assert {one["id"] for one in oracle.members(cluster.id)} == set(cloud.get_cluster(cluster).node_ids)
     cloud.delete_node(old)
     until(lambda: cloud.find_node(old, ignore_missing=True) is None)
 
 
-def test_health_and_operations(cloud: Any, cluster: Any) -> None:
+def test_health_and_operations(cloud: Any, cluster: Any, oracle: Oracle) -> None:
     assert finished(cloud, cloud.check_cluster(cluster)).status == "SUCCEEDED"
     assert finished(cloud, cloud.recover_cluster(cluster, check=True)).status == "SUCCEEDED"
     assert finished(cloud, cloud.perform_operation_on_cluster(cluster, "restart", wait_time="1")).status == "SUCCEEDED"
@@ -179,17 +121,19 @@ def test_health_and_operations(cloud: Any, cluster: Any) -> None:
     node = cloud.get_cluster(cluster).node_ids[0]
     assert finished(cloud, cloud.check_node(node)).status == "SUCCEEDED"
     assert finished(cloud, cloud.perform_operation_on_node(node, "pause")).status == "SUCCEEDED"
-    assert cloud.get_node(node, details=True).details["container"]["state"] == "paused"
+    assert cloud.get_node(node, details=True).details["container"]["state"] == oracle.container(node).state == "paused"
     assert finished(cloud, cloud.perform_operation_on_node(node, "unpause")).status == "SUCCEEDED"
+    before = oracle.container(node).id
     assert finished(cloud, cloud.recover_node(node, operation="RECREATE")).status == "SUCCEEDED"
+    assert cloud.get_node(node).physical_id == oracle.container(node).id != before
     refused = cloud.perform_operation_on_node(node, "explode")
     assert refused["code"] == 400
 
 
-def test_nodes(cloud: Any, profile: Any) -> None:
+def test_nodes(cloud: Any, profile: Any, oracle: Oracle) -> None:
     made = cloud.create_node(name="single", profile_id=profile.name, role="master", metadata={"a": "b"})
     until(lambda: cloud.get_node("single").status == "ACTIVE")
-    assert cloud.find_node(made.id[:8]).id == made.id
+    assert cloud.find_node(made.id[:8]).id == made.id and oracle.container(made.id).state == "running"
     cloud.update_node(made, name="renamed", tainted=True)
     until(lambda: cloud.find_node("renamed", ignore_missing=True))
     shown = cloud.get_node("renamed")
@@ -224,7 +168,7 @@ def test_actions(cloud: Any, cluster: Any) -> None:
 
 
 def test_policies(cloud: Any) -> None:
-    asked = policy_spec("senlin.policy.zone_placement", zones=[{"name": "a"}, {"name": "b", "weight": 50}])
+    asked = policy("senlin.policy.zone_placement", zones=[{"name": "a"}, {"name": "b", "weight": 50}])
     made = cloud.create_policy(name="zones", spec=asked)
     assert (made.type, made.spec) == ("senlin.policy.zone_placement-1.0", asked)
     assert cloud.get_policy("zones").id == cloud.find_policy(made.id[:8], ignore_missing=False).id == made.id
@@ -232,19 +176,15 @@ def test_policies(cloud: Any) -> None:
     assert cloud.validate_policy(spec=asked).name == "validated_policy"
     assert cloud.update_policy(made, name="weighed").name == "weighed"
     with pytest.raises(exceptions.HttpException) as raised:
-        cloud.create_policy(name="x", spec=policy_spec("senlin.policy.zone_placement", bogus=1))
+        cloud.create_policy(name="x", spec=policy("senlin.policy.zone_placement", bogus=1))
     assert raised.value.status_code == 500 and "properties.bogus" in str(raised.value)
     cloud.delete_policy("weighed", ignore_missing=False)
     with pytest.raises(exceptions.NotFoundException):
         cloud.get_policy(made.id)
 
 
-def policy_spec(kind: str, **properties: Any) -> dict[str, Any]:
-    return {"type": kind, "version": 1.0, "properties": properties}
-
-
 def test_a_policy_on_a_cluster(cloud: Any, cluster: Any) -> None:
-    made = cloud.create_policy(name="apart", spec=policy_spec("senlin.policy.affinity"))
+    made = cloud.create_policy(name="apart", spec=policy("senlin.policy.affinity"))
     assert finished(cloud, cloud.attach_policy_to_cluster(cluster, made.id, enabled=True)).status == "SUCCEEDED"
     (bound,) = list(cloud.cluster_policies(cluster, is_enabled=True))
     assert (bound.policy_id, bound.policy_name, bound.policy_type) == (made.id, "apart", "senlin.policy.affinity-1.0")
@@ -286,6 +226,6 @@ def test_a_body_of_two_mebibytes_and_names_with_odd_characters(service: Service,
     answer = cloud.post("/clusters", json={"cluster": {"name": "x" * 2**21}})
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "RequestLimitExceeded"
-    made = cloud.create_profile(name="森~林", spec=spec())
+    made = cloud.create_profile(name="森~林", spec=container())
     assert cloud.find_profile("森~林", ignore_missing=False).id == made.id
     assert cloud.find_profile("a b/c?d#e%", ignore_missing=True) is None
