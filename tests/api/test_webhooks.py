@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +158,16 @@ def test_a_signed_request_is_obeyed_once(ready: World) -> None:
         assert (await post(ready, bare(made), **headers)).error[:2] == (404, "ResourceNotFound")
         ready.clock.moment += 1
         assert (await post(ready, bare(made), **signed(ready, made))).status == 202
+
+    run(body)
+
+
+def test_of_the_same_signed_request_at_the_same_time_one_is_obeyed(ready: World) -> None:
+    async def body() -> None:
+        made = await make(ready, "CLUSTER_CHECK")
+        headers = signed(ready, made)
+        answers = await asyncio.gather(*(post(ready, bare(made), **headers) for _ in range(5)))
+        assert sorted(answer.status for answer in answers) == [202, 404, 404, 404, 404]
 
     run(body)
 
