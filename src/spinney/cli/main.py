@@ -33,6 +33,7 @@ class SpinneyGroup(LazyGroup):
         "plan": Entry(_CLI + "plan", "app", "What an action would do, without doing it.", _LOOK),
         "why": Entry(_CLI + "why", "why", "Why a node is where it is, or why it waits.", _LOOK),
         "logs": Entry(_CLI + "logs", "logs", "What a node, or every node of a cluster, prints.", _LOOK),
+        "exec": Entry(_CLI + "exec", "command", "Run a command in a node's container.", _LOOK),
         "stats": Entry(_CLI + "stats", "stats", "CPU, memory and traffic of a node or a cluster.", _LOOK),
         "wait": Entry(_CLI + "wait", "wait", "Wait until a cluster has a status.", _LOOK),
         "service": Entry(_CLI + "service", "app", "The processes that make up the service.", _LOOK),

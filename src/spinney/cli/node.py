@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import batch, listing, looking, output, waiting
+from spinney.cli import batch, exec, listing, looking, output, waiting
 from spinney.cli.command import (
     AllProjects,
     Filter,
@@ -244,6 +244,9 @@ def adopt(
         asked["metadata"] = pairs(metadata, "--metadata")
     reply, _ = use.service.post("nodes", "adopt", body=asked)
     output.show_object(looking.unwrapped(reply), use.form, TIMES)
+
+
+command(app, "exec")(exec.run)
 
 
 def _json_map(words: str) -> dict[str, Any]:

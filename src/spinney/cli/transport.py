@@ -13,6 +13,7 @@ import http
 import http.client
 import json
 import socket
+import ssl
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +50,9 @@ class Transport(Protocol):
 
     def stream(self, path: str) -> tuple[Reply, Iterator[bytes]]:
         """The reply's head (with the whole body when it is an error) and the body as it arrives."""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """How the address is to be trusted; None: it is plain HTTP."""
 
     def close(self) -> None: ...
 
@@ -133,6 +137,9 @@ class LightTransport:
     def close(self) -> None:
         self._drop()
 
+    def tls(self) -> ssl.SSLContext | None:
+        return None
+
     def _drop(self) -> None:
         if self._kept is not None:
             self._kept.close()
@@ -189,6 +196,22 @@ class SessionTransport:
         reply = Reply(response.status_code, _lowered(list(response.headers.items())), failed)
         return reply, self._arriving(response)
 
+    def tls(self) -> ssl.SSLContext | None:
+        if not self.base.lower().startswith("https://"):
+            return None
+        from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+        verify, own = self._adapter.session.verify, self._adapter.session.cert
+        try:
+            context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
+            if not verify:
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if own:
+                context.load_cert_chain(*([own] if isinstance(own, str) else own))
+        except OSError as error:
+            raise CliError(f"the certificates to reach {self.base} with cannot be read: {error}") from error
+        return context
+
     def close(self) -> None:
         self._adapter.session.session.close()
 
@@ -222,6 +245,10 @@ class Service:
 
     def close(self) -> None:
         self._transport.close()
+
+    def socket(self, path: str) -> tuple[str, ssl.SSLContext | None]:
+        """Where to open a WebSocket to a path that the service gave, and how to trust it."""
+        return "ws" + self.base.removesuffix("/v1").removeprefix("http") + path, self._transport.tls()
 
     def get(self, *path: str, query: Query | None = None) -> Any:
         return self._decoded(self._transport.send("GET", _path(path, query), None))

@@ -8,6 +8,7 @@ first line and headers (trailers included) are never larger than ``max_header_by
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from spinney.api import faults
 from spinney.api.sending import protecting
 from spinney.config import ApiSettings
 
+#: Paths of WebSockets open them, and are told at a lower level than this.
+_sockets_log = logging.getLogger("spinney.serving.sockets")
+_sockets_log.setLevel(logging.WARNING)
 #: Seconds between looks whether we read on again.
 _LOOK_AGAIN = 1.0
 #: Seconds after which a refused connection may be tried again.
@@ -213,6 +217,10 @@ class Guarded(HttpToolsProtocol):
 
 class Upgraded(WebSocketsSansIOProtocol):
     on_end: Callable[[], None] | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.logger = _sockets_log
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.on_end is not None:
