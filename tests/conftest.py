@@ -23,11 +23,13 @@ _ON_DOCKER = ("tests/system/", "tests/testbed/", "tests/drivers/test_pull", "tes
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those that need a Docker engine share one; of the others each file does."""
+    """Where tests run in several processes, those that need a Docker engine share one, those that need Keystone another; of
+    the others each file does."""
     for item in items:
         file = item.nodeid.partition("::")[0]
         docker = file.startswith(_ON_DOCKER) or "docker_socket" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("docker" if docker else file))
+        identity = "keystone" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("docker" if docker else "keystone" if identity else file))
 
 
 @pytest.fixture(scope="session")
