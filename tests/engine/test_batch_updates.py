@@ -116,6 +116,24 @@ def test_a_batch_that_fails_stops_the_update_and_the_cluster_keeps_its_profile()
     run_virtually(story())
 
 
+def test_who_waits_for_room_takes_the_new_profile_and_holds_nobody_up() -> None:
+    async def story() -> None:
+        world = World(host_count=2)
+        async with world.engine():
+            cluster_id = await cluster_of(world, 0, config=QUIET)
+            await attach(world, cluster_id, "affinity")
+            await attach(world, cluster_id, "batch", max_batch_size=1, pause_time=1)
+            await ended(world, ActionKind.CLUSTER_SCALE_OUT, cluster_id, count=3)
+            assert [one.host_id for one in world.members(cluster_id)].count(None) == 1
+            new = world.profile(image="alpine")
+            done = await ended(world, UPDATE, cluster_id, new_profile_id=new)
+            assert done.status is ActionStatus.SUCCEEDED, done.status_reason
+            assert profiles(world, cluster_id) == [new] * 3 and {c.image for c in world.running()} == {"alpine:latest"}
+            assert [one.waiting_since is None for one in world.members(cluster_id)].count(False) == 1
+
+    run_virtually(story())
+
+
 def test_members_that_left_meanwhile_are_passed_over() -> None:
     async def story() -> None:
         world = World()

@@ -9,12 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from engine.policed import a_policy, attach, cluster_of, ended, seen
-from engine.world import World
+from engine.world import OWNER, World
 from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.host import Duty
+from spinney.domain.node import Node
 from spinney.store import bindings, duties, tables
-from spinney.store.rows import BINDINGS
+from spinney.store.rows import BINDINGS, NODES
 from virtual_time import run_virtually
 
 IN, OUT, RESIZE = ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_SCALE_OUT, ActionKind.CLUSTER_RESIZE
@@ -199,6 +200,64 @@ def test_a_recovered_member_and_one_made_by_itself_keep_the_shares() -> None:
             await ended(world, ActionKind.NODE_DELETE, lost.id)
             await ended(world, ActionKind.CLUSTER_RESIZE, cluster_id, adjustment_type="EXACT_CAPACITY", number=4)
             assert spread(world, cluster_id) == {"a": 2, "b": 2}
+
+    run_virtually(story())
+
+
+def one_more(world: World, cluster_id: str) -> str:
+    """A member that its user makes by itself."""
+    cluster = seen(world, cluster_id)
+    index = cluster.next_index
+    made = Node(
+        id=world.ids.new(), name="own", profile_id=cluster.profile_id, cluster_id=cluster_id, index=index, **OWNER
+    )  # fmt: skip
+    world.store.run(NODES.insert, [made])
+    world.submit(ActionKind.NODE_CREATE, made.id)
+    return made.id
+
+
+@pytest.mark.parametrize(
+    ("type_", "properties"),
+    [
+        ("zone_placement", {"zones": [{"name": "a", "weight": 200}, {"name": "b"}]}),
+        ("affinity", {"servergroup": {"policies": "soft-anti-affinity"}}),
+    ],
+)
+def test_a_member_made_by_itself_obeys_too(type_: str, properties: dict[str, Any]) -> None:
+    async def story() -> None:
+        world = World(host_count=3)
+        in_zones(world, "a", "a", "b")
+        async with world.engine():
+            cluster_id = world.create(0)
+            await world.settle()
+            await attach(world, cluster_id, type_, **properties)
+            await ended(world, OUT, cluster_id, count=2)
+            node_id = one_more(world, cluster_id)
+            await world.settle()
+            assert spread(world, cluster_id) == {"a": 2, "b": 1}
+            assert len({member.host_id for member in world.members(cluster_id)}) == 3
+            assert seen(world, cluster_id).desired_capacity == 3
+            await ended(world, ActionKind.NODE_RECOVER, node_id, operation="RECREATE")
+            assert len({member.host_id for member in world.members(cluster_id)}) == 3
+
+    run_virtually(story())
+
+
+def test_anti_affinity_holds_at_create_scale_and_resize_and_who_has_no_host_waits() -> None:
+    async def story() -> None:
+        world = World(host_count=3)
+        async with world.engine():
+            cluster_id = world.create(0)
+            await world.settle()
+            await attach(world, cluster_id, "affinity")
+            await ended(world, OUT, cluster_id, count=2)
+            await ended(world, RESIZE, cluster_id, adjustment_type="EXACT_CAPACITY", number=4)
+            hosts = [member.host_id for member in world.members(cluster_id)]
+            assert sorted(Counter(hosts).values()) == [1] * 4 and hosts.count(None) == 1
+            assert seen(world, cluster_id).status is ClusterStatus.WARNING
+            await ended(world, IN, cluster_id)
+            left = world.members(cluster_id)
+            assert None not in [member.host_id for member in left] and len(left) == 3, "who waits goes first"
 
     run_virtually(story())
 

@@ -75,7 +75,10 @@ def waiting_reason(answer: Waiting, node: Node) -> str:
 
 
 def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: Ids, now: float) -> Outcome:
-    """No host has room: the action is final, the node waits on and is placed later by itself."""
+    """No host has room: the action is final, the node waits on and is placed later by itself.
+
+    One that waited before its update waits with the new profile, which is all that an update can do for it.
+    """
     reason = waiting_reason(answer, node)
     changes = {
         "status": NodeStatus.INIT,
@@ -84,6 +87,9 @@ def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: 
         "decision_id": decision_id,
         "decision_step": answer.step,
     }
+    if node.waiting_since is not None and action.action is ActionKind.NODE_UPDATE:
+        changes["profile_id"] = action.inputs["new_profile_id"]
+        return ended(action, node, ActionStatus.SUCCEEDED, reason, changes, ids, now)
     return ended(action, node, ActionStatus.FAILED, reason, changes, ids, now)
 
 

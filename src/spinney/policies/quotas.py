@@ -109,7 +109,7 @@ def _before(key: str, shares: Sequence[Share], hard: bool, look: Look) -> Mappin
     if isinstance(found, Failed):
         return found
     present = Counter(str(getattr(member, key)) for member in look.members)
-    if found.fewer:
+    if found.fewer or look.action.action is ActionKind.CLUSTER_SCALE_IN:
         count = min(found.fewer, len(look.members))
         parts, _ = weights.shrink(shares, present, len(look.members) - count, count)
         return {"deletion": {**look.deletion, "count": found.fewer, f"{key}s": parts}}
