@@ -192,3 +192,9 @@ class TestProfiles:
         assert ask(world, "DELETE", "/v1/secrets/hub").error[0] == 409
         # One that the operator keeps, or that is not there yet.
         assert self.profile(world, registry_credential="other").status == 201
+
+
+def test_there_is_a_quota(world: World, key: SecretKeys) -> None:
+    assert ask(world, "PUT", "/v1/quotas/ours", {"quota": {"secrets": 1}}, "admin").status == 200
+    assert post(world, DATA).status == 201
+    assert post(world, DATA, "other").error[:2] == (403, "OverQuota")
