@@ -13,6 +13,7 @@ from spinney.api.receivers import STARTABLE
 from spinney.api.webhooks import _OTHERS, _VERBS
 from spinney.config import WebhookSettings
 from spinney.domain.receiver import alarm_url
+from spinney.store import quotas
 from spinney.store.receivers import RECEIVERS
 
 SENLINS = {
@@ -121,6 +122,18 @@ def test_a_cluster_of_another_user_is_for_admins(world: World) -> None:
         foreign = await world.client.as_user("stranger").post("/v1/receivers", asked())
         assert foreign.error[:2] == (400, "BadRequest")
         assert (await world.client.as_user("admin").post("/v1/receivers", asked())).status == 201
+
+    run(body)
+
+
+def test_a_project_has_no_more_than_its_quota(world: World) -> None:
+    world.cluster(world.profile())
+    world.store.run(quotas.put, "ours", {"receivers": 1})
+
+    async def body() -> None:
+        assert (await world.client.post("/v1/receivers", asked())).status == 201
+        refused = await world.client.post("/v1/receivers", asked(name="another"))
+        assert refused.error[:2] == (403, "OverQuota") and "receivers" in refused.error[2]
 
     run(body)
 

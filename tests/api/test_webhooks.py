@@ -301,6 +301,7 @@ def test_no_more_than_so_many_a_minute(ready: World) -> None:
             return answer.status
 
         assert [await attempt() for _ in range(4)] == [202, 202, 429, 429]
+        assert (await post(ready, made["channel"]["alarm_url"])).headers["retry-after"] == "60"
         ready.clock.moment += 61
         assert await attempt() == 202
         assert (await post(ready, bare(made))).status == 404  # who has no proof learns of no limit

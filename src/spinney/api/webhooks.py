@@ -57,7 +57,7 @@ async def trigger(call: Call) -> Reply:
         raise TooManyRequests(
             f"The receiver '{receiver.name}' was used {receiver.rate_limit} times within a minute, which is its rate_limit; "
             f"try again later, or have its owner raise that."
-        )
+        ).after(receivers.WINDOW)
     how = "its URL alone" if isinstance(shown, Nothing) else f"its {type(shown).__name__.lower()} proof"
     call.audited.append(f"receiver {receiver.id} for user {receiver.user} of project {receiver.project}, by {how}")
     action_id = call.deps.ids.new()
