@@ -75,11 +75,11 @@ def main() -> int:
         try:
             url = service.until_says(r"spinney ready: (http://\S+)/v1")
             password = (folder / "state" / "password").read_text().strip()
-            seed(url, password, f"unix://{socket}")
+            words = seed(url, password, f"unix://{socket}")
             memory = Memory(service.process.pid)
             memory.start()
             options = ("--phases", "examples,coverage,fuzzing,stateful", "-n", str(each), "--seed", str(given.seed))
-            found = run_schemathesis(url, password, *options)
+            found = run_schemathesis(url, password, words, *options)
             memory.end()
         finally:
             ended = service.terminate()

@@ -140,12 +140,15 @@ def _shape(shape: Shape, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _links(shape: Shape, table: Sequence[Route]) -> dict[str, Any]:
-    """To every route about one such object. Lists have none: they may be empty."""
+    """To every route about one such object, or about the action that was queued. Lists have none: they may be empty."""
     noun = shape.envelope
-    if noun is None or shape.many or not any("id" in model.model_fields for model in shape.models):
+    where = f"$response.body#/{noun}/id"
+    if noun is None and any("action" in model.model_fields for model in shape.models):
+        noun, where = "action", "$response.body#/action"
+    elif noun is None or shape.many or not any("id" in model.model_fields for model in shape.models):
         return {}
     return {
-        operation_id(route): {"operationId": operation_id(route), "parameters": {noun: f"$response.body#/{noun}/id"}}
+        operation_id(route): {"operationId": operation_id(route), "parameters": {noun: where}}
         for route in table
         if _VARIABLE.findall(route.path) == [noun]
     }

@@ -25,7 +25,17 @@ ROUTES = (
         "credentials:create",
         "Keep material to approach hosts or registries with",
         201,
-        Body(credentials.CredentialCreate, "credential"),
+        Body(
+            credentials.CredentialCreate,
+            "credential",
+            example={
+                "credential": {
+                    "name": "registry",
+                    "type": "registry",
+                    "data": {"username": "spinney", "password": "secret"},
+                }
+            },
+        ),
         ours=True,
         refusals=(409,),
         answer=Shape(Credential, "credential"),
@@ -46,7 +56,11 @@ ROUTES = (
         credentials.update,
         "credentials:update",
         "Replace what a credential holds",
-        body=Body(credentials.CredentialUpdate, "credential"),
+        body=Body(
+            credentials.CredentialUpdate,
+            "credential",
+            example={"credential": {"data": {"username": "spinney", "password": "another"}}},
+        ),
         ours=True,
         refusals=(404, 409),
         answer=Shape(Credential, "credential"),

@@ -34,7 +34,7 @@ ROUTES = (
         "actions:update",
         "Cancel an action",
         202,
-        Body(actions.ActionUpdate, "action"),
+        Body(actions.ActionUpdate, "action", example={"action": {"status": "CANCELLED"}}),
         parameters=("force",),
         since=12,
         refusals=(404, 409),
