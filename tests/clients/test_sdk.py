@@ -172,7 +172,7 @@ def test_policies(cloud: Any) -> None:
     made = cloud.create_policy(name="zones", spec=asked)
     assert (made.type, made.spec) == ("senlin.policy.zone_placement-1.0", asked)
     assert cloud.get_policy("zones").id == cloud.find_policy(made.id[:8], ignore_missing=False).id == made.id
-    assert [one.id for one in cloud.policies(type=made.type, sort="name:asc", limit=1)] == [made.id]
+    assert [one.id for one in cloud.policies(name="zones", type=made.type, sort="name:asc", limit=1)] == [made.id]
     assert cloud.validate_policy(spec=asked).name == "validated_policy"
     assert cloud.update_policy(made, name="weighed").name == "weighed"
     with pytest.raises(exceptions.HttpException) as raised:
