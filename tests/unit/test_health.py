@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinney.config import HealthSettings
-from spinney.domain.container import LABEL_GENERATION, LABEL_NODE, Container, ContainerState
+from spinney.domain.container import (
+    LABEL_GENERATION,
+    LABEL_HELPER,
+    LABEL_KEEPER,
+    LABEL_NODE,
+    Container,
+    ContainerState,
+)
 from spinney.domain.health import Ailment, Diagnosis, Repair, RestartPolicy, diagnose, is_orphan, orphans, repair
 from spinney.domain.node import Node, PowerState
 
@@ -161,3 +168,11 @@ def test_of_many_only_the_orphans_are_named() -> None:
     nameless = container(id="c8", labels={})
     assert orphans([own, stray, nameless], {"n": _NODE}, frozenset(), "here") == [stray, nameless]
     assert orphans([own, stray, nameless], {"n": _NODE}, frozenset({"n"}), "here") == [nameless]
+
+
+def test_a_keeper_of_secret_files_is_an_orphan_once_nobody_works_on_its_node() -> None:
+    """Also where the host helper, whose image it is made of, is welcome."""
+    keeper = container(id="c9", labels={LABEL_NODE: "n", LABEL_KEEPER: "c1", LABEL_HELPER: "1"})
+    helper = container(id="c8", labels={LABEL_HELPER: "1"})
+    for busy, found in ((frozenset({"n"}), []), (frozenset[str](), [keeper])):
+        assert orphans([container(), helper, keeper], {"n": _NODE}, busy, "here", helped=True) == found

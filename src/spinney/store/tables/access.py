@@ -28,7 +28,7 @@ secret = Table(
     id_column("id", primary_key=True),
     Column("name", String(128), nullable=False),
     Column("type", String(32), nullable=False),
-    Column("sealed", LargeBinary),
+    Column("sealed", LargeBinary(2**24 - 1)),
     #: Where the value is if it is not here: the URL of a Barbican secret.
     Column("reference", String(512)),
     #: What may be shown of it: the names of its keys, the registry.

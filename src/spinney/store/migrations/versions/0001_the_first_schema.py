@@ -401,7 +401,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("type", sa.String(length=32), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("sealed", sa.LargeBinary(2**24 - 1), nullable=True),
         sa.Column("reference", sa.String(length=512), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
