@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from spinney.errors import ESchema, InvalidSpec
+from spinney.policies.deletion import DeletionProperties
 from spinney.policies.registry import POLICY_TYPES, ValidatedPolicy, support_status, validate_spec
 
 DELETION, SCALING, BATCH, HEALTH, LB = (
@@ -133,8 +134,9 @@ def test_later_keys_are_shown_with_their_version_and_taken_from_it_on(key: str, 
 
 
 def test_an_empty_hook_is_none() -> None:
-    assert take(DELETION, hooks={}).properties.hook is None  # type: ignore[attr-defined]  # a model of this type
-    assert take(DELETION, hooks={"timeout": 1}).properties.hook is not None  # type: ignore[attr-defined]  # the same
+    for hooks, there in (({}, False), ({"timeout": 1}, True)):
+        found = take(DELETION, hooks=hooks).properties
+        assert isinstance(found, DeletionProperties) and (found.hook is not None) == there
 
 
 def test_all_versions_of_a_type_and_since_when_they_are_supported() -> None:
