@@ -116,3 +116,13 @@ def test_quotas(ours: Openstack, oracle: Oracle) -> None:
     assert ours.json(f"cluster quota show {project}")["used"]["clusters"] == 0
     ours.run(f"cluster quota unset {project}")
     assert oracle.get(f"quotas/{project}")["clusters"] != 3
+
+
+def test_a_command_in_a_container(ours: Openstack, oracle: Oracle) -> None:
+    node = oracle.node()
+    ran = ours.run(f"cluster node exec --env GREETING=hello {node['name']} -- sh -c 'echo $GREETING; exit 3'", 3)
+    assert ran.out == "hello\n"
+    assert ours.run(f"cluster node exec --user nobody {node['id']} echo one two").out == "one two\n"
+    assert "Say what to run" in ours.run(f"cluster node exec {node['name']}", 1).err
+    oracle.done(ours.json(f"cluster node op --operation pause {node['name']}")["action"])
+    assert "unpause it first" in ours.run(f"cluster node exec {node['name']} -- true", 1).err
