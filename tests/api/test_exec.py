@@ -6,12 +6,15 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from api.world import OURS, World, run
+from spinney.api.app import build_app
+from spinney.api.wire import NO_LIMITS
 from spinney.clock import SystemClock
 from spinney.config import RetentionSettings
 from spinney.domain.container import ContainerRequest, ImageRequest
@@ -304,3 +307,19 @@ def test_nothing_of_what_is_asked_is_logged(world: World, caplog: pytest.LogCapt
     caplog.set_level(logging.DEBUG)
     failing(world)
     assert "exec" in caplog.text and SECRET not in caplog.text and "/v1/execs/" not in caplog.text
+
+
+@story
+async def _bounds(box: Box) -> None:
+    app = box.world.client.app
+    box.world.client.app = build_app(replace(app._deps, pace=replace(NO_LIMITS, streams=1, terminal_time=0.5)))
+    watching = await box.running()
+    status, text = await Watching(box.world.client.app, await box.path("true")).refusal()
+    assert status == 429 and "terminals" in text
+    *_, control, code = await watching.told()
+    assert "has lasted 0.5 s" in control["error"]["message"] and code == 1011
+    assert (await (await box.watch("true")).told())[2] == {"exit": 0}
+
+
+def test_sessions_of_a_project_are_bounded_in_number_and_time(world: World) -> None:
+    _bounds(world)

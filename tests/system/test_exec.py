@@ -8,6 +8,7 @@ import hashlib
 import os
 import pty
 import signal
+import socket
 import struct
 import subprocess
 import termios
@@ -180,5 +181,34 @@ def test_an_engine_killed_in_the_middle_ends_the_session(docker_socket: str, tmp
             running.stdout.close()
             running.stderr.close()
             apart.start_engine()
+    finally:
+        apart.close()
+
+
+def test_api_and_engine_meet_by_mutual_tls(docker_socket: str, tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    made = (*SPINNEY, "host", "certs", tmp_path / "link", "--host", "e=127.0.0.1")
+    subprocess.run(made, check=True, capture_output=True, timeout=PATIENCE)
+    link = tmp_path / "link"
+    api, engine = (
+        f"tls_ca = {link}/ca.pem\ntls_certificate = {link}/{cert}.pem\ntls_key = {link}/{key}.pem\n"
+        for cert, key in (("client/cert", "client/key"), ("e/server-cert", "e/server-key"))
+    )
+    apart = Apart(tmp_path, docker_socket)
+    service, plain = apart.service, apart.service.config_file.read_text()
+    try:
+        service.config_file.write_text(f"{plain}\n[link]\naddress = 127.0.0.1:{port}\n{engine}")
+        apart.start_engine()
+        assert not list(service.state_dir.glob("engine-*.sock"))
+        service.config_file.write_text(f"{plain}\n[link]\n{api}")
+        apart.start_api()
+        service.connect()
+        said = spinney(service, "host", "add", f"unix://{docker_socket}", "--name", "m", "--cluster", "local", "--wait")
+        assert said.returncode == 0, said.stderr
+        with a_node(service) as node:
+            assert spinney(service, "exec", node, "--", "echo", "through TLS").stdout == "through TLS\n"
+            assert service.api.get(f"/nodes/{node}/stats")["memory"] > 0
     finally:
         apart.close()
