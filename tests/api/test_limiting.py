@@ -50,6 +50,35 @@ def test_beyond_its_rate_a_project_waits_and_then_is_refused_with_when_to_come_b
     run(body)
 
 
+def test_alone_a_project_may_ask_for_more_than_beside_others(world: World) -> None:
+    client = limited(world, shared_rate=1, shared_burst=10, shared_after=60, queue=1)
+    stranger = client.as_user("stranger")
+
+    async def body() -> None:
+        assert {(await client.get("/v1/clusters")).status for _ in range(50)} == {200}
+        assert (await stranger.get("/v1/clusters")).status == 200
+        world.clock.sleep = no_sleep  # type: ignore[method-assign]
+        beside = [(await client.get("/v1/clusters")).status for _ in range(20)]
+        assert beside == [200] * 11 + [429] * 9
+        assert (await stranger.get("/v1/clusters")).status == 200
+        world.clock.moment += 61
+        assert {(await client.get("/v1/clusters")).status for _ in range(50)} == {200}
+
+    run(body)
+
+
+def test_a_change_counts_for_five(world: World) -> None:
+    client = limited(world, shared_rate=1, shared_burst=10, shared_after=60, queue=1)
+
+    async def body() -> None:
+        await client.as_user("stranger").get("/v1/clusters")
+        world.clock.sleep = no_sleep  # type: ignore[method-assign]
+        statuses = [(await client.post("/v1/clusters", {"cluster": {}})).status for _ in range(3)]
+        assert statuses == [400, 400, 429]
+
+    run(body)
+
+
 async def no_sleep(seconds: float) -> None:
     """The clock stands."""
 

@@ -163,7 +163,8 @@ class Api:
             visit.route, visit.words = found
         if found is None or not found[0].public:
             visit.caller = await self._caller(exchange)
-        async with self._gate.turn(key_of(visit.caller.project, exchange.origin.counted)):
+        who = key_of(visit.caller.project, exchange.origin.counted)
+        async with self._gate.turn(who, changing=visit.method not in _READING):
             spoken = versions.negotiate(exchange.headers.get(b"openstack-api-version"))
             exchange.extra.append((b"openstack-api-version", spoken.header))
             route, words = self._known(scope["method"], segments, spoken, found)

@@ -8,7 +8,6 @@ limits across API processes: each has its own.
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,8 +20,8 @@ from spinney.clock import Clock
 from spinney.config import LimitSettings
 from spinney.domain import rate
 from spinney.domain.rate import Rate, Refusal
-from spinney.domain.turns import Entry, Turns
 from spinney.errors import SpinneyError, TooManyRequests
+from spinney.queueing import Lines, NoRoom
 from spinney.store.database import Transactions
 
 P = ParamSpec("P")
@@ -34,6 +33,9 @@ _WRITES, _WRITES_EACH = 64, 16
 #: Seconds for which a refusal is held back, and a request may wait for its turn.
 _HELD_BACK = 1.0
 _PATIENCE = 30.0
+#: For how many a request counts that changes something.
+_CHANGE = 5
+_NO_PROJECT = "@"
 #: Failed authentications that are forgiven each second.
 _FORGIVEN = 0.5
 #: Projects or addresses remembered; one forgotten begins with its whole burst.
@@ -47,9 +49,9 @@ class Paces:
         self._rate = of
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def ask(self, key: str, now: float, patience: float = 0.0) -> float:
+    def ask(self, key: str, now: float, patience: float = 0.0, cost: int = 1) -> float:
         """Seconds to wait; raises TooManyRequests for more than ``patience``."""
-        found = rate.ask(self._full_at.get(key, 0.0), now, self._rate, patience)
+        found = rate.ask(self._full_at.get(key, 0.0), now, self._rate, patience, cost)
         if isinstance(found, Refusal):
             raise too_many("requests at a time", found.after)
         self._full_at[key] = found.full_at
@@ -64,38 +66,21 @@ class Paces:
         return found.after if isinstance(found, Refusal) else None
 
 
-class Lines:
-    """``Turns`` for coroutines."""
+class Company:
+    """Who else is there: the last two projects that asked for something, and when."""
 
-    def __init__(self, places: int, each: int, room: int) -> None:
-        self._turns: Turns[asyncio.Future[None]] = Turns(places, each, room)
+    def __init__(self, within: float) -> None:
+        self._within = within
+        self._last = self._before = ("", -math.inf)
 
-    @asynccontextmanager
-    async def turn(self, party: str) -> AsyncIterator[None]:
-        """Raises: TooManyRequests when its queue is full, or its turn does not come."""
-        ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = self._turns.enter(party, ticket)
-        if entry is Entry.FULL:
-            raise too_many("requests at a time", _HELD_BACK)
-        if entry is Entry.WAIT:
-            await self._wait(party, ticket)
-        try:
-            yield
-        finally:
-            for admitted in self._turns.leave(party):
-                admitted.set_result(None)
-
-    async def _wait(self, party: str, ticket: asyncio.Future[None]) -> None:
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await asyncio.shield(ticket)
-        except BaseException as error:
-            if not self._turns.withdraw(party, ticket):
-                for admitted in self._turns.leave(party):
-                    admitted.set_result(None)
-            if isinstance(error, TimeoutError):
-                raise too_many("requests that take long", _HELD_BACK) from error
-            raise
+    def meet(self, project: str, now: float) -> bool:
+        """Whether another project has asked lately. Those without one are nobody's company."""
+        if not project or project.startswith(_NO_PROJECT):
+            return False
+        if self._last[0] != project:
+            self._before = self._last
+        self._last = (project, now)
+        return now - self._before[1] <= self._within
 
 
 class Gate:
@@ -104,25 +89,38 @@ class Gate:
     def __init__(self, clock: Clock, limits: LimitSettings) -> None:
         self._clock = clock
         self._limits = limits
-        self._patience = limits.queue / limits.rate if limits.rate else 0.0
         self._paces = Paces(Rate(limits.rate, limits.burst))
+        self._shared_paces = Paces(Rate(limits.shared_rate, limits.shared_burst))
+        self._company = Company(limits.shared_after)
         self._failures = Paces(Rate(_FORGIVEN if limits.failed_authentications else 0, limits.failed_authentications))
-        self._lines = Lines(0, limits.concurrent, limits.queue)
-        self._reads, self._writes = Lines(_READS, _READS_EACH, 0), Lines(_WRITES, _WRITES_EACH, 0)
+        self._lines = Lines(0, limits.concurrent, limits.queue, _PATIENCE)
+        self._reads, self._writes = Lines(_READS, _READS_EACH), Lines(_WRITES, _WRITES_EACH)
         self._streams: dict[str, int] = {}
 
     @asynccontextmanager
-    async def turn(self, project: str) -> AsyncIterator[None]:
+    async def turn(self, project: str, *, changing: bool = False) -> AsyncIterator[None]:
         """Wait for the project's turn. Raises: TooManyRequests."""
         try:
-            delay = self._paces.ask(project, self._clock.monotonic(), self._patience)
+            delay = self._delay(project, _CHANGE if changing else 1)
         except TooManyRequests:
             await self._clock.sleep(_HELD_BACK)
             raise
         if delay:
             await self._clock.sleep(delay)
-        async with self._lines.turn(project):
-            yield
+        try:
+            async with self._lines.turn(project):
+                yield
+        except NoRoom as error:
+            raise too_many("requests at work", _HELD_BACK) from error
+
+    def _delay(self, project: str, cost: int) -> float:
+        """Raises: TooManyRequests."""
+        now = self._clock.monotonic()
+        room = max(self._limits.queue, 1)
+        delay = self._paces.ask(project, now, room / self._limits.rate) if self._limits.rate else 0.0
+        if self._company.meet(project, now) and self._limits.shared_rate:
+            delay = max(delay, self._shared_paces.ask(project, now, room / self._limits.shared_rate, cost))
+        return delay
 
     @contextmanager
     def stream(self, project: str) -> Iterator[None]:
@@ -180,4 +178,4 @@ def too_many(what: str, after: float) -> SpinneyError:
 
 def key_of(project: str, address: str) -> str:
     """Who is counted: the project, or the address where there is none."""
-    return project or f"@{address}"
+    return project or f"{_NO_PROJECT}{address}"

@@ -41,7 +41,7 @@ def _draw() -> str:
     return secrets.token_urlsafe(32)
 
 
-NO_LIMITS = LimitSettings(rate=0, concurrent=0, queue=0, streams=0, failed_authentications=0)
+NO_LIMITS = LimitSettings(rate=0, shared_rate=0, concurrent=0, queue=0, streams=0, failed_authentications=0)
 
 #: What an action would do, at that moment; it reads and changes nothing. Raises: BadRequest.
 Planner = Callable[[Connection, Question, float], Plan]

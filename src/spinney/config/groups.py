@@ -42,10 +42,17 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What one project may ask for at a time; 0 is no limit."""
+    """What one project may ask for at a time, of each API process; 0 is no limit."""
 
-    rate: float = option(100.0, "Requests a second of one project, once its burst is used up.")
-    burst: int = option(200, "Requests of one project that may come at once.")
+    rate: float = option(500.0, "Requests a second of one project, once its burst is used up.")
+    burst: int = option(1000, "Requests of one project that may come at once.")
+    shared_rate: float = option(
+        50.0,
+        "The same while other projects use the service too, so that none slows another; a request that changes something "
+        "counts for five.",
+    )
+    shared_burst: int = option(200, "The burst that belongs to it.")
+    shared_after: float = option(60.0, "Seconds after which a project that asks for nothing no longer uses the service.")
     concurrent: int = option(16, "Requests of one project at work at a time in one API process; more wait.")
     queue: int = option(100, "Requests of one project that may wait; more are answered with 429.")
     streams: int = option(50, "Log followers and terminals of one project that may be open in one API process.")

@@ -254,8 +254,12 @@ def _check_limits(limits: LimitSettings) -> None:
         value = getattr(limits, item.name)
         if value < 0:
             raise ValueError(f"[limits] {item.name}: {value:g} is not possible; give 0 for no limit, or more")
-    if limits.rate and limits.burst < 1:
-        raise ValueError(f"[limits] burst: {limits.burst} lets nothing through; give at least 1, or 0 as rate for no limit")
+    for rate, burst, least in (("rate", "burst", 1), ("shared_rate", "shared_burst", 5)):
+        if getattr(limits, rate) and getattr(limits, burst) < least:
+            raise ValueError(
+                f"[limits] {burst}: {getattr(limits, burst)} lets nothing through; give at least {least}, or 0 as {rate} "
+                f"for no limit"
+            )
 
 
 def _group(conf: cfg.ConfigOpts, section: str, kind: type[Any]) -> Any:

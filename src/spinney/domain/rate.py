@@ -35,12 +35,12 @@ class Refusal:
     after: float
 
 
-def ask(full_at: float, now: float, rate: Rate, patience: float = 0.0) -> Passage | Refusal:
-    """Pass, after a delay of at most ``patience``; or not at all, which changes nothing."""
+def ask(full_at: float, now: float, rate: Rate, patience: float = 0.0, cost: int = 1) -> Passage | Refusal:
+    """Pass, after a delay of at most ``patience``; or not at all, which changes nothing. ``cost``: for how many it counts."""
     if not rate.per_second:
         return Passage(full_at)
     share = 1 / rate.per_second
-    moved = max(full_at, now) + share
+    moved = max(full_at, now) + share * cost
     delay = moved - now - rate.burst * share
     if delay > patience + _ROUNDING:
         return Refusal(delay - patience)

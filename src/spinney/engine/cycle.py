@@ -7,8 +7,9 @@ concerns rows is already final. A successor that claims the same action later fi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 import sqlalchemy as sa
@@ -56,9 +57,22 @@ class Taken:
     freed_networks: tuple[tuple[str, str], ...] = ()
 
 
-def take(connection: Connection, engine_id: str, limit: int, after: str, rules: Rules, ids: Ids) -> Taken:
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many actions this engine has of each project, and may have of one at most; the rest is for the others."""
+
+    held: Mapping[str, int] = field(default_factory=dict)
+    most: int = 2**31
+
+    def left(self, project: str) -> int:
+        return self.most - self.held.get(project, 0)
+
+
+def take(
+    connection: Connection, engine_id: str, limit: int, after: str, rules: Rules, ids: Ids, shares: Shares
+) -> Taken:
     """Raises: LeaseLost, PlacementRace (nothing was written: take again)."""
-    actions = work.claim(connection, engine_id, limit, after)
+    actions = work.claim(connection, engine_id, limit, after, shares.left)
     now = database.now(connection)
     node_actions = []
     for action in actions:
@@ -83,8 +97,16 @@ def take(connection: Connection, engine_id: str, limit: int, after: str, rules: 
             _guarded(connection, action, partial(batch.prepare, [action]), ids, now)
     jobs = tuple(job for batch in batches for job in batch.jobs)
     more = len(actions) == limit or len(node_actions) < len(actions) or any(batch.more for batch in batches)
+    # What a full project has left in the queue is not looked at: it may be there.
+    full = any(shares.left(project) <= count for project, count in _by_project(actions, shares).items())
     served = actions[-1].project if actions else after
-    return Taken(jobs, more, served, tuple(pair for batch in batches for pair in batch.freed))
+    return Taken(jobs, more or full, served, tuple(pair for batch in batches for pair in batch.freed))
+
+
+def _by_project(actions: Iterable[Action], shares: Shares) -> Counter[str]:
+    found = Counter(dict.fromkeys(shares.held, 0))
+    found.update(action.project for action in actions)
+    return found
 
 
 def _step(connection: Connection, action: Action, rules: Rules, ids: Ids, now: float) -> Callable[[], None] | None:

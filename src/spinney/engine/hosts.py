@@ -1,19 +1,28 @@
-"""The hosts an engine is connected to, each with a bound on what is asked of it at a time."""
+"""The hosts an engine is connected to, each with a bound on what is asked of it at a time.
+
+Guaranteed: on each host the projects take turns, and what one project asks for never fills it: a few places beyond its own
+are for the others.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 
 from spinney.domain.container import ImageRequest, NetworkRequest
 from spinney.domain.host import Host
 from spinney.domain.images import familiar
 from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
 from spinney.engine.lease import Lease
+from spinney.queueing import Lines
 
 _PULLS_REMEMBERED = 256
+#: Places beyond those that one project may take up on a host.
+_FOR_OTHERS = 2
+#: On whose behalf a task works: a project; empty: our own.
+working_for: ContextVar[str] = ContextVar("working_for", default="")
 #: Told the host's id and the reference of an image that was pulled to it.
 Arrived = Callable[[str, str], Awaitable[None]]
 
@@ -29,7 +38,7 @@ class Connected:
         self._arrived = arrived
         self.docker = docker
         self.address = address
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = Lines(concurrency + _FOR_OTHERS, concurrency)
         self._lease = lease
         self._networks: set[str] = set()
         self._proven: set[str] = set()
@@ -37,7 +46,7 @@ class Connected:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[ContainerHost]:
-        async with self._slots:
+        async with self._slots.turn(working_for.get()):
             self._lease.require()
             yield self.docker
 

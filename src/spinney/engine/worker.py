@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,9 +21,9 @@ from spinney.domain.host import Host
 from spinney.domain.subnets import network_name
 from spinney.engine import joining, learning
 from spinney.engine.context import EngineContext
-from spinney.engine.cycle import take
+from spinney.engine.cycle import Shares, take
 from spinney.engine.finisher import Finisher
-from spinney.engine.hosts import HostPool
+from spinney.engine.hosts import HostPool, working_for
 from spinney.engine.jobs import Job, Task
 from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
@@ -63,10 +64,12 @@ class Session:
         )
         self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._held: Counter[str] = Counter()  # by project
         self._deleting: set[str] = set()  # nodes
         self._served = ""  # the project
         self._cancelling: set[str] = set()
         self._wake = asyncio.Event()
+        self._overheard = False  # a ring while it was not idle
         self._alarms: list[asyncio.TimerHandle] = []
         self._freed = asyncio.Event()
         #: Set when some host may have room that it had not before.
@@ -130,7 +133,7 @@ class Session:
         for _ in range(_RACES):
             try:
                 taken = await self._store.transact(
-                    take, self.id, limit, self._served, self.context.rules, self.context.ids
+                    take, self.id, limit, self._served, self.context.rules, self.context.ids, self._shares()
                 )
             except PlacementRace as error:
                 log.info("placing again: %s", error)
@@ -142,11 +145,25 @@ class Session:
             return taken.more
         return False
 
+    def _shares(self) -> Shares:
+        """One project never fills the engine: an eighth of it is for the others."""
+        concurrency = self.context.settings.concurrency
+        return Shares(dict(self._held), concurrency - concurrency // 8)
+
     async def _room(self, enough: int) -> None:
-        """Until there is room worth a transaction; after a moment any room will do, because jobs may be long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_MOMENT):
-                await self._free(enough)
+        """Until there is room worth a transaction, or somebody rings: it may be about another project's only action. After
+        a moment any room will do, because jobs may be long."""
+        free = asyncio.ensure_future(self._free(enough))
+        bell = asyncio.ensure_future(self.context.doorbell.wait(_MOMENT))
+        try:
+            await asyncio.wait({free, bell}, return_when=asyncio.FIRST_COMPLETED)
+            if bell.done():
+                self._overheard = True
+                self._wake.set()
+        finally:
+            free.cancel()
+            bell.cancel()
+            await asyncio.gather(free, bell, return_exceptions=True)
         await self._free(1)
 
     async def _free(self, enough: int) -> None:
@@ -160,12 +177,13 @@ class Session:
         bell = asyncio.ensure_future(self.context.doorbell.wait(self.context.settings.poll_interval))
         try:
             await asyncio.wait({wake, bell}, return_when=asyncio.FIRST_COMPLETED)
-            rung = bell.done()
+            rung = bell.done() or self._overheard
         finally:
             wake.cancel()
             bell.cancel()
             await asyncio.gather(wake, bell, return_exceptions=True)
         self._wake.clear()
+        self._overheard = False
         if rung:
             self.room.set()
             if self._running:
@@ -202,17 +220,22 @@ class Session:
     def _start(self, job: Job) -> None:
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._running[job.action.id] = task
+        self._held[job.action.project] += 1
         if job.task is Task.DELETE:
             self._deleting.add(job.node.id)
         task.add_done_callback(lambda _: self._ended(job))
 
     def _ended(self, job: Job) -> None:
         self._running.pop(job.action.id, None)
+        self._held[job.action.project] -= 1
+        if not self._held[job.action.project]:
+            del self._held[job.action.project]
         self._cancelling.discard(job.action.id)
         self._deleting.discard(job.node.id)
         self._freed.set()
 
     async def _run(self, job: Job) -> None:
+        working_for.set(job.action.project)
         outcome = await self._outcome(job)
         if outcome is not None:
             if (job.task is Task.CREATE and outcome.release_placement) or (

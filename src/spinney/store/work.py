@@ -9,7 +9,7 @@ actions but that a project's older ones are claimed first.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,28 +29,32 @@ from spinney.store.tables import cluster, node, setback
 _RESIZING = (ActionKind.NODE_CREATE, ActionKind.NODE_DELETE)
 #: Projects served in one claim; the rest are served by the next one, because the served ones' queues shrink.
 _PROJECTS = 32
+_MANY = 2**31
 _other = table.alias("other")
 #: Nothing else works on the target. A project all of whose actions wait for that must not use up a place among the served.
 _FREE = ~sa.exists().where(_other.c.running_target == table.c.target, _other.c.id != table.c.id)
 
 
-def claim(connection: Connection, engine_id: str, limit: int, after: str = "") -> list[Action]:
+def claim(
+    connection: Connection, engine_id: str, limit: int, after: str = "", allowed: Callable[[str], int] = lambda _: _MANY
+) -> list[Action]:
     """Up to ``limit`` actions that may run now, shared evenly between projects. Raises: LeaseLost.
 
-    Projects take turns in the order of their names, beginning behind ``after``: pass the one served last.
+    Projects take turns in the order of their names, beginning behind ``after``: pass the one served last. ``allowed``: how
+    many more a project may have at most.
     """
     now = engines.require(connection, engine_id)
     ready = (table.c.status == ActionStatus.READY.value) & (table.c.ready_at <= now)
     found: dict[str, Row[Any]] = {}  # by target: two actions on one object never run together
-    hungry = _projects(connection, ready, after)
+    hungry = [project for project in _projects(connection, ready, after) if allowed(project) > 0]
     # Each project gets its share; what short queues leave of theirs goes to the longer ones in a further round.
     shares = dict.fromkeys(hungry, 0)
     while hungry and len(found) < limit:
         extra = max((limit - len(found)) // len(hungry), 1)
         for project in list(hungry):
-            shares[project] += min(extra, limit - len(found))
+            shares[project] = min(shares[project] + min(extra, limit - len(found)), allowed(project))
             rows = _claimable(connection, ready & (table.c.project == project), shares[project])
-            if len(rows) < shares[project]:
+            if len(rows) < shares[project] or shares[project] == allowed(project):
                 hungry.remove(project)
             for row in rows:
                 found.setdefault(row.target, row)
