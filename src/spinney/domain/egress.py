@@ -65,7 +65,7 @@ _NEVER = _table(
 _NOT_FOR_PROJECTS = _table(
     ("a private address", "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7"),
     ("a reserved address", "192.0.0.0/24 192.0.2.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24"),
-    ("a reserved address", "2001::/23 2001:db8::/32 3fff::/20"),
+    ("a reserved address", "2001::/23 2001:db8::/32 2002::/16 3fff::/20"),
 )
 #: Outside of these two there are no IPv6 addresses of single machines.
 _UNICAST = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"))
