@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from contextlib import aclosing
 from dataclasses import replace
@@ -19,7 +20,11 @@ from testbed.bed import Bed
 from testbed.host import Host
 
 __all__ = ["target"]
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # What says farewell over TLS to a machine without power waits longer than the event loop of a test.
+    pytest.mark.filterwarnings("ignore:.*unclosed:ResourceWarning"),
+]
 REQUEST = ContainerRequest(
     "",
     {LABEL_DEPLOYMENT: "bed-exec"},
@@ -57,3 +62,4 @@ def test_a_session_on_a_host_that_fails_ends_in_time(bed: Bed, target: tuple[Hos
             await host.remove(made.id)
 
     asyncio.run(body())
+    gc.collect()
