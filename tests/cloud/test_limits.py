@@ -63,7 +63,11 @@ def set_limit(keystone: Keystone, limited: str, project: str, **limits: int) -> 
 
 def racks(service: Service, token: str, name: str) -> Any:
     """Make a host cluster without hosts yet."""
-    spec = {"type": "host.docker", "version": "1.0", "properties": {"inventory": [{"endpoint": f"unix:///srv/{name}.sock"}]}}
+    spec = {
+        "type": "host.docker",
+        "version": "1.0",
+        "properties": {"inventory": [{"endpoint": f"unix:///srv/{name}.sock"}]},
+    }
     service.ask(token, "POST", "/v1/profiles", {"profile": {"name": name, "spec": spec}})
     return service.ask(token, "POST", "/v1/clusters", {"cluster": {"name": name, "profile_id": name}})
 
