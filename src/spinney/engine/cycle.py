@@ -33,6 +33,8 @@ from spinney.store.work import Outcome
 
 log = logging.getLogger(__name__)
 
+#: Seconds after which a project's further actions on clusters wait for another transaction: each may make a thousand nodes.
+_LONG = 0.05
 #: Passed on: the whole transaction is to be run again.
 _AGAIN = (PlacementRace, sa.exc.OperationalError)
 
@@ -74,13 +76,17 @@ def take(
     """Raises: LeaseLost, PlacementRace (nothing was written: take again)."""
     actions = work.claim(connection, engine_id, limit, after, shares.left)
     now = database.now(connection)
-    node_actions = []
+    node_actions, later, advanced = [], [], set()
     for action in actions:
         step = _step(connection, action, rules, ids, now)
         if step is None:
             node_actions.append(action)
+        elif action.project in advanced and database.now(connection) > now + _LONG:
+            later.append(action)
         else:
             _guarded(connection, action, step, ids, now)
+            advanced.add(action.project)
+    work.give_back(connection, later)
     node_actions = policies.before_nodes(connection, node_actions, rules.cluster.max_nodes, now)
     new_batch = partial(Batch, connection, engine_id, rules.catalog, rules.subnet_count, ids, now, rules.allowed)
     batches = [new_batch()]

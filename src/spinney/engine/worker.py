@@ -40,6 +40,10 @@ from spinney.store.work import Finished, Outcome
 log = logging.getLogger(__name__)
 
 _CLAIM_AT_MOST = 256
+#: The same while several projects have work here: the others' wait for the database meanwhile.
+_CLAIM_AMONG_MANY = 64
+#: Seconds for which a project that had work here may come again.
+_LATELY = 60.0
 _RACES = 20
 #: Seconds.
 _MOMENT = 0.1
@@ -65,6 +69,7 @@ class Session:
         self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
         self._running: dict[str, asyncio.Task[None]] = {}
         self._held: Counter[str] = Counter()  # by project
+        self._seen: dict[str, float] = {}  # when a project last had work here
         self._deleting: set[str] = set()  # nodes
         self._served = ""  # the project
         self._cancelling: set[str] = set()
@@ -122,7 +127,7 @@ class Session:
 
     async def _claim_and_start(self) -> None:
         while True:
-            free = min(self.context.settings.concurrency - len(self._running), _CLAIM_AT_MOST)
+            free = min(self.context.settings.concurrency - len(self._running), self._at_once())
             if free > 0 and await self._claim(free):
                 await self._room(self.context.settings.concurrency // 2)
             else:
@@ -144,6 +149,12 @@ class Session:
             await self._remove_networks(taken.freed_networks)
             return taken.more
         return False
+
+    def _at_once(self) -> int:
+        """How many actions one transaction claims: the more, the longer everybody else waits for it."""
+        past = self.context.clock.monotonic() - _LATELY
+        self._seen = {project: when for project, when in self._seen.items() if when > past}
+        return _CLAIM_AT_MOST if len(self._seen) < 2 else _CLAIM_AMONG_MANY
 
     def _shares(self) -> Shares:
         """One project never fills the engine: an eighth of it is for the others."""
@@ -221,6 +232,7 @@ class Session:
         task = asyncio.get_running_loop().create_task(self._run(job))
         self._running[job.action.id] = task
         self._held[job.action.project] += 1
+        self._seen[job.action.project] = self.context.clock.monotonic()
         if job.task is Task.DELETE:
             self._deleting.add(job.node.id)
         task.add_done_callback(lambda _: self._ended(job))

@@ -71,6 +71,16 @@ def claim(
     return [_as_claimed(row, engine_id, now) for row in claimed]
 
 
+def give_back(connection: Connection, actions: Collection[Action]) -> None:
+    """Into the queue again, untouched, where they were claimed in this transaction."""
+    if actions:
+        connection.execute(
+            table.update()
+            .where(table.c.id.in_([action.id for action in actions]))
+            .values(status=ActionStatus.READY, owner=None, running_target=None)
+        )
+
+
 def _projects(connection: Connection, ready: sa.ColumnElement[bool], after: str) -> list[str]:
     """Projects with something to claim, in turn from ``after``. One step in the index each: a long queue costs nothing."""
     names: list[str] = []
