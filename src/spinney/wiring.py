@@ -19,6 +19,7 @@ from spinney import serving, standalone
 from spinney.api.auth import Authenticator, HttpBasic, no_auth, standalone_caller
 from spinney.api.auth.htpasswd import Htpasswd
 from spinney.api.auth.keystone import Keystone, open_middleware
+from spinney.api.delegating import Delegation
 from spinney.api.rules import AccessRules, policy_files
 from spinney.api.wire import Deps
 from spinney.clock import Clock, Ids, SystemClock
@@ -45,6 +46,7 @@ from spinney.engine.planning import Planner
 from spinney.engine.reach import LinkTls, Place, TlsPlace, UnixPlace
 from spinney.engine.secrets import ReferenceReader, Secrets
 from spinney.engine.supervisor import Engine
+from spinney.engine.trusting import TrustedSessions
 from spinney.errors import BadConfiguration
 from spinney.keyring import KeyRing, open_ring
 from spinney.profiles.allowances import Allowances, allowances
@@ -153,13 +155,27 @@ def make_limits(settings: Settings, store: Store, clock: Clock) -> Limits:
     return CopiedLimits(store, clock, KeystoneLimits(settings.files).fetch, settings.quota.cache_time)
 
 
-def make_references(settings: Settings) -> ReferenceReader | None:
+def make_references(settings: Settings, store: Store) -> ReferenceReader | None:
     """Raises: BadConfiguration."""
     if not has_section(settings.files, "barbican"):
         return None
     from spinney.drivers.openstack.barbican import Barbican  # keystoneauth is large
 
-    return Barbican(settings.files)
+    if not has_section(settings.files, "service_user"):
+        return Barbican(settings.files)
+    from spinney.drivers.openstack.trusts import Trusts
+
+    trusted = TrustedSessions(store, Trusts(settings.files).session, settings.auth.delegated_roles)
+    return Barbican(settings.files, trusted)
+
+
+def make_delegation(settings: Settings, store: Store, clock: Clock) -> Delegation | None:
+    """Raises: BadConfiguration."""
+    if settings.auth.strategy != "keystone" or not has_section(settings.files, "service_user"):
+        return None
+    from spinney.drivers.openstack.trusts import Trusts
+
+    return Delegation(store, clock, Trusts(settings.files), settings.auth.delegated_roles)
 
 
 def engine_context(
@@ -182,7 +198,7 @@ def engine_context(
         deployment=store.run(standalone.deployment_id, ids.new()),
         hostname=socket.gethostname(),
         keys=open_engine_keys(settings),
-        references=make_references(settings),
+        references=make_references(settings, store),
         settings=settings.engine,
         health=settings.health,
         retention=settings.retention,
@@ -242,6 +258,7 @@ def api_deps(
         planner=Planner(allowed.containers, rules, subnets.count(settings.network), ids, allowed.grants),
         default_credentials=default_credentials(settings),
         references=has_section(settings.files, "barbican"),
+        delegation=make_delegation(settings, store, clock),
         webhook=settings.webhook,
         ring=ring,
     )

@@ -198,3 +198,11 @@ def test_there_is_a_quota(world: World, key: SecretKeys) -> None:
     assert ask(world, "PUT", "/v1/quotas/ours", {"quota": {"secrets": 1}}, "admin").status == 200
     assert post(world, DATA).status == 201
     assert post(world, DATA, "other").error[:2] == (403, "OverQuota")
+
+
+def test_a_reference_is_followed_for_who_gave_it(world: World, key: SecretKeys) -> None:
+    """Else one member could have the service read what only another may."""
+    object.__setattr__(world.client.app._deps, "references", True)
+    assert post(world, reference=REFERENCE).json["secret"]["user"] == "member"
+    assert patch(world, "admin", reference=REFERENCE).json["secret"]["user"] == "admin"
+    assert patch(world, "member", data=DATA).json["secret"]["user"] == "admin"

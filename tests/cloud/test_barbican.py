@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from cloud import barbican
-from cloud.keystone import PASSWORD, Keystone, Unobtainable
+from cloud.keystone import PASSWORD, Keystone, Unobtainable, call, configuration
+from spinney.clock import SystemClock
 from spinney.domain.identity import Owner
 from spinney.drivers.openstack.barbican import Barbican
+from spinney.drivers.openstack.trusts import Trusts
+from spinney.engine.trusting import TrustedSessions
 from spinney.errors import BadConfiguration, SecretUnavailable, SecretUnusable
+from spinney.store.database import Store
+from system.running import Program
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +92,7 @@ def test_a_key_manager_that_does_not_answer_is_waited_for(
     member = keystone.id("user", "alpha-member")
     with pytest.raises(SecretUnavailable, match="is tried again"):
         read(reader(keystone, tmp_path, endpoint_override="http://127.0.0.1:9"), reference, member)
-    with pytest.raises(SecretUnavailable, match="Unauthorized"):
+    with pytest.raises(SecretUnavailable, match="does not know the service's own user"):
         read(reader(keystone, tmp_path, password="wrong"), reference, member)
 
 
@@ -96,3 +101,53 @@ def test_a_section_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     file.write_text("[barbican]\nauth_type = no-such\n")
     with pytest.raises(BadConfiguration, match=r"\[barbican\]"):
         Barbican([file])
+
+
+def test_a_reference_is_read_in_its_makers_name_after_the_token_is_gone(
+    keystone: Keystone, kept: barbican.Barbican, tmp_path: Path
+) -> None:
+    """From a request to a value: the API has the caller trust the service, an engine's reader uses the trust."""
+    keystone.user("keeper", "alpha", "member")
+    keystone.user("other", "alpha", "member")
+    reference = kept.keep(b"of keeper", "keeper", "alpha")  # no ACL: nobody was let read it
+    login = {"auth_type": "password", "auth_url": keystone.url, "username": "spinney", "password": PASSWORD}
+    login |= {"user_domain_id": "default", "project_name": "service", "project_domain_id": "default"}
+    options = "".join(f"{name} = {value}\n" for name, value in login.items())
+    file = tmp_path / "spinney.conf"
+    file.write_text(f"{configuration(keystone)}\n[service_user]\n{options}\n[barbican]\n{options}")
+    state = tmp_path / "state"
+    program = Program(tmp_path, "api", "--state-dir", str(state), "--config-file", str(file), "--port", "0")
+    try:
+        url = program.until_says(r"spinney ready: (http://\S+)/v1")
+        token = keystone.token("keeper", "alpha")
+        sent = {"X-Auth-Token": token, "OpenStack-API-Version": "clustering 1.14, spinney 1.0"}
+        made = call("POST", f"{url}/v1/secrets", {"secret": {"name": "far", "reference": reference}}, sent)
+        assert made.status == 201, made
+        credential = keystone.credential_token(keystone.application_credential("keeper", "alpha"))
+        refused = call(
+            "POST",
+            f"{url}/v1/secrets",
+            {"secret": {"name": "farther", "reference": reference}},
+            {**sent, "X-Auth-Token": credential},
+        )
+        # Keeper's trust is there already, so that nothing has to be delegated anew.
+        assert refused.status == 201, refused
+    finally:
+        assert program.terminate() == 0, program.output
+    keystone.revoke(token)
+    store = Store(f"sqlite:///{state / 'spinney.db'}", SystemClock())
+    try:
+        sessions = TrustedSessions(store, Trusts([file]).session, ["member"])
+        found = Barbican([file], sessions)
+        owner = Owner(keystone.id("user", "keeper"), keystone.id("project", "alpha"), "default")
+        assert asyncio.run(found.read(reference, owner)) == "of keeper"
+        stranger = Owner(keystone.id("user", "other"), keystone.id("project", "alpha"), "default")
+        with pytest.raises(SecretUnusable, match="does not let the service read it"):
+            asyncio.run(found.read(reference, stranger))
+        keystone.ask("PATCH", f"/users/{owner.user}", {"user": {"enabled": False}})
+        with pytest.raises(SecretUnusable, match="token from signing in"):
+            asyncio.run(
+                Barbican([file], TrustedSessions(store, Trusts([file]).session, ["member"])).read(reference, owner)
+            )
+    finally:
+        store.close()

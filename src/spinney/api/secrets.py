@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import orjson
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -50,12 +51,14 @@ Reference = Annotated[str, Kind("String", _reference)]
 class SecretCreate(Request):
     name: Annotated[str, Kind("String", _name)]
     type: Annotated[str, Kind("String", to_string), one_of(*(kind.value for kind in SecretType))] = SecretType.OPAQUE
-    data: Object | None = None
-    reference: Reference | None = None
+    data: Object | None = Field(
+        None, description="Key to value. Of type registry: username, password and serveraddress."
+    )
+    reference: Reference | None = Field(None, description="In place of data: where Barbican keeps the value.")
 
 
 class SecretUpdate(Request):
-    data: Object | None = None
+    data: Object | None = Field(None, description="Stands in for all that was there.")
     reference: Reference | None = None
 
 
@@ -64,6 +67,7 @@ async def create(call: Call) -> Reply:
     kind = SecretType(given.type)
     secret_id = call.deps.ids.new()
     facts = _examine(call, kind, given)
+    await _let_read(call, given)
     row = await call.deps.store.transact(_create, call, secret_id, kind, given, facts)
     return json_reply({"secret": view(row)}, 201)
 
@@ -85,6 +89,12 @@ def _examine(call: Call, kind: SecretType, given: SecretCreate | SecretUpdate) -
             "configure [barbican]."
         )
     return {"keys": [PAYLOAD]}
+
+
+async def _let_read(call: Call, given: SecretCreate | SecretUpdate) -> None:
+    """What is kept elsewhere is read in the caller's name when the caller is gone. Raises: DelegationRefused."""
+    if given.reference is not None and call.deps.delegation is not None and call.caller.token:
+        await call.deps.delegation.ensure(call.caller)
 
 
 def _create(
@@ -130,7 +140,9 @@ async def get(call: Call) -> Reply:
 
 
 async def update(call: Call) -> Reply:
-    row = await call.deps.store.transact(_update, call, call.data(SecretUpdate))
+    given = call.data(SecretUpdate)
+    await _let_read(call, given)
+    row = await call.deps.store.transact(_update, call, given)
     return json_reply({"secret": view(row)})
 
 
@@ -138,7 +150,10 @@ def _update(connection: Connection, call: Call, given: SecretUpdate) -> Row[Any]
     row = secrets.FINDER.get(connection, call.word, call.scope)
     facts = _examine(call, SecretType(row.type), given)
     sealed = _sealed(connection, row.id, given.data)
-    secrets.replace_value(connection, row.id, sealed=sealed, reference=given.reference, facts=facts, now=call.now)
+    # A reference is followed for who gave it: another's must not lead to what only the secret's maker may read.
+    user = None if given.reference is None else call.owner.user
+    reference = given.reference
+    secrets.replace_value(connection, row.id, sealed=sealed, reference=reference, facts=facts, now=call.now, user=user)
     return secrets.FINDER.get(connection, row.id, call.scope)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from spinney.api.answers.base import Shape
 from spinney.api.auth import Authenticator
+from spinney.api.delegating import Delegation
 from spinney.api.rules import AccessRules
 from spinney.api.versions import Versions
 from spinney.clock import Clock, Ids
@@ -71,6 +72,8 @@ class Deps:
     allowed: Allowances = field(default_factory=Allowances)
     #: Whether engines can fetch secrets that are kept elsewhere.
     references: bool = False
+    #: Has callers let the service act for them later; None: nobody is asked to.
+    delegation: Delegation | None = None
     #: What one project may ask of this process at a time.
     pace: LimitSettings = NO_LIMITS
     #: Draws what nobody may guess, and what a repetition with the same Idempotency-Key has to be shown again.

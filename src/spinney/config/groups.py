@@ -83,6 +83,11 @@ class AuthSettings:
     htpasswd_file: str = option(
         "", "File of http_basic with users and their bcrypt hashes; without one, the one user admin with a made password."
     )
+    delegated_roles: tuple[str, ...] = option(
+        ("member",),
+        "Roles in which users of keystone let the service act for them later, where another OpenStack service has to be "
+        "called; only with a section [service_user], which is the user that they trust.",
+    )
     users_file: str = option(
         "", "YAML file of http_basic with the project and the roles of each user; those not in it are members of default."
     )

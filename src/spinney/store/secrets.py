@@ -50,8 +50,12 @@ def replace_value(
     reference: str | None,
     facts: Mapping[str, Any],
     now: float,
+    user: str | None = None,
 ) -> None:
-    values = {"sealed": sealed, "reference": reference, "facts": facts, "updated_at": now}
+    """``user``: who gives the reference, and in whose name it is read from now on; None: that is as it was."""
+    values: dict[str, Any] = {"sealed": sealed, "reference": reference, "facts": facts, "updated_at": now}
+    if user is not None:
+        values["user"] = user
     connection.execute(table.update().where(table.c.id == secret_id).values(version=table.c.version + 1, **values))
 
 
