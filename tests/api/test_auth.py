@@ -130,6 +130,7 @@ def test_a_changed_file_counts_at_once(write: Write, caplog: pytest.LogCaptureFi
         (f"ann:{hashed('a')}\n", "- ann\n", "users.yaml"),
         (f"ann:{hashed('a')}\n", "ann: [\n", "is not YAML"),
     ],
+    ids=range(10),  # the hashes are others in each process
 )
 def test_files_that_cannot_be_meant_so(write: Write, passwords: str, people: str | None, words: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){words}"):
