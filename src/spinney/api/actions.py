@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection
 
 from spinney.api import views
@@ -24,7 +25,7 @@ LIST = ListSpec(
         "target": Filter("target"),
         "action": Filter("action", one_of(ActionKind)),
         "status": Filter("status", one_of(ActionStatus)),
-        "cluster_id": Filter("cluster_id"),
+        "cluster_id": Filter("cluster_id", since=14),
     },
     ("name", "target", "action", "created_at", "status"),
     "created_at",
@@ -32,13 +33,11 @@ LIST = ListSpec(
 
 
 class ActionUpdate(Request):
-    status: String
+    status: String = Field(description="CANCELLED.")
 
 
 async def index(call: Call) -> Reply:
     query = read_list(call)
-    if not call.since(14):
-        query = replace(query, filters={key: value for key, value in query.filters.items() if key != "cluster_id"})
     return json_reply({"actions": await call.deps.store.read(_index, call, query)})
 
 

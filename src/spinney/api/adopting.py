@@ -9,6 +9,7 @@ import string
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -28,14 +29,14 @@ from spinney.store import hosts, nodes, profiles, quotas, tables
 
 
 class NodePreview(Request):
-    identity: String
-    type: String
-    overrides: Object | None = None
-    snapshot: Bool | None = None
+    identity: String = Field(description="The endpoint: unix://…, tcp://address:port or ssh://user@address.")
+    type: String = Field(description="host.docker-1.0 can be adopted.")
+    overrides: Object | None = Field(None, description="Other properties of that profile type.")
+    snapshot: Bool | None = Field(None, description="Refused if true.")
 
 
 class NodeAdopt(NodePreview):
-    name: Name | None = None
+    name: Name | None = Field(None, description="Given none, one is drawn.")
     role: Word | None = None
     metadata: Object | None = None
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -45,12 +46,12 @@ LIST = ListSpec(
 
 
 class PolicyAttach(Request):
-    policy_id: String
-    enabled: Bool | None = None
+    policy_id: String = Field(description="Name or id.")
+    enabled: Bool | None = Field(None, description="Given none, true.")
 
 
 class PolicyDetach(Request):
-    policy_id: String
+    policy_id: String = Field(description="Name or id.")
 
 
 async def index(call: Call) -> Reply:

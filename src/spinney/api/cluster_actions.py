@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import membership
@@ -24,7 +24,7 @@ from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, P
 from spinney.api.wire import Call, Reply, queued
 from spinney.domain import sizing
 from spinney.domain.action import ActionKind
-from spinney.domain.schema import SpecModel
+from spinney.domain.schema import Since, SpecModel
 from spinney.domain.sizing import Adjustment
 from spinney.errors import ActionCooldown, BadRequest, HTTPBadRequest, MethodVersionNotFound
 from spinney.policies.scaling import EVENTS as SCALINGS
@@ -36,37 +36,43 @@ from spinney.store.quotas import Change
 
 
 class Nodes(Request):
-    nodes: IdList
+    nodes: IdList = Field(description="Names or ids.")
 
 
 class DelNodes(Nodes):
-    destroy_after_deletion: Bool | None = None
+    destroy_after_deletion: Annotated[Bool | None, Since("1.4")] = Field(
+        None, description="Also delete them; else they live on, in no cluster."
+    )
 
 
 class ReplaceNodes(Request):
-    nodes: Object
+    nodes: Object = Field(description="Old node to the new one that takes its place.")
 
 
 class Scale(Request):
-    count: Count | None = None
+    count: Count | None = Field(None, description="Given none, 1, or what a policy of the cluster says.")
 
 
 class Resize(Request):
-    adjustment_type: String | None = None
-    number: JsonNumber | None = None
-    min_size: Count | None = None
-    max_size: Limit | None = None
-    min_step: Count | None = None
-    strict: Bool | None = None
+    adjustment_type: String | None = Field(
+        None, description="EXACT_CAPACITY, CHANGE_IN_CAPACITY or CHANGE_IN_PERCENTAGE."
+    )
+    number: JsonNumber | None = Field(None, description="With adjustment_type.")
+    min_size: Count | None = Field(None, description="Its new one.")
+    max_size: Limit | None = Field(None, description="Its new one.")
+    min_step: Count | None = Field(None, description="The least change, with CHANGE_IN_PERCENTAGE.")
+    strict: Bool | None = Field(
+        None, description="Given none, true: refused beyond the sizes. False: as far as they allow."
+    )
 
 
 class Rebalance(Request):
-    max_moves: Positive | None = None
-    dry_run: Bool | None = None
+    max_moves: Positive | None = Field(None, description="Containers that are moved at most.")
+    dry_run: Bool | None = Field(None, description="Only report, as the action's outcome.")
 
 
 class CompleteLifecycle(Request):
-    lifecycle_action_token: String
+    lifecycle_action_token: String = Field(description="The id of the action that waits.")
 
 
 class Check(Request):
@@ -81,6 +87,8 @@ class Verb:
     """
 
     kind: ActionKind | None
+    #: What it does.
+    says: str
     model: type[SpecModel] | None
     inputs: Callable[[Connection, Call, Row[Any], Any], dict[str, Any]]
     since: int = 0
@@ -263,9 +271,7 @@ def _rebalance(connection: Connection, call: Call, row: Row[Any], data: Rebalanc
 
 async def _complete_lifecycle(call: Call, data: CompleteLifecycle) -> Reply:
     token = as_uuid(data.lifecycle_action_token)
-    action_id = await call.deps.store.transact(
-        _release, call.scope, data.lifecycle_action_token, token, call.now
-    )
+    action_id = await call.deps.store.transact(_release, call.scope, data.lifecycle_action_token, token, call.now)
     call.deps.ring()
     return queued(action_id, {"action": action_id})
 
@@ -280,21 +286,30 @@ def _release(connection: Connection, scope: Scope, word: str, token: str | None,
 
 
 VERBS: Mapping[str, Verb] = {
-    "add_nodes": Verb(ActionKind.CLUSTER_ADD_NODES, Nodes, _add_nodes),
-    "del_nodes": Verb(ActionKind.CLUSTER_DEL_NODES, DelNodes, _del_nodes),
-    "scale_out": Verb(ActionKind.CLUSTER_SCALE_OUT, Scale, _scale(1), shape=_scale_shape),
-    "scale_in": Verb(ActionKind.CLUSTER_SCALE_IN, Scale, _scale(-1), shape=_scale_shape),
-    "resize": Verb(ActionKind.CLUSTER_RESIZE, Resize, _resize, shape=_resize_shape),
-    "check": Verb(ActionKind.CLUSTER_CHECK, None, _check),
-    "recover": Verb(ActionKind.CLUSTER_RECOVER, ClusterRecover, _as_given, shape=recover_inputs),
-    "replace_nodes": Verb(
-        ActionKind.CLUSTER_REPLACE_NODES, ReplaceNodes, _replace_nodes, since=3, shape=_replace_shape
+    "add_nodes": Verb(ActionKind.CLUSTER_ADD_NODES, "Make nodes without a cluster its members.", Nodes, _add_nodes),
+    "del_nodes": Verb(ActionKind.CLUSTER_DEL_NODES, "Take members out.", DelNodes, _del_nodes),
+    "scale_out": Verb(ActionKind.CLUSTER_SCALE_OUT, "Grow.", Scale, _scale(1), shape=_scale_shape),
+    "scale_in": Verb(ActionKind.CLUSTER_SCALE_IN, "Shrink.", Scale, _scale(-1), shape=_scale_shape),
+    "resize": Verb(ActionKind.CLUSTER_RESIZE, "Change the sizes.", Resize, _resize, shape=_resize_shape),
+    "check": Verb(ActionKind.CLUSTER_CHECK, "Look whether the members are well, whatever the map holds.", None, _check),
+    "recover": Verb(
+        ActionKind.CLUSTER_RECOVER, "Mend members that are not well.", ClusterRecover, _as_given, shape=recover_inputs
     ),
-    "policy_attach": Verb(ActionKind.CLUSTER_ATTACH_POLICY, PolicyAttach, attach_inputs),
-    "policy_detach": Verb(ActionKind.CLUSTER_DETACH_POLICY, PolicyDetach, detach_inputs),
-    "policy_update": Verb(ActionKind.CLUSTER_UPDATE_POLICY, PolicyAttach, update_inputs),
-    "rebalance": Verb(ActionKind.CLUSTER_REBALANCE, Rebalance, _rebalance, ours=True),
-    "complete_lifecycle": Verb(None, CompleteLifecycle, _as_given, since=9),
+    "replace_nodes": Verb(
+        ActionKind.CLUSTER_REPLACE_NODES,
+        "Exchange members for nodes without a cluster.",
+        ReplaceNodes,
+        _replace_nodes,
+        since=3,
+        shape=_replace_shape,
+    ),
+    "policy_attach": Verb(ActionKind.CLUSTER_ATTACH_POLICY, "Attach a policy.", PolicyAttach, attach_inputs),
+    "policy_detach": Verb(ActionKind.CLUSTER_DETACH_POLICY, "Detach a policy.", PolicyDetach, detach_inputs),
+    "policy_update": Verb(ActionKind.CLUSTER_UPDATE_POLICY, "Enable or disable a policy.", PolicyAttach, update_inputs),
+    "rebalance": Verb(
+        ActionKind.CLUSTER_REBALANCE, "Even out the hosts of a host cluster.", Rebalance, _rebalance, ours=True
+    ),
+    "complete_lifecycle": Verb(None, "Let an action go on that waits for this.", CompleteLifecycle, _as_given, since=9),
 }
 
 _FILTERS = ("name", "profile_id", "status", "role")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import sqlalchemy as sa
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -26,7 +27,7 @@ from spinney.domain.cluster_config import config_fault
 from spinney.domain.fanout import machines_fault
 from spinney.domain.host import HelperMode
 from spinney.domain.quota import CLUSTERS, ClusterUse
-from spinney.domain.schema import at_most
+from spinney.domain.schema import Since, at_most
 from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, Forbidden, HTTPBadRequest
 from spinney.profiles.hosts import check_not_pinned
 from spinney.store import action_requests, bindings, clusters, dependents, hosts, listing, profiles, quotas, tables
@@ -43,23 +44,33 @@ LIST = ListSpec(
 
 class ClusterCreate(Request):
     name: Name
-    profile_id: String
-    min_size: Count | None = None
-    max_size: Limit | None = None
-    desired_capacity: Count | None = None
-    timeout: Count | None = None
-    metadata: Object | None = None
-    config: Object | None = None
-    policies: Annotated[tuple[PolicyAttach, ...], at_most(100, "policies")] | None = None
+    profile_id: String = Field(description="Name or id of the profile that its nodes are made from.")
+    min_size: Count | None = Field(None, description="Given none, 0.")
+    max_size: Limit | None = Field(None, description="-1, or none given: no limit of its own.")
+    desired_capacity: Count | None = Field(None, description="How many nodes; given none, min_size.")
+    timeout: Count | None = Field(
+        None, description="Seconds that one of its actions may take; 0, or none given: the deployment's."
+    )
+    metadata: Object | None = Field(None, description="The user's own, kept as it is.")
+    config: Object | None = Field(
+        None, description="How it behaves; keys that begin with spinney. are refused unless known."
+    )
+    policies: Annotated[tuple[PolicyAttach, ...], at_most(100, "policies")] | None = Field(
+        None, description="Attached before the first node is placed."
+    )
 
 
 class ClusterUpdate(Request):
     name: Name | None = None
-    profile_id: String | None = None
-    metadata: Object | None = None
-    timeout: Count | None = None
-    profile_only: Bool | None = None
-    config: Object | None = None
+    profile_id: String | None = Field(
+        None, description="Another profile, of the same type: its nodes are changed to it."
+    )
+    metadata: Object | None = Field(None, description="Stands in for what was there.")
+    timeout: Count | None = Field(None, description="Seconds; 0: the deployment's.")
+    profile_only: Annotated[Bool | None, Since("1.6")] = Field(
+        None, description="Only new nodes are made from the profile."
+    )
+    config: Annotated[Object | None, Since("1.7")] = Field(None, description="Stands in for what was there.")
 
 
 async def create(call: Call) -> Reply:

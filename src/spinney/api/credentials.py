@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -40,11 +41,11 @@ def _name(value: Any) -> str:
 class CredentialCreate(Request):
     name: Annotated[str, Kind("String", _name)]
     type: Annotated[str, Kind("String", to_string), one_of(*(kind.value for kind in CredentialType))]
-    data: Object
+    data: Object = Field(description="What it holds, by type; never shown again.")
 
 
 class CredentialUpdate(Request):
-    data: Object
+    data: Object = Field(description="Stands in for all that was there.")
 
 
 async def create(call: Call) -> Reply:

@@ -51,8 +51,8 @@ def _bounded(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 class ExecCreate(Request):
     command: Annotated[tuple[str, ...], Kind("List", to_argv), Rule("a program and its arguments", _some)]
-    tty: Bool = False
-    user: User | None = None
+    tty: Bool = Field(False, description="Whether it gets a terminal; then there is no error output of its own.")
+    user: User | None = Field(None, description="Given none, that of the container.")
     environment: Annotated[
         Mapping[EnvironmentName, EnvironmentValue],
         Kind("Map", to_map),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import nodes as api_nodes
@@ -35,17 +35,18 @@ class Nothing(Request):
 
 
 class Drain(Request):
-    deadline: Positive | None = None
-    max_in_flight: Positive | None = None
-    dry_run: Bool | None = None
+    deadline: Positive | None = Field(None, description="Seconds after which it ends, whatever is left.")
+    max_in_flight: Positive | None = Field(None, description="Containers on the move at a time.")
+    dry_run: Bool | None = Field(None, description="Answer with a plan, and do nothing.")
 
 
 class Remove(Request):
-    force: Bool | None = None
+    force: Bool | None = Field(None, description="Also in the middle of something.")
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
+    says: str
     model: type[Request]
     #: Does what is asked within the transaction, about the host's node, with the id of the action.
     run: Callable[[Connection, Call, Row[Any], Any, str], None]
@@ -129,8 +130,16 @@ def _remove(connection: Connection, call: Call, row: Row[Any], data: Remove, act
 
 
 VERBS: Mapping[str, Verb] = {
-    "cordon": Verb(Nothing, _duty(ActionKind.HOST_CORDON, Duty.CORDONED, "Nothing new is placed there.")),
-    "uncordon": Verb(Nothing, _duty(ActionKind.HOST_UNCORDON, Duty.OPEN, "Containers may be placed there again.")),
-    "drain": Verb(Drain, _drain),
-    "remove": Verb(Remove, _remove),
+    "cordon": Verb(
+        "Nothing new is placed there.",
+        Nothing,
+        _duty(ActionKind.HOST_CORDON, Duty.CORDONED, "Nothing new is placed there."),
+    ),
+    "uncordon": Verb(
+        "Open it again; a drain that is alive is stopped.",
+        Nothing,
+        _duty(ActionKind.HOST_UNCORDON, Duty.OPEN, "Containers may be placed there again."),
+    ),
+    "drain": Verb("Move its containers away.", Drain, _drain),
+    "remove": Verb("Forget it; refused while containers or profiles rely on it.", Remove, _remove),
 }

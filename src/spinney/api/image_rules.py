@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import Connection
 
 from spinney.api.quotas import project_of
@@ -33,9 +34,11 @@ def _patterns(value: Any) -> tuple[str, ...]:
 
 
 class ImageRulePut(Request):
-    allow: Annotated[tuple[str, ...], Kind("List", _patterns)] | None = None
-    require_digest: Bool | None = None
-    pin: Bool | None = None
+    allow: Annotated[tuple[str, ...], Kind("List", _patterns)] | None = Field(
+        None, description="Patterns, of which an image must fit one, as in registry.example.org/team/*."
+    )
+    require_digest: Bool | None = Field(None, description="Only images named by digest.")
+    pin: Bool | None = Field(None, description="A tag is resolved once for a whole cluster, and the digest used.")
 
 
 async def get(call: Call) -> Reply:

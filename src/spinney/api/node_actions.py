@@ -35,8 +35,8 @@ def _as_given(connection: Connection, call: Call, row: Row[Any], inputs: dict[st
 
 
 VERBS: Mapping[str, Verb] = {
-    "check": Verb(ActionKind.NODE_CHECK, None, _as_given),
-    "recover": Verb(ActionKind.NODE_RECOVER, NodeRecover, _as_given, shape=recover_inputs),
+    "check": Verb(ActionKind.NODE_CHECK, "Look whether it is well, whatever the map holds.", None, _as_given),
+    "recover": Verb(ActionKind.NODE_RECOVER, "Mend it.", NodeRecover, _as_given, shape=recover_inputs),
 }
 
 

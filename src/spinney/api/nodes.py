@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -22,6 +23,7 @@ from spinney.domain.action import ActionKind
 from spinney.domain.naming import node_name
 from spinney.domain.node import TRANSIENT_STATUSES, Node, NodeStatus
 from spinney.domain.quota import of_nodes
+from spinney.domain.schema import Since
 from spinney.errors import ActionInProgress, BadRequest, ResourceIsLocked
 from spinney.profiles.hosts import can_host
 from spinney.store import action_requests, clusters, dependents, listing, nodes, profiles, quotas, tables
@@ -36,18 +38,22 @@ LIST = ListSpec(
 
 class NodeCreate(Request):
     name: Name
-    profile_id: String
-    cluster_id: String | None = None
-    role: Word | None = None
-    metadata: Object | None = None
+    profile_id: String = Field(description="Name or id.")
+    cluster_id: String | None = Field(
+        None, description="Name or id of the cluster that it becomes a member of; the cluster names it then."
+    )
+    role: Word | None = Field(None, description="The user's own word.")
+    metadata: Object | None = Field(None, description="The user's own.")
 
 
 class NodeUpdate(Request):
     name: Name | None = None
-    profile_id: String | None = None
+    profile_id: String | None = Field(None, description="Another profile, of the same type.")
     role: Word | None = None
-    metadata: Object | None = None
-    tainted: Bool | None = None
+    metadata: Object | None = Field(None, description="Stands in for what was there.")
+    tainted: Annotated[Bool | None, Since("1.13")] = Field(
+        None, description="Whether it is the first to go when the cluster shrinks."
+    )
 
 
 async def create(call: Call) -> Reply:

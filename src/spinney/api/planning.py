@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import placement
@@ -28,11 +28,11 @@ Ask = Callable[[Connection, Call], Question]
 
 
 class Update(Request):
-    profile_id: String
+    profile_id: String = Field(description="Name or id.")
 
 
 class OnHost(Request):
-    host: String
+    host: String = Field(description="Name, id or alias.")
 
 
 async def plan(call: Call) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -24,11 +25,13 @@ POLICIES = ListSpec(
 
 class PolicyCreate(Request):
     name: Name
-    spec: Object
+    spec: Object = Field(
+        description="type, version and properties, as the policy type has them; description if you like."
+    )
 
 
 class PolicyValidate(Request):
-    spec: Object
+    spec: Object = Field(description="As for creating one.")
 
 
 class PolicyUpdate(Request):

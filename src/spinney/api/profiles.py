@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -34,17 +35,17 @@ LIST = ListSpec(
 
 class ProfileCreate(Request):
     name: Name
-    spec: Object
+    spec: Object = Field(description="type, version and properties, as the profile type has them.")
     metadata: Object | None = None
 
 
 class ProfileValidate(Request):
-    spec: Object
+    spec: Object = Field(description="As for creating one.")
 
 
 class ProfileUpdate(Request):
     name: Name | None = None
-    metadata: Object | None = None
+    metadata: Object | None = Field(None, description="Stands in for what was there.")
 
 
 async def create(call: Call) -> Reply:

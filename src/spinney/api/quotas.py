@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api.values import LARGEST, JsonNumber, Request
@@ -31,8 +32,8 @@ MostBytes = Annotated[int, Kind("Integer", to_int), between(-1, _LARGEST_SIZE, "
 class QuotaUpdate(Request):
     clusters: Most | None = None
     nodes: Most | None = None
-    cpu: JsonNumber | None = None
-    memory: MostBytes | None = None
+    cpu: JsonNumber | None = Field(None, description="Cores reserved; -1: no limit.")
+    memory: MostBytes | None = Field(None, description="Bytes reserved.")
     receivers: Most | None = None
     secrets: Most | None = None
     volumes: Most | None = None

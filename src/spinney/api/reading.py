@@ -117,7 +117,8 @@ def read_list(call: Call) -> ListQuery:
     assert spec is not None
     given: dict[str, list[str]] = {}
     for key, value in call.query:
-        given.setdefault(key, []).append(value)
+        if key not in spec.filters or call.since(spec.filters[key].since):
+            given.setdefault(key, []).append(value)
     known = [*spec.filters, *(("sort",) if spec.plain else _COMMON)]
     for key in given:
         if key not in known:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -33,7 +34,7 @@ LIST = ListSpec(
         "type": Filter("type", only(ReceiverType)),
         "action": Filter("action", only(ActionKind)),
         "cluster_id": Filter("cluster_id"),
-        "user": Filter("user"),
+        "user": Filter("user", since=4),
     },
     ("name", "type", "action", "cluster_id", "created_at", "user"),
     "name",
@@ -73,19 +74,21 @@ PerMinute = Annotated[int, Kind("Integer", to_int), between(1, 6000, "a whole nu
 class _Limits(Request):
     """What Senlin's receivers do not have."""
 
-    enabled: Bool | None = None
-    open: Bool | None = None
-    expires_at: Expiry | None = None
-    rate_limit: PerMinute | None = None
+    enabled: Bool | None = Field(None, description="Given none, true.")
+    open: Bool | None = Field(None, description="Whether its URL alone starts it; only where the operator allows that.")
+    expires_at: Expiry | None = Field(None, description="A time, or never.")
+    rate_limit: PerMinute | None = Field(
+        None, description="How often a minute it may be used; given none, the deployment's."
+    )
 
 
 class ReceiverCreate(_Limits):
     name: Name
-    type: Annotated[str, Kind("String", to_string), one_of(*ReceiverType)]
-    cluster_id: String | None = None
-    action: Action | None = None
-    params: Object | None = None
-    actor: Object | None = None
+    type: Annotated[str, Kind("String", to_string), one_of(*ReceiverType)] = Field(description="message is refused.")
+    cluster_id: String | None = Field(None, description="Name or id; required.")
+    action: Action | None = Field(None, description="What it starts; required.")
+    params: Object | None = Field(None, description="Inputs of the action, where a request does not say otherwise.")
+    actor: Object | None = Field(None, description="Kept, without effect.")
 
 
 class ReceiverUpdate(_Limits):
@@ -186,8 +189,6 @@ def _create(connection: Connection, call: Call, made: Receiver, word: str) -> Ro
 
 
 async def index(call: Call) -> Reply:
-    if not call.since(4):
-        call.query = tuple(pair for pair in call.query if pair[0] != "user")
     query = read_list(call)
     rows = await call.deps.store.read(listing.run, tables.receiver, receivers.RECEIVERS.select(), query)
     return json_reply({"receivers": [view(row, call.ours) for row in rows]})

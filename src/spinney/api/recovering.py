@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from spinney.api.values import Bool, Count, Object, Request
 from spinney.domain.schema import Kind, NotAllowed, one_of
 from spinney.errors import HTTPBadRequest
@@ -19,18 +21,20 @@ Operation = Annotated[str, Kind("String", _folded), one_of("REBOOT", "REBUILD", 
 
 
 class Recover(Request):
-    operation: Operation | None = None
-    operation_params: Object | None = None
-    check: Bool | None = None
+    operation: Operation | None = Field(None, description="What to do; given none, what the profile type thinks best.")
+    operation_params: Object | None = Field(None, description="For REBOOT: type, SOFT or HARD.")
+    check: Bool | None = Field(None, description="Look first, and leave alone what is well.")
 
 
 class ClusterRecover(Recover):
-    check_capacity: Bool | None = None
+    check_capacity: Bool | None = Field(None, description="Also make up for members that are missing.")
 
 
 class NodeRecover(Recover):
-    delete_timeout: Count | None = None
-    force_recreate: Bool | None = None
+    delete_timeout: Count | None = Field(
+        None, description="Taken, without effect: there is no wait of its own for the deletion."
+    )
+    force_recreate: Bool | None = Field(None, description="Taken, without effect.")
 
 
 def recover_inputs(data: Recover) -> dict[str, Any]:

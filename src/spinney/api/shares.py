@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
@@ -27,7 +28,7 @@ def _project(value: Any) -> str:
 
 
 class ShareCreate(Request):
-    project_id: Annotated[str, Kind("String", _project)]
+    project_id: Annotated[str, Kind("String", _project)] = Field(description="*: all projects.")
 
 
 async def create(call: Call) -> Reply:

@@ -118,6 +118,8 @@ class Filter:
 
     column: str
     read: Callable[[str], Any] = str
+    #: The least minor version; below it the filter is passed over.
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ Map = dict[str, Any]
 
 
 class Owned(Answer):
-    user: str
+    user: str = Field(description="Who made it.")
     project: str
-    domain: str | None
+    domain: str | None = Field(description="Null: users are not in domains here.")
 
 
 @dataclass(frozen=True, slots=True)

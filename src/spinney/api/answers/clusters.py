@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,7 @@ from spinney.api.answers.base import Answer, Id, Map, Owned, Time
 from spinney.domain.cluster import ClusterStatus
 from spinney.domain.host import HostState
 from spinney.domain.node import NodeStatus
+from spinney.domain.schema import Since
 
 
 class Dependents(Answer):
@@ -17,8 +18,8 @@ class Dependents(Answer):
 
     nodes: list[Id] = Field(default=[])
     profiles: list[Id] = Field(default=[])
-    nodes_total: int = 0
-    profiles_total: int = 0
+    nodes_total: int = Field(0, description="Where nodes has not all of them.")
+    profiles_total: int = Field(0, description="Where profiles has not all of them.")
 
 
 class MemberCount(Answer):
@@ -30,23 +31,23 @@ class Cluster(Owned):
     id: Id
     name: str
     profile_id: Id
-    profile_name: str
-    init_at: Time
-    created_at: Time | None
-    updated_at: Time | None
+    profile_name: str = Field(description="Unknown: the profile is gone.")
+    init_at: Time = Field(description="When it was asked for.")
+    created_at: Time | None = Field(description="Null: not yet.")
+    updated_at: Time | None = Field(description="Null: never.")
     min_size: int
     max_size: int = Field(description="-1: no limit of its own.")
     desired_capacity: int
     timeout: int = Field(description="Seconds that one of its actions may take.")
-    status: ClusterStatus = Field(strict=False)
+    status: ClusterStatus = Field(strict=False, description="Follows from its nodes, its sizes and its running action.")
     status_reason: str
-    metadata: Map
-    data: Map
-    config: Map
-    dependents: Dependents
-    nodes: list[Id]
+    metadata: Map = Field(description="The user's own.")
+    data: Map = Field(description="What the service remembers of it.")
+    config: Map = Field(description="How it behaves.")
+    dependents: Dependents = Field(description="Of a host cluster.")
+    nodes: list[Id] = Field(description="Ids of its members.")
     policies: list[Id] = Field(description="Ids of bindings, not of policies.")
-    members: MemberCount = Field(default=MemberCount(active=0, total=0))
+    members: Annotated[MemberCount, Since("spinney 1.0")] = Field(default=MemberCount(active=0, total=0))
 
 
 class SharedHost(Answer):
@@ -72,43 +73,45 @@ class Node(Owned):
     name: str
     cluster_id: str = Field(description="Empty: a member of none.")
     profile_id: Id
-    profile_name: str
-    physical_id: str | None
+    profile_name: str = Field(description="Unknown: the profile is gone.")
+    physical_id: str | None = Field(
+        description="Id of its container, or of a host's Docker engine; null: there is none."
+    )
     index: int = Field(description="-1: a member of no cluster.")
-    role: str
-    init_at: Time
-    created_at: Time | None
-    updated_at: Time | None
+    role: str = Field(description="The user's own word.")
+    init_at: Time = Field(description="When it was asked for.")
+    created_at: Time | None = Field(description="Null: not yet.")
+    updated_at: Time | None = Field(description="Null: never.")
     status: NodeStatus = Field(strict=False)
     status_reason: str
-    data: Map
-    metadata: Map
-    dependents: Dependents
-    tainted: bool = False
+    data: Map = Field(description="placement: its host; power: stopped or paused by its user.")
+    metadata: Map = Field(description="The user's own.")
+    dependents: Dependents = Field(description="Of a host.")
+    tainted: Annotated[bool, Since("1.13")] = Field(False, description="Whether it is the first to go.")
     details: Map = Field(default={}, description="With show_details, where there is a physical object.")
 
 
 class Queued(Answer):
-    action: Id
+    action: Id = Field(description="Its id.")
 
 
 class ClusterAttribute(Answer):
-    id: Id
-    value: Any
+    id: Id = Field(description="The member's.")
+    value: Any = Field(description="The first that the path finds; a member in which it finds none is left out.")
 
 
 class ClusterPolicy(Answer):
-    id: Id
+    id: Id = Field(description="The binding's.")
     cluster_id: Id
     cluster_name: str
     policy_id: Id
     policy_name: str
     policy_type: str
     enabled: bool
-    priority: int
-    data: Map | None
-    last_op: Time | None
+    priority: int = Field(description="Those with a lower one are asked first.")
+    data: Map | None = Field(description="What the policy remembers.")
+    last_op: Time | None = Field(description="When it last had an effect; null: never.")
 
 
 class NodePreview(Answer):
-    node_preview: Map
+    node_preview: Map = Field(description="type, version and properties of the profile it would get.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from spinney.api.answers.base import Answer
 
 
@@ -9,9 +11,9 @@ class Amounts(Answer):
     clusters: int
     nodes: int
     #: Cores.
-    cpu: float | int
+    cpu: float | int = Field(description="Cores reserved.")
     #: Bytes.
-    memory: int
+    memory: int = Field(description="Bytes reserved.")
     receivers: int
     secrets: int
     volumes: int
@@ -21,7 +23,7 @@ class Quota(Amounts):
     """Limits, -1: none; and what counts against them."""
 
     project: str
-    used: Amounts
+    used: Amounts = Field(description="What counts against them.")
 
 
 class SetRule(Answer):
@@ -34,21 +36,21 @@ class ImageRule(Answer):
     """What is in force, and what of it was set for the project itself."""
 
     project: str
-    allow: list[str] | None
-    require_digest: bool
-    pin: bool
-    set: SetRule
+    allow: list[str] | None = Field(description="Patterns; null: any image.")
+    require_digest: bool = Field(description="Only images named by digest.")
+    pin: bool = Field(description="A tag is resolved once for a whole cluster.")
+    set: SetRule = Field(description="What of it was set for the project itself.")
 
 
 class GrantedDevice(Answer):
     container_path: str
-    permissions: str
-    path: str | None = None
+    permissions: str = Field(description="r, w or rw.")
+    path: str | None = Field(None, description="On the host; for operators alone.")
 
 
 class GrantedPath(Answer):
     container_path: str
-    path: str | None = None
+    path: str | None = Field(None, description="On the host; for operators alone.")
 
 
 class Given(Answer):
@@ -64,6 +66,6 @@ class Grant(Answer):
     description: str
     gives: Given
     #: For operators alone.
-    roles: list[str] | None = None
-    projects: list[str] | None = None
-    host_labels: dict[str, str] | None = None
+    roles: list[str] | None = Field(None, description="For operators alone.")
+    projects: list[str] | None = Field(None, description="For operators alone; empty: all.")
+    host_labels: dict[str, str] | None = Field(None, description="For operators alone.")

@@ -12,9 +12,9 @@ class Secret(Owned):
     id: Id
     name: str
     type: SecretType = Field(strict=False)
-    keys: list[str]
-    registry: str | None
-    reference: str | None
-    version: int
+    keys: list[str] = Field(description="Under which it has values.")
+    registry: str | None = Field(description="Of type registry: which one.")
+    reference: str | None = Field(description="Where Barbican keeps it; null: it is kept here.")
+    version: int = Field(description="Counts the updates.")
     created_at: Time
-    updated_at: Time | None
+    updated_at: Time | None = Field(description="Null: never.")

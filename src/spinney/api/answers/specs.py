@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from spinney.api.answers.base import Answer, Id, Map, Owned, Time
+from spinney.domain.schema import Since
 
 
 class Status(Answer):
@@ -16,14 +17,14 @@ class Status(Answer):
 
 class ListedType(Answer):
     name: str = Field(description="Below version 1.5 with the version behind it.")
-    version: str = ""
-    support_status: dict[str, list[Status]] = Field(default={})
+    version: Annotated[str, Since("1.5")] = ""
+    support_status: Annotated[dict[str, list[Status]], Since("1.5")] = Field(default={}, description="By version.")
 
 
 class ShownType(Answer):
     name: str
     properties: Map = Field(alias="schema", description="In the API's own dialect.")
-    support_status: dict[str, list[Status]] = Field(default={})
+    support_status: Annotated[dict[str, list[Status]], Since("1.5")] = Field(default={}, description="By version.")
 
 
 class Operation(Answer):
@@ -38,18 +39,18 @@ class Operations(Answer):
 class Profile(Owned):
     id: Id | None = Field(description="Null: checked, and not stored.")
     name: str
-    type: str
-    spec: Map
-    metadata: Map
-    created_at: Time | None
-    updated_at: Time | None
+    type: str = Field(description="With its version.")
+    spec: Map = Field(description="As it was given.")
+    metadata: Map = Field(description="The user's own.")
+    created_at: Time | None = Field(description="Null: checked, and not stored.")
+    updated_at: Time | None = Field(description="Null: never.")
 
 
 class Policy(Owned):
     id: Id | None = Field(description="Null: checked, and not stored.")
     name: str
-    type: str
-    spec: Map
-    data: Map
-    created_at: Time | None
-    updated_at: Time | None
+    type: str = Field(description="With its version.")
+    spec: Map = Field(description="As it was given.")
+    data: Map = Field(description="Empty.")
+    created_at: Time | None = Field(description="Null: checked, and not stored.")
+    updated_at: Time | None = Field(description="Null: never.")
