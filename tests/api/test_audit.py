@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 
 from api.client import PASSWORD, Client
 from api.world import OURS, START, World, run
+from api.world import world as make_world
+from spinney.api.app import Api
 from spinney.api.audit import AuditFile
 from spinney.api.wire import Call, Reply, Route, json_reply
 from spinney.clock import iso
@@ -120,6 +123,27 @@ def test_handlers_add_what_is_worth_knowing(world: World, log: Path) -> None:
 
     run(body)
     assert lines(log)[0]["notes"] == ["grant gpu was used"]
+
+
+def test_what_was_answered_before_it_ended_is_told_again_at_its_end(tmp_path: Path, log: Path) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(call: Call) -> Reply:
+        await go_on.wait()
+        return json_reply({})
+
+    async def body(app: Api) -> None:
+        client = Client(app, version=OURS)
+        assert (await client.post("/v1/things")).status == 503
+        go_on.set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    with make_world(tmp_path, handler_timeout=0.01) as world:
+        run(lambda: body(world.app([Route("POST", "things", slow, "clusters:get", "For this test")])))
+    early, late = lines(log)
+    assert (early["status"], late["status"]) == (503, 200)
+    assert early["request_id"] == late["request_id"]
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(world: World, log: Path) -> None:
