@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.actions import resolve_cluster
-from spinney.api.reading import one_of, read_list
+from spinney.api.reading import read_list
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.event import Level
 from spinney.store import listing, tables
@@ -27,7 +27,7 @@ LIST = ListSpec(
     {
         "oid": Filter("oid"),
         "oname": Filter("oname"),
-        "otype": Filter("otype", one_of(("CLUSTER", "NODE"))),
+        "otype": Filter("otype"),
         "action": Filter("action"),
         "level": Filter("level", _level),
         "cluster_id": Filter("cluster_id"),
