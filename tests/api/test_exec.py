@@ -217,11 +217,12 @@ def test_only_in_a_container_that_runs(world: World, change: dict[str, Any], say
 @story
 async def _once(box: Box) -> None:
     path = await box.path("true")
-    first = Watching(box.world.client.app, path)
-    second = Watching(box.world.client.app, path)
-    await first.accepted()
-    assert (await first.told())[2] == {"exit": 0}
-    refused = await second.refusal()
+    both = [Watching(box.world.client.app, path) for _ in range(2)]
+    kinds = [(await watching.answer())["type"] for watching in both]
+    assert sorted(kinds) == ["websocket.accept", "websocket.http.response.start"]
+    assert (await both[kinds.index("websocket.accept")].told())[2] == {"exit": 0}
+    refused = await Watching(box.world.client.app, path).refusal()
+    assert refused[0] == 404
     late = await box.path("true")
     box.world.clock.moment += 61
     for unknown in (late, "/v1/execs/" + "x" * 43, "/v1/execs", "/v1/nodes", "/elsewhere"):

@@ -15,6 +15,7 @@ from drivers.docker_contract import DockerWorld, docker_world
 from drivers.exec_contract import ExecPromises
 from drivers.test_remote import LIMITS, free_port
 from drivers.world import FOREVER
+from permitted import LOOPBACK
 from spinney.domain.terminal import ExecRequest
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector
@@ -38,7 +39,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reached]:
     )
     with docker_engine.private_engine(*options) as socket:
         docker_engine.demo_image(socket)
-        connector = DockerConnector(credentials_dir=folder, limits=replace(LIMITS, silence=0.5))
+        connector = DockerConnector(credentials_dir=folder, limits=replace(LIMITS, silence=0.5), egress=LOOPBACK)
         yield socket, HostAddress(f"tcp://127.0.0.1:{port}", "good"), connector, folder, authority
 
 
@@ -101,6 +102,6 @@ class TestThroughSsh(ExecPromises):
     def world(self, ssh: tuple[str, Path], docker_socket: str) -> Iterator[DockerWorld]:
         endpoint, folder = ssh
         with docker_world(
-            DockerConnector(credentials_dir=folder), HostAddress(endpoint, "good"), docker_socket
+            DockerConnector(credentials_dir=folder, egress=LOOPBACK), HostAddress(endpoint, "good"), docker_socket
         ) as made:
             yield made

@@ -173,7 +173,9 @@ def _check_link(link: LinkSettings) -> None:
     files = {"tls_ca": link.tls_ca, "tls_certificate": link.tls_certificate, "tls_key": link.tls_key}
     missing = [name for name, file in files.items() if not file]
     if 0 < len(missing) < len(files):
-        raise ValueError(f"[link] {missing[0]}: it is empty, while others of {', '.join(files)} are given; give all three")
+        raise ValueError(
+            f"[link] {missing[0]}: it is empty, while others of {', '.join(files)} are given; give all three"
+        )
     if not link.address:
         return
     if missing:

@@ -48,7 +48,9 @@ Process = Generator[Step, Any, int]
 _PRINTING = frozenset({"echo", "printf", "env", "hostname"})
 _STAYING = frozenset({"httpd", "nc", "sleep", "tail", "top", "yes"})
 _CHANGING = frozenset({"cd", "exec", "exit", "export", "kill", "read", "set", "sync", "touch", "trap", "wait"})
-_ASKING = frozenset({"[", ":", "cat", "false", "id", "ls", "ps", "pwd", "stty", "test", "true", "uname", "wget", "which"})
+_ASKING = frozenset(
+    {"[", ":", "cat", "false", "id", "ls", "ps", "pwd", "stty", "test", "true", "uname", "wget", "which"}
+)
 APPLETS = _PRINTING | _STAYING | _CHANGING | _ASKING | {"sh", "ash"}
 _LISTENING = frozenset({"cat", "id", "read", "stty"})
 _TOKEN_BREAKS = ";&|\n<>()"
