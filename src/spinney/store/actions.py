@@ -42,7 +42,7 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
             table.c.target == action.target, table.c.status.in_(_LIVE)
         )
     ).all()
-    for other in live:
+    for other in sorted(live, key=lambda row: row.running_target is None):  # what is at work is told first
         if other.cause == Cause.HEALING:
             request_cancel(connection, table.c.id == other.id)
             continue
