@@ -20,13 +20,7 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, lis
     port = urlsplit(url).port
     assert port is not None
     api = Api(port, password)
-    machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": endpoint}}
-    api.create("profile", name="machine", spec=machine)
-    api.create("cluster", name="metal", profile_id="machine", desired_capacity=1, config={"node.name.format": "m1"})
-    spread = {"type": "spinney.policy.placement", "version": "1.0", "properties": {}}
-    reply = api.call("POST", "/policies", {"policy": {"name": "spread", "spec": spread}})
-    assert reply.status == 201, reply.body
-    _until(lambda: api.call("GET", "/hosts/m1").status == 200 and api.get("/hosts/m1")["state"] == "ready")
+    furnish(api, endpoint)
     described = api.call("GET", "/openapi.json").body["paths"]
     for noun in _EXAMPLES:
         post = described.get(f"/v1/{noun}", {}).get("post", {})
@@ -34,7 +28,7 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, lis
         if example is not None:
             made = api.call("POST", f"/{noun}", example)
             assert made.status in (201, 202), (noun, made.body)
-    _until(lambda: api.get("/clusters/site")["status"] == "ACTIVE")
+    until(lambda: api.get("/clusters/site")["status"] == "ACTIVE")
     site = api.get("/clusters/site")["id"]
     attach = {"policy_attach": {"policy_id": "spread"}}
     assert api.call("POST", f"/clusters/{site}/actions", attach).status == 202
@@ -51,12 +45,23 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, lis
     }
 
 
+def furnish(api: Api, endpoint: str) -> None:
+    """Make what the examples suppose: the host cluster ``metal`` with the host ``m1`` at that endpoint, a policy ``spread``."""
+    machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": endpoint}}
+    api.create("profile", name="machine", spec=machine)
+    api.create("cluster", name="metal", profile_id="machine", desired_capacity=1, config={"node.name.format": "m1"})
+    spread = {"type": "spinney.policy.placement", "version": "1.0", "properties": {}}
+    reply = api.call("POST", "/policies", {"policy": {"name": "spread", "spec": spread}})
+    assert reply.status == 201, reply.body
+    until(lambda: api.call("GET", "/hosts/m1").status == 200 and api.get("/hosts/m1")["state"] == "ready")
+
+
 def _ids(api: Api, noun: str) -> list[str]:
     plural = "policies" if noun == "policy" else f"{noun}s"
     return [one["id"] for one in api.get(f"/{plural}")][:20]
 
 
-def _until(condition: Any, seconds: float = 20) -> None:
+def until(condition: Any, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come true in time"

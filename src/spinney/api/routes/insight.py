@@ -14,7 +14,7 @@ ROUTES = (
         planning.plan,
         "clusters:plan",
         "What an action would do, without doing it",
-        body=Body(choices=planning.MODELS, example={"scale_out": {"count": 3}}),
+        body=Body(choices=planning.MODELS, example={"scale_out": {"count": 1}}),
         ours=True,
         refusals=(404,),
         answer=Shape(Plan, "plan"),
