@@ -37,7 +37,7 @@ from simulated_service import CPU, MEMORY, add_hosts, container_spec
 
 from spinney import standalone, wiring
 from spinney.clock import Clock, Ids, SystemClock
-from spinney.config import ApiSettings, AuthSettings, QuotaSettings, Settings
+from spinney.config import ApiSettings, AuthSettings, NetworkSettings, QuotaSettings, Settings
 from spinney.drivers.simulated.engine import SimulatedEngine
 from spinney.drivers.simulated.faults import FaultPlan, parse_faults
 from spinney.drivers.simulated.host import SimulatedConnector
@@ -48,6 +48,8 @@ TENANTS = ("quiet", "loud")
 VERSIONS = "clustering 1.14, spinney 1.0"
 #: Seconds.
 _PAUSE, _LOOK, _PATIENCE = 0.02, 0.01, 60.0
+#: Addresses for all containers of a tenant on a few hosts.
+_WIDE = NetworkSettings(pool="10.128.0.0/9", prefix=19)
 #: What a Docker engine takes that makes six containers at a time.
 _BUSY = "create:latency=0.2-0.3,start:latency=0.4-0.6,*:latency=0.005-0.015"
 #: Members of each of the loud tenant's clusters.
@@ -65,7 +67,7 @@ def serve(state_dir: Path, hosts: int, faults: str) -> None:
     (state_dir / "users.yaml").write_text(yaml.safe_dump(people))
     auth = AuthSettings(htpasswd_file=str(state_dir / "htpasswd"), users_file=str(state_dir / "users.yaml"))
     api = replace(ApiSettings(), port=0, max_nodes_per_cluster=_MEMBERS)
-    settings = Settings(state_dir=state_dir, api=api, auth=auth, quota=QuotaSettings(clusters=-1))
+    settings = Settings(state_dir=state_dir, api=api, auth=auth, quota=QuotaSettings(clusters=-1), network=_WIDE)
     with wiring.open_store(settings, SystemClock()) as store:
         cluster = add_hosts(store, Ids(), hosts, store.clock.now())
         store.run(shares.add, cluster, "*", store.clock.now())

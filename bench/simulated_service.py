@@ -17,7 +17,7 @@ import uvloop
 
 from spinney import standalone, wiring
 from spinney.clock import Clock, Ids, SystemClock
-from spinney.config import ApiSettings, Settings
+from spinney.config import ApiSettings, LimitSettings, Settings
 from spinney.domain.cluster import Cluster, ClusterStatus
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node, NodeStatus
@@ -42,7 +42,9 @@ def container_spec(**properties: Any) -> dict[str, Any]:
 
 
 def settings(state_dir: Path, max_nodes: int) -> Settings:
-    return Settings(state_dir=state_dir, api=replace(ApiSettings(), port=0, max_nodes_per_cluster=max_nodes))
+    api = replace(ApiSettings(), port=0, max_nodes_per_cluster=max_nodes)
+    # One client would soon be told to wait; that is not what is measured.
+    return Settings(state_dir=state_dir, api=api, limits=LimitSettings(rate=0, shared_rate=0, concurrent=0))
 
 
 def connector(clock: Clock) -> SimulatedConnector:

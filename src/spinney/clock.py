@@ -55,6 +55,11 @@ class Ids:
         return self._random.random()
 
 
+def processor_time() -> float:
+    """Seconds for which this thread has had a processor: what something costs, however long it had to wait."""
+    return time.thread_time()
+
+
 def iso(moment: float | None) -> str | None:
     """Seconds since the epoch as ``YYYY-MM-DDTHH:MM:SSZ``."""
     if moment is None:

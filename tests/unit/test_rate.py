@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinney.domain.rate import Passage, Rate, Refusal, ask
+from spinney.domain.rate import Passage, Rate, Refusal, ask, charge
 
 FIVE = Rate(per_second=5, burst=3)
 
@@ -30,6 +30,16 @@ def test_the_patient_are_spaced_out() -> None:
         full_at = passed.full_at
         delays.append(round(passed.delay, 6))
     assert delays == [0, 0, 0, 0.2, 0.4]
+
+
+def test_what_turns_out_to_cost_more_is_paid_for_by_the_next() -> None:
+    passed = ask(0.0, 100.0, FIVE)
+    assert isinstance(passed, Passage)
+    owing = charge(passed.full_at, 100.0, FIVE, cost=10)
+    refused = ask(owing, 100.0, FIVE)
+    assert isinstance(refused, Refusal)
+    assert round(refused.after, 6) == round((1 + 10 + 1 - 3) / 5, 6)
+    assert charge(7.0, 100.0, Rate(0, 0), cost=10) == 7.0
 
 
 def test_no_rate_is_no_limit() -> None:

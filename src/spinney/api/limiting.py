@@ -12,11 +12,11 @@ import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from spinney.clock import Clock
+from spinney.clock import Clock, processor_time
 from spinney.config import LimitSettings
 from spinney.domain import rate
 from spinney.domain.rate import Rate, Refusal
@@ -35,6 +35,8 @@ _HELD_BACK = 1.0
 _PATIENCE = 30.0
 #: For how many a request counts that changes something.
 _CHANGE = 5
+#: Seconds of a processor at the database that count for one request.
+_SHARE = 0.002
 _NO_PROJECT = "@"
 #: Failed authentications that are forgiven each second.
 _FORGIVEN = 0.5
@@ -60,6 +62,11 @@ class Paces:
             self._full_at.popitem(last=False)
         return found.delay
 
+    def charge(self, key: str, now: float, cost: float) -> None:
+        """For what has passed already."""
+        if key in self._full_at:
+            self._full_at[key] = rate.charge(self._full_at[key], now, self._rate, cost)
+
     def spent(self, key: str, now: float) -> float | None:
         """After how many seconds there is some left; None: there is."""
         found = rate.ask(self._full_at.get(key, 0.0), now, self._rate)
@@ -80,7 +87,11 @@ class Company:
         if self._last[0] != project:
             self._before = self._last
         self._last = (project, now)
-        return now - self._before[1] <= self._within
+        return self.others(project, now)
+
+    def others(self, project: str, now: float) -> bool:
+        other = self._before if self._last[0] == project else self._last
+        return now - other[1] <= self._within
 
 
 class Gate:
@@ -94,7 +105,7 @@ class Gate:
         self._company = Company(limits.shared_after)
         self._failures = Paces(Rate(_FORGIVEN if limits.failed_authentications else 0, limits.failed_authentications))
         self._lines = Lines(0, limits.concurrent, limits.queue, _PATIENCE)
-        self._reads, self._writes = Lines(_READS, _READS_EACH), Lines(_WRITES, _WRITES_EACH)
+        self.reads, self.writes = Lines(_READS, _READS_EACH), Lines(_WRITES, _WRITES_EACH)
         self._streams: dict[str, int] = {}
 
     @asynccontextmanager
@@ -155,20 +166,43 @@ class Gate:
 
     def share(self, store: Transactions, project: str) -> Transactions:
         """The database as one project may use it: in turn with the others."""
-        return _Shared(store, self._reads, self._writes, project)
+        return _Shared(store, self, project)
+
+    def charge(self, project: str, seconds: float) -> None:
+        """What was asked has taken that much of a processor at the database: a large list counts for many small ones."""
+        now = self._clock.monotonic()
+        if self._company.others(project, now):
+            self._shared_paces.charge(project, now, seconds / _SHARE)
 
 
 class _Shared:
-    def __init__(self, store: Transactions, reads: Lines, writes: Lines, project: str) -> None:
-        self._store, self._reads, self._writes, self._project = store, reads, writes, project
+    def __init__(self, store: Transactions, gate: Gate, project: str) -> None:
+        self._store, self._gate, self._project = store, gate, project
 
     async def transact(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._writes.turn(self._project):
-            return await self._store.transact(fn, *args, **kwargs)
+        async with self._gate.writes.turn(self._project):
+            return await self._charged(self._store.transact, fn, args, kwargs)
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self._reads.turn(self._project):
-            return await self._store.read(fn, *args, **kwargs)
+        async with self._gate.reads.turn(self._project):
+            return await self._charged(self._store.read, fn, args, kwargs)
+
+    async def _charged(self, use: Any, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+        used = 0.0
+
+        def run(connection: Connection) -> T:
+            nonlocal used
+            begun = processor_time()
+            try:
+                return fn(connection, *args, **kwargs)
+            finally:
+                used += processor_time() - begun
+
+        try:
+            found: T = await use(run)
+            return found
+        finally:
+            self._gate.charge(self._project, used)
 
 
 def too_many(what: str, after: float) -> SpinneyError:

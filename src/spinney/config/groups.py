@@ -49,7 +49,7 @@ class LimitSettings:
     shared_rate: float = option(
         50.0,
         "The same while other projects use the service too, so that none slows another; a request that changes something "
-        "counts for five.",
+        "counts for five, and one for each two milliseconds that the database works for it.",
     )
     shared_burst: int = option(200, "The burst that belongs to it.")
     shared_after: float = option(60.0, "Seconds after which a project that asks for nothing no longer uses the service.")

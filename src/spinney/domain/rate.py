@@ -45,3 +45,8 @@ def ask(full_at: float, now: float, rate: Rate, patience: float = 0.0, cost: int
     if delay > patience + _ROUNDING:
         return Refusal(delay - patience)
     return Passage(moved, delay if delay > _ROUNDING else 0.0)
+
+
+def charge(full_at: float, now: float, rate: Rate, cost: float) -> float:
+    """What to remember when something that has passed already turned out to count for more."""
+    return max(full_at, now) + cost / rate.per_second if rate.per_second else full_at
