@@ -260,7 +260,7 @@ class SpecModel(BaseModel):
         given = to_map(cls.expand(value))
         for key, item in given.items():
             if item is None and key in cls.model_fields and key not in cls.nullable:
-                raise Contradiction("null is not allowed: leave the key out for its default", at=f".{key}")
+                raise NotAllowed("leave the key out for its default", at=f".{key}", value=None)
         return given
 
     def given(self) -> dict[str, Any]:
