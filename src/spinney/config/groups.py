@@ -19,10 +19,13 @@ class ApiSettings:
     )
     health_check_interval_min: int = option(60, "Least number of seconds between looks that a health policy may ask for.")
     default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
-    tls_certificate: str = option("", "File with the certificate to serve with and those that lead to its authority, as PEM.")
+    tls_certificate: str = option(
+        "", "File with the certificate to serve with and those that lead to its authority, as PEM."
+    )
     tls_key: str = option("", "File with the key of tls_certificate, as PEM, not encrypted.")
     tls_authority: str = option(
-        "", "File with the authority that clients know tls_certificate by, where it is not a public one; for clouds.yaml."
+        "",
+        "File with the authority that clients know tls_certificate by, where it is not a public one; for clouds.yaml.",
     )
     unix_socket: str = option("", "Path of a unix socket to serve at instead of host and port: behind a proxy.")
     unix_socket_mode: str = option("660", "Permissions of that socket, octal.")
@@ -52,19 +55,24 @@ class LimitSettings:
         "counts for five, and one for each two milliseconds that the database works for it.",
     )
     shared_burst: int = option(200, "The burst that belongs to it.")
-    shared_after: float = option(60.0, "Seconds after which a project that asks for nothing no longer uses the service.")
+    shared_after: float = option(
+        60.0, "Seconds after which a project that asks for nothing no longer uses the service."
+    )
     concurrent: int = option(16, "Requests of one project at work at a time in one API process; more wait.")
     queue: int = option(100, "Requests of one project that may wait; more are answered with 429.")
     streams: int = option(50, "Log followers and terminals of one project that may be open in one API process.")
     terminal_time: float = option(43200.0, "Seconds that a command which somebody watches may run.")
     failed_authentications: int = option(
-        30, "Failed authentications in a row from one address, before it has to wait; one is forgiven every two seconds."
+        30,
+        "Failed authentications in a row from one address, before it has to wait; one is forgiven every two seconds.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    file: str = option("", "File that the audit log is appended to, - for standard error; without one it is not written.")
+    file: str = option(
+        "", "File that the audit log is appended to, - for standard error; without one it is not written."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +170,9 @@ class LinkSettings:
         "without one it serves a unix socket in its state directory.",
     )
     tls_ca: str = option("", "File with the authority of the other side's certificate, in PEM; one for this use alone.")
-    tls_certificate: str = option("", "File with the certificate to show, in PEM: a server's for engines, a client's for APIs.")
+    tls_certificate: str = option(
+        "", "File with the certificate to show, in PEM: a server's for engines, a client's for APIs."
+    )
     tls_key: str = option("", "File with the key of tls_certificate, in PEM, without a passphrase.")
 
     @property
