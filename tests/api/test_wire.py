@@ -178,6 +178,29 @@ def test_credentials_come_before_versions_and_routes(world: World) -> None:
     run(body)
 
 
+@pytest.mark.parametrize(
+    ("site", "status"),
+    [
+        (None, 201),
+        ("http://testserver", 201),
+        ("http://testserver:80", 201),
+        ("https://testserver", 403),
+        ("http://testserver:81", 403),
+        ("http://testserver.evil.example", 403),
+        ("http://evil.example", 403),
+        ("http://[", 403),
+        ("null", 403),
+    ],
+)
+def test_pages_of_other_sites_change_nothing(world: World, site: str | None, status: int) -> None:
+    """A browser sends a password that was typed into it with whatever a page asks it to send."""
+    spec = {"type": "senlin.policy.deletion", "version": "1.0", "properties": {}}
+    headers = {"host": "testserver"} | ({} if site is None else {"origin": site})
+    asked = {"policy": {"name": "p", "spec": spec}}
+    answer = run(lambda: world.client.request("POST", "/v1/policies", asked, headers=headers))
+    assert answer.status == status
+
+
 def test_every_answer_has_a_request_id_of_its_own(world: World) -> None:
     async def body() -> None:
         ids = [

@@ -21,7 +21,7 @@ from spinney.api.discovery import split_path
 from spinney.api.idempotency import Repetitions
 from spinney.api.limiting import Gate, key_of
 from spinney.api.openapi import takes_key
-from spinney.api.origin import Origin, Proxies
+from spinney.api.origin import Origin, Proxies, check_site
 from spinney.api.reading import read_body, read_bytes, read_query
 from spinney.api.routes import ROUTES
 from spinney.api.routing import Found, Table
@@ -162,6 +162,8 @@ class Api:
         if found is not None:
             visit.route, visit.words = found
         if found is None or not found[0].public:
+            if visit.method not in _READING:
+                check_site(exchange.headers.get(b"origin"), exchange.origin)
             visit.caller = await self._caller(exchange)
         who = key_of(visit.caller.project, exchange.origin.counted)
         async with self._gate.turn(who, changing=visit.method not in _READING):

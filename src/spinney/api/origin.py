@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
+
+from spinney.errors import Forbidden
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
@@ -61,6 +64,24 @@ class Proxies:
         named = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
         known = [str(found) for found in map(_address, map(str.strip, named)) if found is not None]
         return next((one for one in reversed(known) if not self.trusts(one)), known[0] if known else "")
+
+
+def check_site(given: bytes | None, origin: Origin) -> None:
+    """Refuse what a page of another site sends. Browsers say in ``Origin`` which site a page comes from, and no page can keep
+    them from it; other clients say nothing. Raises: Forbidden."""
+    if given is None:
+        return
+    if _site(given.decode("latin-1")) != _site(origin.base_url):
+        raise Forbidden("Origin: pages of other sites may not ask; serve them from the address of this service.")
+
+
+def _site(url: str) -> tuple[str, str, int | None] | None:
+    """None: it is none, as with pages that have no site of their own."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

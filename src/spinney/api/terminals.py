@@ -14,18 +14,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from spinney.api import faults
 from spinney.api.discovery import split_path
 from spinney.api.execs import PLACE, SEALED, purpose
-from spinney.api.origin import Origin, Proxies
+from spinney.api.origin import Origin, Proxies, check_site
 from spinney.api.sending import Receive, Scope, Send, send_reply
 from spinney.api.wire import Deps
 from spinney.domain import webhook
 from spinney.domain.terminal import SUBPROTOCOL
 from spinney.drivers.relay import Left, relay, tell_failure
-from spinney.errors import BadRequest, Conflict, Forbidden, RouteNotFound, SpinneyError
+from spinney.errors import BadRequest, Conflict, RouteNotFound, SpinneyError
 from spinney.store import exec_sessions
 from spinney.store.exec_sessions import Granted
 
@@ -47,7 +46,7 @@ class Terminals:
         await receive()
         try:
             word = _word(scope)
-            _check_origin(headers.get(b"origin"), origin)
+            check_site(headers.get(b"origin"), origin)
             if SUBPROTOCOL not in scope["subprotocols"]:
                 raise BadRequest(f"Sec-WebSocket-Protocol: {SUBPROTOCOL} is spoken here; offer it.")
             granted = await self._granted(word)
@@ -106,15 +105,6 @@ def _word(scope: Scope) -> str:
 
 def _unknown(path: str) -> RouteNotFound:
     return RouteNotFound(f"There is no GET /{path[:255]}.")
-
-
-def _check_origin(given: bytes | None, origin: Origin) -> None:
-    """Browsers tell which site a page comes from, and no page can keep them from it. Raises: Forbidden."""
-    if given is None:
-        return
-    ours, theirs = urlsplit(origin.base_url), urlsplit(given.decode("latin-1"))
-    if (theirs.scheme, theirs.netloc.lower()) != (ours.scheme, ours.netloc.lower()):
-        raise Forbidden("Origin: pages of other sites may not connect; serve them from the address of this service.")
 
 
 async def _refuse(error: SpinneyError, scope: Scope, origin: Origin, send: Send) -> None:
