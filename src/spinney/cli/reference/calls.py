@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from spinney.api import cluster_actions, host_actions, node_actions, planning
-from spinney.api.access import RULES
+from spinney.api.access import FURTHER, RULES
 from spinney.api.answers.base import Answer, Shape
 from spinney.api.openapi import takes_key
 from spinney.api.routes import ROUTES
@@ -40,7 +40,11 @@ def least_role(route: Route) -> str:
     """The first in the order of ``_ROLES`` for which the rule is enough."""
     if route.public:
         return "anybody"
-    return next((role for role in _ROLES if role in RULES[route.rule]), "nobody")
+    return _least(route.rule)
+
+
+def _least(rule: str) -> str:
+    return next((role for role in _ROLES if role in RULES[rule]), "nobody")
 
 
 def page_of(route: Route) -> str:
@@ -88,7 +92,12 @@ def _call(route: Route, page_name: str) -> Iterator[str]:
         yield f"Since {version_of(route)}. The Clustering API has this call, and here it is always refused.\n"
         return
     access = "needs no credentials" if route.public else f"rule `{route.rule}` (role {least_role(route)})"
-    yield f"Since {version_of(route)}; {access}.\n"
+    further = (
+        f" To {about[0].lower()}{about[1:]}, also `{rule}` (role {_least(rule)})."
+        for rule, (about, calls) in FURTHER.items()
+        if (route.method, route.path) in calls
+    )
+    yield f"Since {version_of(route)}; {access}.{''.join(further)}\n"
     yield f"```sh\n{curl(route)}\n```\n"
     if route.list is not None:
         yield _list(route.list)
@@ -157,7 +166,7 @@ def _answers(route: Route, page_name: str) -> str:
 
 
 def _success(route: Route, status: int, shape: Shape | None, page_name: str) -> str:
-    queued = ", `Location`: the action" if status == 202 else ""
+    queued = ", `Location`: the action" if status == 202 and shape is not None else ""
     if route.media_type != "application/json":
         return f"{status}, `{route.media_type}`"
     if shape is None:
