@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     the others each file does."""
     for item in items:
         file = item.nodeid.partition("::")[0]
-        docker = file.startswith(_ON_DOCKER) or "docker_socket" in getattr(item, "fixturenames", ())
+        starts = getattr(getattr(item, "module", None), "docker_engine", None) is docker_engine
+        docker = starts or file.startswith(_ON_DOCKER) or "docker_socket" in getattr(item, "fixturenames", ())
         identity = "keystone" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("docker" if docker else "keystone" if identity else file))
 

@@ -44,12 +44,12 @@ def as_user(world: World, name: str) -> Client:
     return world.client.as_user(name).at(OURS)
 
 
-def share(world: World, cluster: Cluster, project: str = "theirs", who: str = "member") -> Any:
+def share(world: World, cluster: Cluster, project: str = "theirs", who: str = "manager") -> Any:
     body = {"share": {"project_id": project}}
     return run(lambda: as_user(world, who).post(f"/v1/clusters/{cluster.id}/shares", body))
 
 
-def unshare(world: World, cluster: Cluster, project: str = "theirs", who: str = "member") -> Any:
+def unshare(world: World, cluster: Cluster, project: str = "theirs", who: str = "manager") -> Any:
     return run(lambda: as_user(world, who).delete(f"/v1/clusters/{cluster.id}/shares/{project}"))
 
 

@@ -137,8 +137,9 @@ class Guarded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._over:
             return
+        within = self._in_headers  # else it holds the end of what came before, or a whole request
         super().data_received(data)
-        if self._in_headers and not self._over:
+        if within and self._in_headers and not self._over:
             self._received += len(data)
             if self._received > self._limit:
                 self._too_large()
@@ -174,8 +175,6 @@ class Guarded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unwatch()
-        self._in_headers = True
-        self._received = 0
         if not self._over:
             super().on_message_complete()
 
