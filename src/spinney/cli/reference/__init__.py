@@ -1,4 +1,4 @@
-"""Reference pages made from what the code declares: ``python -m spinney.cli.reference PAGE`` prints one.
+"""Reference pages made from what the code declares: ``python -m spinney.cli.reference PAGE`` prints one, ``--list`` their names.
 
 Guaranteed: equal code prints equal pages, so that a test can hold a committed page against it.
 """
@@ -27,8 +27,11 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
+    if list(arguments) == ["--list"]:
+        print("\n".join(PAGES))
+        return 0
     if len(arguments) != 1 or arguments[0] not in PAGES:
-        print(f"usage: python -m spinney.cli.reference {{{','.join(PAGES)}}}", file=sys.stderr)
+        print(f"usage: python -m spinney.cli.reference {{--list,{','.join(PAGES)}}}", file=sys.stderr)
         return 2
     print(PAGES[arguments[0]](), end="")
     return 0

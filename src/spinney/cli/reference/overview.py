@@ -72,8 +72,8 @@ answers as what does not exist. An `admin` reaches any object by its whole id, a
 - Times are `YYYY-MM-DDTHH:MM:SSZ`, sizes bytes, CPU cores, durations seconds; where it is otherwise it is said.
 - A request has to arrive within {arrive:g} seconds, and is answered within {handle:g}: with 503 `StillAtWork` if it goes on.
 - A project whose requests are too many at a time waits, and is then refused with 429 and `Retry-After`. As configured by
-  default it may send {rate:g} a second, and while other projects use the service too {shared:g}, of which one that changes
-  something takes five. Logs that are followed, and terminals: {streams} at a time.
+  default it may send {rate:g} a second; while other projects use the service too {shared:g}, of which one that changes
+  something takes five, and one that is heavy for the database more. Logs that are followed, and terminals: {streams} at a time.
 
 ## Lists
 
