@@ -1,4 +1,4 @@
-"""Reference pages made from what the code declares: ``python -m spinney.cli.reference PAGE`` prints one, ``--list`` their names.
+"""Reference pages made from what the code declares: ``python -m spinney.cli.reference PAGE`` prints one, ``--list`` names them.
 
 Guaranteed: equal code prints equal pages, so that a test can hold a committed page against it.
 """

@@ -15,7 +15,9 @@ from spinney.cli.reference.fields import answer_rows
 from spinney.cli.reference.prose import BROUGHT, OURS, PAGES
 from spinney.cli.reference.text import table
 from spinney.config import ApiSettings, LimitSettings
+from spinney.domain.credential import NAME_SAYS as SHORT_SAYS
 from spinney.domain.dialect import since
+from spinney.domain.naming import NAME_SAYS
 from spinney.errors import SpinneyError
 
 _HEAD = """\
@@ -68,7 +70,7 @@ answers as what does not exist. An `admin` reaches any object by its whole id, a
 - A body is a JSON object of {body} bytes at most, sent as `application/json`. Unknown keys are refused; `null` counts as
   not given. Whole numbers and truth values may be strings.
 - Where an object is meant, its id, its name or the beginning of its id will do. What fits several is refused with 400
-  `MultipleChoices`.
+  `MultipleChoices`. Names are {name}; those of secrets and credentials {short}.
 - Times are `YYYY-MM-DDTHH:MM:SSZ`, sizes bytes, CPU cores, durations seconds; where it is otherwise it is said.
 - A request has to arrive within {arrive:g} seconds, and is answered within {handle:g}: with 503 `StillAtWork` if it goes on.
 - A project whose requests are too many at a time waits, and is then refused with 429 and `Retry-After`. As configured by
@@ -158,6 +160,8 @@ def page() -> str:
             latest=LATEST_MINOR,
             versions="\n".join(f"| {version} | {what} |" for version, what in versions()),
             body=api.max_body_bytes,
+            name=NAME_SAYS,
+            short=SHORT_SAYS,
             arrive=api.request_timeout,
             handle=api.handler_timeout,
             rate=limits.rate,
