@@ -80,6 +80,8 @@ def before(route: Route, api: Api, shell: Shell) -> None:
 
 
 def after(route: Route, status: int, body: str, api: Api, shell: Shell) -> None:
+    if (route.method, route.path) == ("PATCH", "actions/{action}"):  # which goes on until the host has answered
+        api.call("PATCH", f"/actions/{shell.variables['ACTION']}?force=true", {"action": {"status": "CANCELLED"}})
     if status == 202:
         idle(api)
     if (route.method, route.path) == ("POST", "receivers"):
