@@ -53,6 +53,7 @@ class Batch:
         ids: Ids,
         now: float,
         allowed: Allowances,
+        max_nodes: int,
     ) -> None:
         self.jobs: list[Job] = []
         self.freed: list[tuple[str, str]] = []
@@ -64,6 +65,7 @@ class Batch:
         self._ids = ids
         self._now = now
         self._allowed = allowed
+        self._max_nodes = max_nodes
         self._images = ImageRules(connection, allowed.images)
         self._profiles: Mapping[str, ContainerProfile | HostProfile] = {}
         self._ended: list[Outcome] = []
@@ -117,6 +119,10 @@ class Batch:
             self._fail(action, node, "the node is on no host: there is nothing to move", shows=node.status)
         elif action.action is ActionKind.NODE_EVICT and (no := joining.objection(self._connection, action, node)):
             self._ended.append(endings.unmoved(action, node, no, self._ids, self._now))
+        elif (
+            outside := joining.left_out(self._connection, action, node, self._max_nodes, self._ids, self._now)
+        ) is not None:
+            self._ended.append(outside)
         elif (over := quotas.update_fault(self._connection, action, self._allowed.limits)) is not None:
             self._ended.append(endings.unmoved(action, node, over, self._ids, self._now))
         elif action.action in _ROWS_ONLY:
@@ -253,7 +259,7 @@ class Batch:
                 Job(task=Task.UNDO, action=action, node=node, profile=profile, host=home[node.host_id or ""])
             )
         else:
-            self._ended.append(endings.cancelled(action, node))
+            self._ended.append(endings.cancelled(action, node, self._ids, self._now))
 
     def _called_off(self, action: Action, node: Node) -> bool:
         """Whether the action is a move that was begun: what it may have made is then removed."""

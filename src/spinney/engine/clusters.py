@@ -26,6 +26,16 @@ from spinney.store.tables import cluster as table
 from spinney.store.tables import node as node_table
 
 _BEGUN = {"begun": True}
+#: Of those that act on members alone a cluster is not said to be updated.
+_CHANGING = (
+    ActionKind.CLUSTER_UPDATE,
+    ActionKind.CLUSTER_RESIZE,
+    ActionKind.CLUSTER_SCALE_OUT,
+    ActionKind.CLUSTER_SCALE_IN,
+    ActionKind.CLUSTER_ADD_NODES,
+    ActionKind.CLUSTER_DEL_NODES,
+    ActionKind.CLUSTER_REPLACE_NODES,
+)
 _LOOKING_AGAIN = (ActionKind.CLUSTER_DELETE, ActionKind.CLUSTER_UPDATE)
 _REASONS_TOLD = 3
 _CHUNK = 500
@@ -108,7 +118,7 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
         status=showing,
         status_reason=reason,
         next_index=cluster.next_index + outcome.create,
-        updated_at=now,
+        updated_at=now if action.action in _CHANGING else cluster.updated_at,
     )
     _store(connection, cluster, changed)
     made = _make_nodes(connection, action, changed, outcome.create, ids, now)

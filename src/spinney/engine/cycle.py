@@ -88,7 +88,8 @@ def take(
             advanced.add(action.project)
     work.give_back(connection, later)
     node_actions = policies.before_nodes(connection, node_actions, rules.cluster.max_nodes, now)
-    new_batch = partial(Batch, connection, engine_id, rules.catalog, rules.subnet_count, ids, now, rules.allowed)
+    allowed, most = rules.allowed, rules.cluster.max_nodes
+    new_batch = partial(Batch, connection, engine_id, rules.catalog, rules.subnet_count, ids, now, allowed, most)
     batches = [new_batch()]
     try:
         if node_actions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from spinney.clock import Ids
@@ -124,23 +125,16 @@ def rows_changed(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
     return ended(action, node, ActionStatus.SUCCEEDED, "Update succeeded.", changes, ids, now)
 
 
-def cancelled(action: Action, node: Node) -> Outcome:
+def cancelled(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
     """Nothing is known of the node until somebody looks; a creation gives its room back."""
     reason = f"{action.action.value} was cancelled."
     if action.action is ActionKind.NODE_CREATE:
-        changes = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None, "waiting_since": None}
-        return Outcome(
-            action=action,
-            status=ActionStatus.CANCELLED,
-            reason=reason,
-            node=node,
-            changes=changes,
-            release_placement=True,
-        )
+        gone = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None, "waiting_since": None}
+        return ended(action, node, ActionStatus.CANCELLED, reason, gone, ids, now, release_placement=True)
     if action.action in (ActionKind.NODE_MOVE, ActionKind.NODE_EVICT):
-        return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, give_up_hold=True)
+        return replace(ended(action, node, ActionStatus.CANCELLED, reason, {}, ids, now), give_up_hold=True)
     unknown = {"status": NodeStatus.WARNING, "status_reason": f"{reason} Check the node to see how it is."}
-    return Outcome(action=action, status=ActionStatus.CANCELLED, reason=reason, node=node, changes=unknown)
+    return ended(action, node, ActionStatus.CANCELLED, reason, unknown, ids, now)
 
 
 def unrecordable(outcome: Outcome) -> Outcome:

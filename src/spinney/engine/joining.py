@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from spinney.clock import Ids
-from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.domain import sizing
+from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.container import HostFacts
 from spinney.domain.host_facts import overfull
 from spinney.domain.node import Node, NodeStatus
@@ -14,7 +17,7 @@ from spinney.engine import endings
 from spinney.engine.catalog import HostProfile
 from spinney.profiles.docker_host import Machine, described
 from spinney.store import duties, hosts, shares, work
-from spinney.store.rows import NODES
+from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import action as action_table
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
@@ -40,6 +43,27 @@ def settle(connection: Connection, action: Action, node: Node, now: float) -> Ou
     connection.execute(cluster_table.update().where(cluster_table.c.id == cluster_id).values(next_index=index + 1))
     duties.room_appeared(connection, node.id, "joined", now, into=cluster_id)
     return _moved(action, node, cluster_id, index, now)
+
+
+def left_out(
+    connection: Connection, action: Action, node: Node, max_nodes: int, ids: Ids, now: float
+) -> Outcome | None:
+    """The end of a node that its user makes in a cluster which has no room for it: it is a member of none. None: there is
+    room. Members that are there, or that were asked for earlier, come first."""
+    begun = action.action is not ActionKind.NODE_CREATE or node.host_id is not None
+    if begun or action.cause is not Cause.REQUEST or not node.cluster_id:
+        return None
+    home = CLUSTERS.one(connection, cluster_table.c.id == node.cluster_id)
+    if home is None:
+        return None
+    first = sa.or_(table.c.index <= node.index, table.c.host_id.is_not(None), table.c.physical_id.is_not(None))
+    counted = sa.select(sa.func.count()).select_from(table).where(table.c.cluster_id == home.id, first)
+    size = connection.execute(counted).scalar_one()
+    fault = sizing.check(replace(home, min_size=0), size, max_nodes=max_nodes, strict=True)
+    if fault is None:
+        return None
+    changes = {"cluster_id": "", "index": -1, "status": NodeStatus.ERROR, "status_reason": f"{fault}."}
+    return endings.ended(action, node, ActionStatus.FAILED, f"{fault}.", changes, ids, now)
 
 
 def _moved(action: Action, node: Node, cluster_id: str, index: int, now: float) -> Outcome:

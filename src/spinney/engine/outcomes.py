@@ -8,8 +8,9 @@ from typing import Any
 
 from spinney.clock import Ids
 from spinney.config import EngineSettings
-from spinney.domain.action import ActionStatus
+from spinney.domain.action import ActionKind, ActionStatus, Cause
 from spinney.domain.container import Container, ContainerState
+from spinney.domain.event import Event, Level
 from spinney.domain.health import Ailment, diagnose
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.retry import TryAgain, after_failure
@@ -38,7 +39,7 @@ class Recorder:
                     action=job.action, status=ActionStatus.READY, reason="It answers.", ready_at=now, node=job.node
                 )
             case CalledOff():
-                return endings.cancelled(job.action, job.node)
+                return self.cancelled(job, now)
             case Removed():
                 return self._removed(job, result, now)
             case Seen():
@@ -92,6 +93,7 @@ class Recorder:
                 ready_at=verdict.at,
                 node=job.node,
                 changes={} if job.task in _QUIET else {"status_reason": verdict.reason},
+                events=self._put_off(job, verdict.reason, now),
             )
         if job.task in (Task.EVICT, Task.HOST_TRY):
             return endings.unmoved(action, job.node, verdict.reason, self.ids, now)
@@ -111,8 +113,14 @@ class Recorder:
         outcome = self._end(job, ActionStatus.FAILED, reason, changes, now, release_placement=job.task is Task.CREATE)
         return replace(outcome, setback_on=_blamed(job, error))
 
-    def cancelled(self, job: Job) -> Outcome:
-        return endings.cancelled(job.action, job.node)
+    def _put_off(self, job: Job, reason: str, now: float) -> tuple[Event, ...]:
+        """What a user waits for is told of each time."""
+        if job.action.cause is not Cause.REQUEST:
+            return ()
+        return (endings.announcement(job.action, job.node, "error", Level.WARN, reason, self.ids, now),)
+
+    def cancelled(self, job: Job, now: float) -> Outcome:
+        return endings.cancelled(job.action, job.node, self.ids, now)
 
     def _made(self, job: Job, made: Made, now: float) -> Outcome:
         container = made.container
@@ -121,22 +129,19 @@ class Recorder:
             reason = f"{verb} failed: the container vanished right after its start"
             gone = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None}
             return self._end(job, ActionStatus.FAILED, reason, gone, now, release_placement=job.task is Task.CREATE)
-        changes: dict[str, Any] = {
-            "physical_id": container.id,
-            "data": _made_of(job, container),
-            ("created_at" if job.node.created_at is None else "updated_at"): now,
-        }
+        changes: dict[str, Any] = {"physical_id": container.id, "data": _made_of(job, container)}
         sick = diagnose(job.node, container)
         if sick is not None and sick.ailment is Ailment.ENDED:
             said = f"; it said: {made.last_words}" if made.last_words else ""
             reason = f"{verb} failed right after its start: {sick.text}{said}"
-            changes |= {"status": NodeStatus.ERROR, "status_reason": reason}
+            changes |= {"status": NodeStatus.ERROR, "status_reason": reason, "updated_at": now}
             outcome = self._end(job, ActionStatus.FAILED, reason, changes, now)
             return replace(outcome, setback_on=job.host.node_id if job.host is not None else None)
         # One that was found well is left as its user wants it: stopped or paused.
         power = {"power": PowerState.RUNNING} if container.state is ContainerState.RUNNING else {}
         reason = f"{verb} succeeded."
-        status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None}
+        moment = "created_at" if job.node.created_at is None else "updated_at"
+        status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None, moment: now}
         return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status}, now)
 
     def _moved(self, job: Job, container: Container, now: float) -> Outcome:
@@ -156,7 +161,7 @@ class Recorder:
 
     def _removed(self, job: Job, removed: Removed, now: float) -> Outcome:
         if job.task is Task.UNDO:
-            return self.cancelled(job)
+            return self.cancelled(job, now)
         if job.task is Task.EVICT:
             return endings.evicted(job.action, job.node, self.ids, now)
         reason = "The container was removed."
@@ -230,6 +235,8 @@ def _was_cancelled(node: Node) -> bool:
     return "was cancelled" in node.status_reason
 
 
+#: What is known of a container and not of the next one.
+_OF_BEFORE = ("grants", "image", "recovery")
 #: What the node shows is left as it is while they are put off.
 _QUIET = (Task.MOVE, Task.EVICT, Task.HOST_TRY)
 _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
@@ -237,12 +244,14 @@ _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery"
 
 def _made_of(job: Job, container: Container) -> dict[str, Any]:
     """With what an operator's grants give it, and the image where that was pinned."""
-    data = {key: value for key, value in _data(job.node, container).items() if key not in ("grants", "image")}
+    data = {key: value for key, value in _data(job.node, container).items() if key not in _OF_BEFORE}
     grants = list(job.container_profile.properties.grants)
     if grants:
         data["grants"] = grants
     if job.pin:
         data["image"] = container.image
+    if job.action.action is ActionKind.NODE_RECOVER and container.id != job.node.physical_id:
+        data["recovery"] = "RECREATE"
     return data
 
 

@@ -273,7 +273,7 @@ class Session:
         except asyncio.CancelledError:
             if job.action.id not in self._cancelling:
                 raise
-            return self._recorder.cancelled(job)
+            return self._recorder.cancelled(job, clock.now())
         except LeaseLost:
             return None
         except TimeoutError:
