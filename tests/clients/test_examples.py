@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from clients.seeded import furnish, until
 from clients.service import service
@@ -55,6 +58,7 @@ class Shell:
         return int(status), body
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_examples_do_what_their_pages_say(tmp_path: Path) -> None:
     with service(tmp_path) as running:
         api = Api(int(running.url.rpartition(":")[2]), running.password)

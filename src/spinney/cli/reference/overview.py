@@ -72,6 +72,7 @@ answers as what does not exist. An `admin` reaches any object by its whole id, a
 - Where an object is meant, its id, its name or the beginning of its id will do. What fits several is refused with 400
   `MultipleChoices`. Names are {name}; those of secrets and credentials {short}.
 - Times are `YYYY-MM-DDTHH:MM:SSZ`, sizes bytes, CPU cores, durations seconds; where it is otherwise it is said.
+- What a browser sends for a page of another site (`Origin`) is refused with 403 if it would change anything.
 - A request has to arrive within {arrive:g} seconds, and is answered within {handle:g}: with 503 `StillAtWork` if it goes on.
 - A project whose requests are too many at a time waits, and is then refused with 429 and `Retry-After`. As configured by
   default it may send {rate:g} a second; while other projects use the service too {shared:g}, of which one that changes
