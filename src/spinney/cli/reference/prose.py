@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from spinney.cli.reference.text import table
+from spinney.domain.credential import KEYS, CredentialType
+from spinney.domain.secret import MOST_BYTES, MOST_KEYS
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -123,12 +127,22 @@ A host is a node on whose Docker engine containers run. Registering one, and eve
 `admin`. A host cluster can be shared with other projects; of the hosts of others one sees an alias and no address. How to:
 [Adding hosts](../../how-to/adding-hosts.md), [Host clusters](../../how-to/host-clusters.md).
 """,
+        "## What credentials hold\n\n"
+        + table(
+            ("type", "keys of `data`", "and, if you like"),
+            (
+                (f"`{kind}`", *(", ".join(f"`{key}`" for key in sorted(keys)) for keys in KEYS[kind]))
+                for kind in CredentialType
+            ),
+        )
+        + "\n\nAll are text, in PEM or as OpenSSH keeps them; `projects` is a list of ids of those that may name a login, or "
+        '`["*"]`.\n',
     ),
     "projects": Page(
         "Secrets, quotas, image rules and grants",
         ("secrets", "quotas", "image-rules", "grants"),
-        """\
-What a project keeps, and what it may have. In the paths of quotas and image rules `-` stands for the caller's own project,
+        f"""\
+What a project keeps, and what it may have. A secret has {MOST_KEYS} keys and {MOST_BYTES} bytes at most. In the paths of quotas and image rules `-` stands for the caller's own project,
 and `*` in those of image rules for all that have no rule of their own. How to: [Passwords, keys and registry
 logins](../../how-to/secrets.md), [Quotas and image rules](../../how-to/quotas-and-image-rules.md),
 [Grants](../../how-to/grants.md).
