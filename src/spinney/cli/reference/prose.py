@@ -142,10 +142,10 @@ A host is a node on whose Docker engine containers run. Registering one, and eve
         "Secrets, quotas, image rules and grants",
         ("secrets", "quotas", "image-rules", "grants"),
         f"""\
-What a project keeps, and what it may have. A secret has {MOST_KEYS} keys and {MOST_BYTES} bytes at most. In the paths of quotas and image rules `-` stands for the caller's own project,
-and `*` in those of image rules for all that have no rule of their own. How to: [Passwords, keys and registry
-logins](../../how-to/secrets.md), [Quotas and image rules](../../how-to/quotas-and-image-rules.md),
-[Grants](../../how-to/grants.md).
+What a project keeps, and what it may have. A secret has {MOST_KEYS} keys and {MOST_BYTES} bytes at most. In the paths of
+quotas and image rules `-` stands for the caller's own project, and `*` in those of image rules for all that have no rule of
+their own. How to: [Passwords, keys and registry logins](../../how-to/secrets.md),
+[Quotas and image rules](../../how-to/quotas-and-image-rules.md), [Grants](../../how-to/grants.md).
 """,
     ),
     "service": Page(
