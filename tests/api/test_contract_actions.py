@@ -500,6 +500,10 @@ def test_force_makes_all_that_is_not_final_cancelled_at_once(furnished: World, s
     assert (answer.status, answer.body) == (202, b"") and "location" not in answer.headers
     assert [furnished.action(one).status for one in (token, child, done)] == ["CANCELLED", "CANCELLED", "SUCCEEDED"]
     assert ask(furnished, "POST", ACTIONS, {"check": {}}).status == 202, "nothing is locked any more"
+    told = contents(ask(furnished, "GET", "/events"))
+    loud = {one["oname"] for one in told if (one["level"], one["status"]) == ("ERROR", "error")}
+    # What waits for a hook is part of another action, which tells of it.
+    assert loud == ({"c1-1"} if status == "WAITING_LIFECYCLE_COMPLETION" else {"c1", "c1-1"})
 
 
 def test_what_waits_to_be_completed_is_cancelled_at_once_also_without_force(furnished: World) -> None:

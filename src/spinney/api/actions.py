@@ -12,12 +12,14 @@ from spinney.api import views
 from spinney.api.reading import one_of, read_list, read_switch
 from spinney.api.values import Request, String
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
-from spinney.domain.action import ActionKind, ActionStatus
+from spinney.domain.action import Action, ActionKind, ActionStatus
+from spinney.domain.event import Level, of_action
 from spinney.errors import Forbidden, HTTPBadRequest
 from spinney.store import action_requests, actions, clusters, listing, tables
 from spinney.store.action_requests import FINDER
 from spinney.store.identity import Scope, as_uuid
 from spinney.store.listing import ListQuery
+from spinney.store.rows import EVENTS
 
 LIST = ListSpec(
     {
@@ -93,7 +95,22 @@ def _cancel(connection: Connection, call: Call, force: bool) -> None:
     row = FINDER.get(connection, uuid, call.scope)
     actions.cancel(connection, row.id)
     if force:
-        action_requests.cancel_by_force(connection, row.id, call.now)
+        _tell(connection, call, action_requests.cancel_by_force(connection, row.id, call.now))
+
+
+def _tell(connection: Connection, call: Call, ended: list[Action]) -> None:
+    """Nobody works on them any more who could say so."""
+    told = [one for one in ended if not one.cause.derived]
+    names = action_requests.names_of(connection, [one.target for one in told])
+    reason = "Cancelled by force"
+    EVENTS.insert(
+        connection,
+        [
+            of_action(one, names[one.target], "error", Level.ERROR, reason, event_id=call.deps.ids.new(), now=call.now)
+            for one in told
+            if one.target in names
+        ],
+    )
 
 
 async def create(call: Call) -> Reply:

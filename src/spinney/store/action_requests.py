@@ -5,19 +5,19 @@ The queue itself is in ``store.actions``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from spinney.domain.action import FINAL_STATUSES, LIVE_STATUSES, ActionKind, ActionStatus
+from spinney.domain.action import FINAL_STATUSES, LIVE_STATUSES, Action, ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
 from spinney.store import duties, lifecycle, status, work
 from spinney.store.identity import Finder
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
-from spinney.store.tables import node
+from spinney.store.tables import cluster, node
 
 FINDER = Finder("action", table, ACTIONS.select())
 _LIVE = [live.value for live in LIVE_STATUSES]
@@ -50,8 +50,8 @@ def being_deleted(connection: Connection, target: str) -> bool:
     return connection.execute(live.limit(1)).first() is not None
 
 
-def cancel_by_force(connection: Connection, action_id: str, now: float) -> None:
-    """Make an action and its children CANCELLED at once, and take them from whoever works on them.
+def cancel_by_force(connection: Connection, action_id: str, now: float) -> list[Action]:
+    """Make an action and its children CANCELLED at once, and take them from whoever works on them; returns them as they were.
 
     The engine that did so loses its fence and can record nothing more; what its nodes have come to is found by checking or
     recovering them.
@@ -86,6 +86,13 @@ def cancel_by_force(connection: Connection, action_id: str, now: float) -> None:
     )
     work.wake_parents(connection, {found.parent_id for found in ended if found.parent_id is not None}, now)
     status.refresh(connection, {found.cluster_id for found in ended}, "An action was cancelled by force")
+    return ended
+
+
+def names_of(connection: Connection, targets: Collection[str]) -> dict[str, str]:
+    """What the objects are called on which actions are; those that are gone are left out."""
+    found = [sa.select(one.c.id, one.c.name).where(one.c.id.in_(list(targets))) for one in (cluster, node)]
+    return {row.id: row.name for row in connection.execute(sa.union_all(*found))}
 
 
 def forget_checks(connection: Connection, target: str) -> None:
