@@ -118,7 +118,9 @@ def test_what_expires_is_told_and_not_refused(world: World, key: SecretKeys) -> 
         ("bogus", {}, "credential.type"),
     ],
 )
-def test_what_cannot_be_used_is_refused_at_once(world: World, key: SecretKeys, kind: str, data: Any, words: str) -> None:
+def test_what_cannot_be_used_is_refused_at_once(
+    world: World, key: SecretKeys, kind: str, data: Any, words: str
+) -> None:
     answer = post(world, kind, data)
     assert answer.status == 400 and words in answer.error[2], answer.body
     assert "s3cret" not in answer.error[2] and "PRIVATE KEY" not in answer.error[2]

@@ -49,9 +49,7 @@ def test_sizes_are_read(text: str, size: int) -> None:
     assert to_bytes(text) == size
 
 
-@pytest.mark.parametrize(
-    ("amount", "text"), [(-1, "none"), (0, "0"), (2**30, "1g"), (100 * 2**20, "100m"), (10, "10")]
-)
+@pytest.mark.parametrize(("amount", "text"), [(-1, "none"), (0, "0"), (2**30, "1g"), (100 * 2**20, "100m"), (10, "10")])
 def test_sizes_are_written(amount: int, text: str) -> None:
     assert written("memory", amount) == text
 

@@ -17,7 +17,9 @@ class ApiSettings:
     key_file: str = option(
         "", "File with the keys that all API processes share; without one, api.keys in the state directory."
     )
-    health_check_interval_min: int = option(60, "Least number of seconds between looks that a health policy may ask for.")
+    health_check_interval_min: int = option(
+        60, "Least number of seconds between looks that a health policy may ask for."
+    )
     default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
     tls_certificate: str = option(
         "", "File with the certificate to serve with and those that lead to its authority, as PEM."
@@ -89,7 +91,8 @@ class AuthSettings:
     )
     token_cache_size: int = option(10000, "Greatest number of tokens remembered so.")
     htpasswd_file: str = option(
-        "", "File of http_basic with users and their bcrypt hashes; without one, the one user admin with a made password."
+        "",
+        "File of http_basic with users and their bcrypt hashes; without one, the one user admin with a made password.",
     )
     delegated_roles: tuple[str, ...] = option(
         ("member",),
@@ -97,7 +100,8 @@ class AuthSettings:
         "called; only with a section [service_user], which is the user that they trust.",
     )
     users_file: str = option(
-        "", "YAML file of http_basic with the project and the roles of each user; those not in it are members of default."
+        "",
+        "YAML file of http_basic with the project and the roles of each user; those not in it are members of default.",
     )
 
 
@@ -231,7 +235,9 @@ class QuotaSettings:
     receivers: int = option(100, "Receivers of one project.")
     secrets: int = option(100, "Secrets of one project.")
     volumes: int = option(-1, "Volumes of one project; nothing counts against it yet.")
-    cache_time: float = option(10.0, "Seconds for which limits that Keystone keeps are believed before it is asked again.")
+    cache_time: float = option(
+        10.0, "Seconds for which limits that Keystone keeps are believed before it is asked again."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +275,8 @@ class EgressSettings:
     """Where the service may connect to when somebody outside chose the address."""
 
     allow: tuple[str, ...] = option(
-        (), "Ranges of addresses that are permitted although they would be refused, such as 127.0.0.0/8; counts before deny."
+        (),
+        "Ranges of addresses that are permitted although they would be refused, such as 127.0.0.0/8; counts before deny.",
     )
     deny: tuple[str, ...] = option((), "Ranges of addresses that are refused besides those that always are.")
 

@@ -139,9 +139,13 @@ def _check_auth(auth: AuthSettings) -> None:
         )
     for name in ("htpasswd_file", "users_file"):
         if getattr(auth, name) and auth.strategy != "http_basic":
-            raise ValueError(f"[auth] {name}: strategy {auth.strategy} has no such file; choose http_basic, or leave it out")
+            raise ValueError(
+                f"[auth] {name}: strategy {auth.strategy} has no such file; choose http_basic, or leave it out"
+            )
     if auth.users_file and not auth.htpasswd_file:
-        raise ValueError(f"[auth] users_file: {auth.users_file} needs an htpasswd_file beside it, with the users' passwords")
+        raise ValueError(
+            f"[auth] users_file: {auth.users_file} needs an htpasswd_file beside it, with the users' passwords"
+        )
 
 
 def _check_network(network: NetworkSettings) -> None:

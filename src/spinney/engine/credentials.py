@@ -49,9 +49,7 @@ class _Known:
 class StoreCredentials:
     """``Credentials`` of the Docker driver."""
 
-    def __init__(
-        self, store: Store, keys: SecretKeys, secrets: Secrets, clock: Clock, otherwise: Credentials
-    ) -> None:
+    def __init__(self, store: Store, keys: SecretKeys, secrets: Secrets, clock: Clock, otherwise: Credentials) -> None:
         self._store = store
         self._keys = keys
         self._secrets = secrets

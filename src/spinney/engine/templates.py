@@ -21,9 +21,7 @@ _KEPT = 1024
 
 
 class Templates:
-    def __init__(
-        self, deployment: str, defaults: ContainerDefaults, network: NetworkSettings, grants: Grants
-    ) -> None:
+    def __init__(self, deployment: str, defaults: ContainerDefaults, network: NetworkSettings, grants: Grants) -> None:
         self._deployment = deployment
         self._defaults = defaults
         self._network = network
