@@ -15,7 +15,7 @@ from spinney.api.auth.htpasswd import Htpasswd
 from spinney.clock import SystemClock
 from spinney.config import load
 from spinney.errors import BadConfiguration
-from spinney.wiring import make_authenticator, make_rules
+from spinney.wiring.apis import make_authenticator, make_rules
 
 
 def settings(folder: Path, text: str) -> Any:
