@@ -288,7 +288,13 @@ class World:
 
     def receiver(self, cluster: Cluster, action: str = "CLUSTER_SCALE_OUT", **values: Any) -> Receiver:
         """Without a secret: only an open one can be started."""
-        base = {"name": "grow", "type": "webhook", "domain": None, "rate_limit": 60, "created_at": self.clock.moment + 1}
+        base = {
+            "name": "grow",
+            "type": "webhook",
+            "domain": None,
+            "rate_limit": 60,
+            "created_at": self.clock.moment + 1,
+        }
         channel = {"alarm_url": "http://api.example:8777/v1/webhooks/x/trigger?V=2"}
         made = Receiver(cluster_id=cluster.id, action=action, **self.new(**{"channel": channel, **base, **values}))
         self.insert(RECEIVERS, made)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,7 +33,10 @@ def run_schemathesis(
         "PYTHONPATH": str(tests),
         "SPINNEY_WORDS": json.dumps(words),
     }
-    return subprocess.run([*command, *options], env=environment, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # it keeps notes of its own where it runs
+        return subprocess.run(
+            [*command, *options], env=environment, cwd=folder, capture_output=True, text=True, check=False
+        )
 
 
 def counted(said: str) -> tuple[int, int]:

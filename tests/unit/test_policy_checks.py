@@ -47,7 +47,7 @@ def ask(
     members: list[Member] | int = 4,
     inputs: Mapping[str, Any] | None = None,
     now: float = 100.0,
-    **sizes: int,
+    **sizes: Any,
 ) -> Checked:
     cluster = Cluster(id="c", name="web", profile_id="p", **sizes)
     action = Action(
@@ -96,7 +96,7 @@ def test_by_how_many(kind: ActionKind, adjustment: dict[str, Any], inputs: dict[
         (OUT, {"number": 17}, {}, "any cluster may have (20)"),
     ],
 )
-def test_steps_that_cannot_be(kind: ActionKind, adjustment: dict[str, Any], sizes: dict[str, int], words: str) -> None:
+def test_steps_that_cannot_be(kind: ActionKind, adjustment: dict[str, Any], sizes: dict[str, Any], words: str) -> None:
     found = ask(kind, scaling(kind, **adjustment), **sizes)
     assert found.fault is not None and words in found.fault and "'my scaling'" in found.fault
     assert found.action.data == {"status": "ERROR", "reason": found.fault}
@@ -106,7 +106,7 @@ def test_steps_that_cannot_be(kind: ActionKind, adjustment: dict[str, Any], size
 def test_best_effort_goes_as_far_as_the_sizes_allow(
     kind: ActionKind, members: int, number: int, minimum: int, maximum: int
 ) -> None:
-    sizes = {"min_size": minimum, "max_size": maximum}
+    sizes: dict[str, Any] = {"min_size": minimum, "max_size": maximum}
     found = data(ask(kind, scaling(kind, number=number, best_effort=True), members=members, **sizes))
     count = found["creation" if kind is OUT else "deletion"]["count"]
     most = 20 if maximum < 0 else min(maximum, 20)
