@@ -8,14 +8,13 @@ was sealed with it. Guaranteed: what is sealed for one purpose does not unseal f
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from spinney import keyfile
 from spinney.errors import SpinneyError
 
 _SEPARATOR = b"\x00"
@@ -139,22 +138,4 @@ def drop(path: Path) -> None:
 
 
 def _put(path: Path, keys: Sequence[str], *, anew: bool) -> None:
-    """Whole or not at all; at a first start the first of several that try at the same time wins."""
-    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(descriptor, "w") as file:
-        file.write("".join(f"{key}\n" for key in keys))
-        file.flush()
-        os.fsync(file.fileno())
-    if anew:
-        before = path.stat()
-        Path(fresh).chmod(before.st_mode & 0o777)
-        if os.geteuid() == 0:
-            os.chown(fresh, before.st_uid, before.st_gid)
-        Path(fresh).replace(path)
-        return
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        Path(fresh).unlink()
+    keyfile.write(path, "".join(f"{key}\n" for key in keys).encode(), anew=anew)

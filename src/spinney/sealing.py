@@ -13,9 +13,7 @@ right of its own.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from spinney import keyfile
 from spinney.errors import SpinneyError
 
 _VERSION = b"\x01"
@@ -184,7 +183,7 @@ def drop(path: Path, ids: Collection[str]) -> SecretKeys:
     open_keys(path)
     first, *others = _PEM.findall(content)
     kept = [first, *(block for block in others if _read(block, str(path)).public.id not in ids)]
-    _write(path, b"\n".join(kept) + b"\n", anew=True)
+    keyfile.write(path, b"\n".join(kept) + b"\n", anew=True)
     return open_keys(path)
 
 
@@ -192,26 +191,4 @@ def _put(path: Path, older: bytes, *, anew: bool) -> None:
     fresh = X25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(path, fresh + older, anew=anew)
-
-
-def _write(path: Path, content: bytes, *, anew: bool) -> None:
-    """Whole or not at all; at a first start the first of several that try at the same time wins."""
-    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    if anew:
-        before = path.stat()
-        Path(fresh).chmod(before.st_mode & 0o777)
-        if os.geteuid() == 0:
-            os.chown(fresh, before.st_uid, before.st_gid)
-        Path(fresh).replace(path)
-        return
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass
-    finally:
-        Path(fresh).unlink()
+    keyfile.write(path, fresh + older, anew=anew)
