@@ -225,7 +225,8 @@ class ContainerProperties(ProfileProperties):
 
     @model_validator(mode="after")
     def _secrets_fit(self) -> ContainerProperties:
-        check_secrets(self)
+        docker_restarts = self.restart_policy.condition == "on-failure"
+        check_secrets(self.secrets, self.environment, self.tmpfs, docker_restarts=docker_restarts)
         return self
 
 

@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Container, Iterable, Sequence
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from spinney.domain.container import SecretFile
 from spinney.domain.schema import Contradiction, Integer, Line, NotAllowed, Rule, SpecModel, Text, between, matching
 from spinney.profiles.container_values import EnvironmentName
-
-if TYPE_CHECKING:
-    from spinney.profiles.container import ContainerProperties
 
 MOST_SECRETS = 64
 _FILE_OPTIONS = ("mode", "uid", "gid")
@@ -83,22 +80,24 @@ def directories(parts: Iterable[SecretPart]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_secrets(properties: ContainerProperties) -> None:
-    """Raises: Contradiction."""
+def check_secrets(
+    secrets: Sequence[SecretPart], environment: Container[str], tmpfs: Iterable[str], *, docker_restarts: bool
+) -> None:
+    """Whether they go together, and with the rest of the container. Raises: Contradiction."""
     seen: dict[str, int] = {}
-    for index, part in enumerate(properties.secrets):
+    for index, part in enumerate(secrets):
         what = part.env if part.env is not None else part.path
         assert what is not None
         if what in seen:
             _refuse(index, part, f"secrets[{seen[what]}] gives {what} already: leave one out")
-        if part.env is not None and part.env in properties.environment:
+        if part.env is not None and part.env in environment:
             _refuse(index, part, f"environment has {what} too: leave one out")
         for other, earlier in seen.items():
             if part.path is not None and (_within(part.path, other) or _within(other, part.path)):
                 _refuse(index, part, f"secrets[{earlier}] has its file at {other}: one cannot lie within the other")
         seen[what] = index
-    _check_places(directories(properties.secrets), properties.tmpfs)
-    if directories(properties.secrets) and properties.restart_policy.condition == "on-failure":
+    _check_places(directories(secrets), tmpfs)
+    if directories(secrets) and docker_restarts:
         raise Contradiction(
             "on-failure is not possible with secret files, because the Docker engine itself would start the container "
             "again, without them: use always or none, or give the secrets as env",
@@ -106,9 +105,10 @@ def check_secrets(properties: ContainerProperties) -> None:
         )
 
 
-def _check_places(places: Iterable[str], tmpfs: Mapping[str, Any]) -> None:
+def _check_places(places: Iterable[str], tmpfs: Iterable[str]) -> None:
+    paths = tuple(tmpfs)
     for place in places:
-        for path in tmpfs:
+        for path in paths:
             if _within(path, place):
                 raise Contradiction(
                     f"{path} lies in {place}, where secret files are: use another path for one of them", at=".tmpfs"
