@@ -261,9 +261,11 @@ def test_why_a_node_is_where_it_is_names_no_host_of_others(world: World, racks: 
     assert {one["host"] for one in waits["hosts"]} == {"host-1", "host-3"}
     assert {reason["available"] for one in waits["hosts"] for reason in one["reasons"]} == {None}
     assert waits["nearest_miss"]["host"] in waits["nearest_miss"]["text"]
+    assert "reserved share" not in placed["summary"] and "0.25" not in str(waits), "how full hosts of others are"
+    assert waits["nearest_miss"]["change"] == {"cpu": 1} and "1 core more" in waits["nearest_miss"]["text"]
     ids = [host.node_id.encode() for host in known]
     for answer in (why("stranger", "placed"), why("stranger", "waits")):
         assert not any(secret in answer.body for secret in (*SECRETS, *ids)), answer.body
     named = sa.select(tables.node.c.id).where(tables.node.c.name == "waits")
     told = why("other-admin", world.store.run(lambda c: str(c.execute(named).scalar_one())))
-    assert b"metal-1" in told.body and ids[0] in told.body
+    assert b"metal-1" in told.body and ids[0] in told.body and b"by 0.25 cores" in told.body

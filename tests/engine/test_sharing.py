@@ -95,6 +95,7 @@ def test_what_a_node_says_of_its_placement_names_no_host_of_others() -> None:
             await world.settle()
             waiting = [node.status_reason for node in world.members(cluster_id) if node.host_id is None]
             assert waiting and all("cpu short" in reason for reason in waiting), waiting
+            assert not any("cores" in reason for reason in waiting), "how full hosts of others are"
             names = {host.name for host in world.hosts()}
             told = [*waiting, *(event.status_reason for event in world.events())]
             told += [action.status_reason for action in world.actions()]

@@ -24,6 +24,7 @@ from spinney.domain.placement.rules import (
     Thresholds,
 )
 from spinney.domain.placement.scheduler import Fleet
+from spinney.domain.placement.sentence import without_amounts
 from unit.placement_world import MIB, NOW, host, request, told
 
 
@@ -420,3 +421,22 @@ def test_where_the_draw_decides_nothing_else_is_told_as_a_score() -> None:
     assert {answer.host_id for answer in answers if isinstance(answer, Placed)} == {"id0", "id1"}
     for answer in answers:
         assert [dict(verdict.scores) for verdict in told(answer).hosts] == [{}, {}]
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("used", [None, 0.1, 3.9])
+def test_what_is_told_of_hosts_of_others_has_no_amounts(strategy: Strategy, used: float | None) -> None:
+    measured = {"used_cpu": used, "sampled_at": NOW} if used is not None else {}
+    rules = PlacementRules(strategy=strategy, seed=7, thresholds=Thresholds(cpu=0.5, memory=0.5))
+    (answer,) = Fleet([host(0, **measured), host(1, **measured)], Surroundings(now=NOW)).place([request(rules=rules)])
+    known = f"{strategy.value}: h0 is the best of 2 hosts that fit, of 2"
+    assert answer.summary.replace("h1", "h0").startswith(f"{known} (")
+    drawn = " (drawn by seed 7)" if strategy is Strategy.RANDOM else ""
+    assert without_amounts(answer.summary).replace("h1", "h0") == known + drawn
+
+
+@pytest.mark.parametrize(("wanted", "short"), [({"cpu": 9.5}, "cpu"), ({"memory": 2**40 + 1}, "memory")])
+def test_what_is_lacking_on_hosts_of_others_has_no_amounts(wanted: dict[str, Any], short: str) -> None:
+    summary = waiting(request(**wanted), [host(0), host(1, state=HostState.SUSPECT)]).summary
+    told = without_amounts(summary)
+    assert told != summary and f"{short} short on 1 (nearest: h0)" in told and "(h1 is suspect)" in told

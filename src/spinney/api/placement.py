@@ -1,7 +1,7 @@
 """Where a container is, and why; or why it is nowhere yet. What the scheduler wrote down is told; nothing is decided again.
 
 Of hosts that belong to another project only an alias is told, whether they fit, and by which rules they do not: how much they
-have or lack says how much others use.
+have or lack says how much others use. Of what is lacking the nearest miss alone tells, in whole cores and GiB.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from spinney.api import views
 from spinney.api.wire import Call, Reply, json_reply
 from spinney.domain.alias import HostIdentity, called, conceal
 from spinney.domain.placement.decision import Explanation, HostVerdict, explain
+from spinney.domain.placement.misses import rounded
+from spinney.domain.placement.sentence import without_amounts
 from spinney.errors import BadRequest
 from spinney.store import hosts, nodes, tables
 
@@ -58,11 +60,11 @@ def _before(connection: Connection, shown: dict[str, Any], viewer: str) -> dict[
     if not foreign:
         return shown
     if miss is not None and miss["host_id"] in foreign:
-        text = conceal(miss["text"], foreign.values(), viewer)
-        miss = {**miss, **_name(foreign[miss["host_id"]], viewer), "text": text}
+        change, text = rounded(miss["change"], conceal(miss["text"], foreign.values(), viewer))
+        miss = {**miss, **_name(foreign[miss["host_id"]], viewer), "change": change, "text": text}
     return {
         **shown,
-        "summary": conceal(shown["summary"], foreign.values(), viewer),
+        "summary": conceal(without_amounts(shown["summary"]), foreign.values(), viewer),
         "hosts": [_aliased(one, foreign, viewer) for one in told],
         "nearest_miss": miss,
     }

@@ -17,6 +17,7 @@ from spinney.domain.placement.decision import Decision
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.rules import NO_RULES, UNSHARED, PlacementRules
 from spinney.domain.placement.scheduler import Fleet
+from spinney.domain.placement.sentence import without_amounts
 from spinney.engine.catalog import ContainerProfile
 from spinney.store import bindings, fleets, shares
 from spinney.store.tables import cluster as cluster_table
@@ -32,13 +33,13 @@ def load_fleet(connection: Connection, requests: Sequence[PlacementRequest], net
 def discreet(
     connection: Connection, requests: Sequence[PlacementRequest], answers: Sequence[Placed | Waiting]
 ) -> list[Placed | Waiting]:
-    """The same answers as the nodes' own projects may be told: hosts of others go by their aliases."""
+    """The same answers as the nodes' own projects may be told: hosts of others go by their aliases, without amounts."""
     pinned: dict[str, set[str]] = defaultdict(set)
     for request in requests:
         pinned[request.project].add(request.host_node or request.host_cluster or UNSHARED)
     known = {p: shares.foreign_hosts(connection, p, targets - {UNSHARED}) for p, targets in pinned.items()}
     return [
-        replace(answer, summary=conceal(answer.summary, foreign, request.project))
+        replace(answer, summary=conceal(without_amounts(answer.summary), foreign, request.project))
         if (foreign := known[request.project])
         else answer
         for request, answer in zip(requests, answers, strict=True)

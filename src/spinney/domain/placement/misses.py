@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from math import ceil
 from typing import Any
 
 from spinney.domain.placement.filters import RULES, Demand, failures, satisfies
@@ -61,6 +62,8 @@ _DISTANCE = {
     "excluded": _HOST,
 }
 
+_GIB = 2**30
+
 Effort = tuple[int, bool, int, float, str, str]
 
 
@@ -95,6 +98,18 @@ def nearest(demand: Demand, room: Room, mask: int, census: Census) -> NearestMis
     return NearestMiss(room.id, room.name, change, f"{room.name} would fit {', and '.join(words)}")
 
 
+def rounded(change: Mapping[str, Any], text: str) -> tuple[dict[str, Any], str]:
+    """A change and its text as told of hosts of others: up to whole cores and GiB, as exact ones say how much others use."""
+    told = dict(change)
+    if "cpu" in change:
+        told["cpu"] = ceil(change["cpu"])
+        text = text.replace(_cpu_text(change["cpu"]), _cpu_text(told["cpu"]))
+    if "memory" in change:
+        told["memory"] = ceil(change["memory"] / _GIB) * _GIB
+        text = text.replace(_memory_text(change["memory"]), _memory_text(told["memory"]))
+    return told, text
+
+
 #: key of the change, its value, text
 _Change = tuple[str, Any, str]
 
@@ -110,12 +125,20 @@ def _terms(demand: Demand, room: Room, rule: str, census: Census) -> _Change:
 
 def _cpu(demand: Demand, room: Room) -> _Change:
     short = demand.cpu - demand.free_cpu(room)
-    return "cpu", short, f"with {in_cores(short)} more to reserve"
+    return "cpu", short, _cpu_text(short)
+
+
+def _cpu_text(short: float) -> str:
+    return f"with {in_cores(short)} more to reserve"
 
 
 def _memory(demand: Demand, room: Room) -> _Change:
     short = short_memory(demand, room)
-    return "memory", short, f"with {size(short)} more memory to reserve"
+    return "memory", short, _memory_text(short)
+
+
+def _memory_text(short: int) -> str:
+    return f"with {size(short)} more memory to reserve"
 
 
 def _ports(demand: Demand, room: Room) -> _Change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from spinney.domain.placement.filters import RULES, Demand
@@ -19,6 +20,15 @@ _WORDS: Mapping[Strategy, str] = {
     Strategy.BALANCED: "CPU and memory {:d} % apart with it",
     Strategy.RANDOM: "drawn by seed {:d}",
 }
+#: Where these sentences say how much of a host is taken or lacking.
+_AMOUNTS = re.compile(
+    r" \((?:reserved share|measured|not measured|[0-9]+% of it|CPU and memory)[^()]*\)| by [0-9.]+ (?:cores?|MiB|bytes)(?=\))"
+)
+
+
+def without_amounts(text: str) -> str:
+    """One of these sentences as it is told of hosts of others: how full they are says how much others use."""
+    return _AMOUNTS.sub("", text)
 
 
 def placed(demand: Demand, name: str, rank: Rank, fitting: int, total: int) -> str:
