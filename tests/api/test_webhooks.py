@@ -309,6 +309,18 @@ def test_no_more_than_so_many_a_minute(ready: World) -> None:
     run(body)
 
 
+def test_a_signed_request_that_was_obeyed_uses_nothing_up(ready: World) -> None:
+    async def body() -> None:
+        made = await make(ready, "CLUSTER_CHECK", rate_limit=2)
+        headers = signed(ready, made)
+        first = await post(ready, bare(made), **headers)
+        ready.end(first.action)
+        assert [(await post(ready, bare(made), **headers)).status for _ in range(4)] == [404] * 4
+        assert (await post(ready, made["channel"]["alarm_url"])).status == 202
+
+    run(body)
+
+
 def test_after_rotation_only_the_new_secret_counts(ready: World) -> None:
     async def body() -> None:
         made = await make(ready, "CLUSTER_CHECK")

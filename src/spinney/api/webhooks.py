@@ -53,7 +53,7 @@ async def trigger(call: Call) -> Reply:
     receiver = _granted(call, await _find(call), shown)
     if receiver is None:
         raise receivers.FINDER.absent(call.word)
-    if not await call.deps.store.transact(receivers.admit, receiver.id, receiver.secret_hash, call.now):
+    if not await call.deps.store.transact(_admit, call, receiver, shown):
         raise TooManyRequests(
             f"The receiver '{receiver.name}' was used {receiver.rate_limit} times within a minute, which is its rate_limit; "
             f"try again later, or have its owner raise that."
@@ -116,6 +116,13 @@ def _unsealed(keys: KeyRing, sealed: bytes) -> bytes:
     except NoSuchKey as error:
         log.warning("the signing key of a receiver cannot be opened; its secret has to be rotated: %s", error)
         return secrets.token_bytes(32)
+
+
+def _admit(connection: Connection, call: Call, receiver: Receiver, shown: Proof) -> bool:
+    """Count the use, but not of what was obeyed before: who has seen a signed request must not use up the rate by it."""
+    if isinstance(shown, Signed) and receivers.is_used(connection, receiver.id, shown.signature):
+        raise receivers.FINDER.absent(call.word)
+    return receivers.admit(connection, receiver.id, receiver.secret_hash, call.now)
 
 
 def _obey(

@@ -65,6 +65,12 @@ def admit(connection: Connection, receiver_id: str, secret_hash: str | None, now
     return changed.rowcount == 1
 
 
+def is_used(connection: Connection, receiver_id: str, signature: str) -> bool:
+    """Whether a request with this signature was obeyed already."""
+    mine = (webhook_use.c.receiver_id == receiver_id) & (webhook_use.c.signature == signature)
+    return connection.execute(sa.select(webhook_use.c.receiver_id).where(mine)).first() is not None
+
+
 def use_once(connection: Connection, receiver_id: str, signature: str, expires_at: float) -> bool:
     """Remember a signed request; False: it was obeyed before, and the transaction has failed on some databases."""
     row = {"receiver_id": receiver_id, "signature": signature, "expires_at": expires_at}
