@@ -194,6 +194,15 @@ def test_no_token_asks_nobody() -> None:
     assert not side.middleware.asked
 
 
+@pytest.mark.parametrize("header", ["X-Auth-Token", "X-Service-Token"])
+def test_what_is_too_long_for_a_token_is_none_and_asks_nobody(header: str) -> None:
+    side = Side()
+    with pytest.raises(Unauthorized, match=header):
+        side.now(**({"token": "a" * 8001} if header == "X-Auth-Token" else {"x_service_token": "a" * 8001}))
+    assert not side.middleware.asked
+    assert side.now("a" * 8000)
+
+
 @pytest.mark.filterwarnings("ignore:'cgi' is deprecated:DeprecationWarning")
 def test_the_middleware_is_made_from_its_own_section(tmp_path: Path) -> None:
     file = tmp_path / "spinney.conf"

@@ -36,6 +36,8 @@ _SECTION = "keystone_authtoken"
 _CACHE = "spinney.no_cache"
 #: Questions to Keystone at a time.
 _AT_A_TIME = 8
+#: Bytes: servers before Keystone refuse a longer line unread, which looks as if Keystone failed; so no token is as long.
+_LONGEST = 8000
 #: Seconds without an answer after which one is given up, when the configuration does not say.
 _PATIENCE = 10
 
@@ -84,6 +86,11 @@ class Keystone:
         if not token:
             raise Unauthorized("X-Auth-Token: a token of the identity service is needed in this header.")
         service_token = request.headers.get(b"x-service-token", b"").strip()
+        for name, given in (("X-Auth-Token", token), ("X-Service-Token", service_token)):
+            if len(given) > _LONGEST:
+                raise Unauthorized(
+                    f"{name}: no token is longer than {_LONGEST} bytes, and this has {len(given)}; give the token alone."
+                )
         key = hashlib.blake2b(token + b"\0" + service_token, key=self._key).digest()
         found = self._remembered.get(key)
         if found is not None and found.until > self._clock.monotonic() and found.expires > self._clock.now():
