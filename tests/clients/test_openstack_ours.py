@@ -114,6 +114,7 @@ def test_quotas(ours: Openstack, oracle: Oracle) -> None:
     found = oracle.get(f"quotas/{project}")
     assert (found["clusters"], found["cpu"], found["memory"]) == (3, 2.5, 4 * 2**30)
     assert ours.json(f"cluster quota show {project}")["used"]["clusters"] == 0
+    assert ours.json("cluster quota show")["clusters"] == oracle.get("quotas/-")["clusters"] != 3
     ours.run(f"cluster quota unset {project}")
     assert oracle.get(f"quotas/{project}")["clusters"] != 3
 

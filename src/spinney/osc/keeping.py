@@ -131,7 +131,7 @@ _PROJECT = word("project", "ID of the project.")
 class ShowQuota(Answer):
     """Show what a project may have at most, and what it has."""
 
-    flags = (_PROJECT,)
+    flags = (word("project", "ID of the project. Default: your own.", nargs="?", default="-"),)
 
     def answer(self, api: Api, args: Namespace) -> Row:
         return api.one("quotas", args.project)
