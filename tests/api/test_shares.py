@@ -14,6 +14,7 @@ from spinney.domain.cluster import Cluster
 from spinney.domain.host import Host
 from spinney.domain.placement.answers import Placed
 from spinney.domain.placement.model import PlacementRequest, Surroundings
+from spinney.domain.placement.rules import NO_RULES, PlacementRules
 from spinney.domain.placement.scheduler import Fleet
 from spinney.store import hosts as store_hosts
 from spinney.store import shares, tables
@@ -242,9 +243,10 @@ def test_why_a_node_is_where_it_is_names_no_host_of_others(world: World, racks: 
     known = world.store.run(store_hosts.find, tables.node.c.cluster_id == racks.id)
     tight = [replace(host, cpu=1.0, reserved_cpu=0.75) for host in known]
     profile = world.profile("web", project="theirs", pins={"host_cluster": racks.id})
-    for name, cpu in (("placed", 0.25), ("waits", 0.5)):
+    elsewhere = PlacementRules(hosts=("no-such",))
+    for name, cpu, rules in (("placed", 0.25, NO_RULES), ("waits", 0.5, NO_RULES), ("bound", 0.1, elsewhere)):
         node = world.node(profile, name, project="theirs")
-        request = PlacementRequest(node.id, cpu, 1, host_cluster=racks.id, project="theirs")
+        request = PlacementRequest(node.id, cpu, 1, host_cluster=racks.id, project="theirs", rules=rules)
         (answer,) = Fleet(tight, Surroundings()).place([request])
         decision = {"id": world.ids.new(), "decided_at": 1.0, "body": answer.decision.body()}
         world.store.run(lambda c, row=decision: c.execute(tables.decision.insert(), row))
@@ -264,7 +266,9 @@ def test_why_a_node_is_where_it_is_names_no_host_of_others(world: World, racks: 
     assert "reserved share" not in placed["summary"] and "0.25" not in str(waits), "how full hosts of others are"
     assert waits["nearest_miss"]["change"] == {"cpu": 1} and "1 core more" in waits["nearest_miss"]["text"]
     ids = [host.node_id.encode() for host in known]
-    for answer in (why("stranger", "placed"), why("stranger", "waits")):
+    bound = why("stranger", "bound").json["placement"]["nearest_miss"]
+    assert bound["change"] == {"hosts": ["no-such", bound["host"]]}
+    for answer in (why("stranger", word) for word in ("placed", "waits", "bound")):
         assert not any(secret in answer.body for secret in (*SECRETS, *ids)), answer.body
     named = sa.select(tables.node.c.id).where(tables.node.c.name == "waits")
     told = why("other-admin", world.store.run(lambda c: str(c.execute(named).scalar_one())))

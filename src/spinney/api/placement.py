@@ -60,8 +60,11 @@ def _before(connection: Connection, shown: dict[str, Any], viewer: str) -> dict[
     if not foreign:
         return shown
     if miss is not None and miss["host_id"] in foreign:
+        shown_as = _name(foreign[miss["host_id"]], viewer)
         change, text = rounded(miss["change"], conceal(miss["text"], foreign.values(), viewer))
-        miss = {**miss, **_name(foreign[miss["host_id"]], viewer), "change": change, "text": text}
+        if "hosts" in change:  # those that the policy names, and last the one that it does not
+            change["hosts"] = [*change["hosts"][:-1], shown_as["host"]]
+        miss = {**miss, **shown_as, "change": change, "text": text}
     return {
         **shown,
         "summary": conceal(without_amounts(shown["summary"]), foreign.values(), viewer),
