@@ -42,7 +42,9 @@ class Token:
 
 def page(connection: Connection, place: Place, after: Sequence[Any] | None, limit: int) -> list[Token]:
     """Up to ``limit`` of them, in order, from behind that key on."""
-    found = sa.select(*place.key, place.column.label("sealed")).where(place.column.is_not(None)).order_by(*place.key)
+    # Of a session that was used nothing is left to open.
+    there = (place.column.is_not(None), place.column != b"")
+    found = sa.select(*place.key, place.column.label("sealed")).where(*there).order_by(*place.key)
     if after is not None:
         found = found.where(sa.tuple_(*place.key) > sa.tuple_(*map(sa.literal, after)))
     return [Token(tuple(row[:-1]), row.sealed) for row in connection.execute(found.limit(limit))]
