@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from cli.stub import Answer, Stub
 from spinney.clock import SystemClock
+from spinney.domain.identity import Owner
 from spinney.sealing import open_keys
-from spinney.store import sealed
+from spinney.store import exec_sessions, sealed
 from spinney.store.database import Store
 
 SHOWN = {"name": "db", "id": "0123456789", "type": "opaque", "keys": ["password"], "version": 1}
@@ -73,6 +75,17 @@ class TestSecret:
         assert result.exit_code == 1 and words in " ".join(result.stderr.split()), result.stderr
         assert stub.sent("POST") == []
 
+    @pytest.mark.parametrize(
+        ("source", "words"), [("--from-file=a=-", "standard input"), ("--from-env=a=RAW", "the variable 'RAW'")]
+    )
+    def test_what_is_no_text(
+        self, spinney: Any, stub: Stub, monkeypatch: pytest.MonkeyPatch, source: str, words: str
+    ) -> None:
+        monkeypatch.setitem(os.environb, b"RAW", b"\xff\xfe")
+        result = spinney("secret", "create", "db", source, input=b"\xff\xfe")
+        assert result.exit_code == 1 and f"{words} is no text; encode it first" in " ".join(result.stderr.split())
+        assert stub.sent("POST") == []
+
     def test_list_show_and_delete(self, spinney: Any, stub: Stub) -> None:
         stub.on("GET /v1/secrets", {"secrets": [SHOWN]})
         stub.on("GET /v1/secrets/db", {"secret": SHOWN})
@@ -93,6 +106,7 @@ class TestKeys:
         box = open_keys(state / "secret.key").public.seal(b"x", "id")
         store = Store(f"sqlite:///{state / 'spinney.db'}", SystemClock())
         store.run(_insert, box)
+        store.run(_insert_used_session)
         result = self.run(spinney, tmp_path, "rotate")
         assert result.exit_code == 0 and "1 older ones open" in result.stdout, result.output
         new, kept = open_keys(state / "secret.key").ids
@@ -114,3 +128,8 @@ def _insert(connection: Any, box: bytes) -> None:
 
     row = {"id": "id", "name": "n", "type": "registry", "sealed": box, "facts": {}, "user": "u", "project": "p"}
     connection.execute(credential.insert().values(**row, created_at=1.0))
+
+
+def _insert_used_session(connection: Any) -> None:
+    exec_sessions.insert(connection, "id", "hash", "node", b"box", Owner("u", "p"), 9.0)
+    assert exec_sessions.use(connection, "id", 1.0)

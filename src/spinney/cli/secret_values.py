@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,23 +82,23 @@ def _split(word: str, option: str) -> tuple[str, str]:
 
 
 def _variable(name: str, option: str) -> str:
-    found = os.environ.get(name)
+    found = os.environb.get(os.fsencode(name))
     if found is None:
         raise CliError(f"{option}: there is no variable {name!r} in the environment; export it first")
-    return found
+    return _text(found, f"{option}: the variable {name!r}")
 
 
 def _read(path: str, option: str) -> str:
     try:
         if path == "-":
-            return _whole_lines(sys.stdin.read)
-        return Path(path).read_bytes().decode("utf-8")
+            return _text(sys.stdin.buffer.read(), f"{option}: standard input").removesuffix("\n").removesuffix("\r")
+        return _text(Path(path).read_bytes(), f"{option}: {path!r}")
     except OSError as error:
         raise CliError(f"{option}: {path!r} cannot be read: {error.strerror}") from error
+
+
+def _text(content: bytes, where: str) -> str:
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CliError(f"{option}: {path!r} is no text; encode it first, for example with base64") from error
-
-
-def _whole_lines(read: Callable[[], str]) -> str:
-    text = read()
-    return text.removesuffix("\n").removesuffix("\r")
+        raise CliError(f"{where} is no text; encode it first, for example with base64") from error
