@@ -64,13 +64,13 @@ def write(tmp_path: Path) -> Write:
 def test_users_of_a_file_have_their_project_and_roles(write: Write) -> None:
     strategy = write(
         f"# who\n\nann:{hashed('a:b')}\nbob:{hashed('b').replace('$2b$', '$2y$')}\n",
-        "ann: {project: shop, roles: [manager, reader]}\n",
+        "ann: {project: shop, roles: [manager, auditor]}\n",
     )
     for _ in range(2):  # the second time from memory
         ann = authenticate(strategy, authorization=basic("ann", "a:b"))
-        assert (ann.owner.user, ann.project, ann.roles) == ("ann", "shop", {"manager", "reader"})
+        assert (ann.owner.user, ann.project, ann.roles) == ("ann", "shop", {"manager", "member", "reader", "auditor"})
     bob = authenticate(strategy, authorization=basic("bob", "b"))
-    assert (bob.project, bob.roles, bob.user_name) == ("default", {"member"}, "bob")
+    assert (bob.project, bob.roles, bob.user_name) == ("default", {"member", "reader"}, "bob")
 
 
 @pytest.mark.parametrize("given", [*WRONG, basic("ann", "b"), basic("ann", "a\x00"), basic("ann", "a" * 100)])

@@ -4,7 +4,7 @@ Passwords are in the htpasswd file (bcrypt alone), projects and roles in a secon
 
     alice: {project: shop, roles: [manager]}
 
-Who is in the first and not in the second is a member of the project ``default``.
+Who is in the first and not in the second is a member of the project ``default``. A role brings those below it, as in Keystone.
 
 Guaranteed: files that cannot be read are refused at the start with the line; when such files appear while the service runs,
 that is logged, and the users before stay. A change counts for the next request. An unknown user takes as long to refuse as
@@ -19,7 +19,7 @@ import hashlib
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,8 @@ _MOST_REMEMBERED = 10_000
 #: What bcrypt looks at; the programs that make such files cut off there too.
 _LONGEST_PASSWORD = 72
 _HASH = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+#: Each role of the community's with those that it brings.
+_LADDER = ("admin", "manager", "member", "reader")
 #: Of nobody's password: compared where there is no user, so that it takes as long.
 _NOBODYS = "." * 53
 
@@ -148,7 +150,12 @@ def _read(passwords: Path, people: Path | None = None) -> Users:
 
 def _caller(name: str, person: Person) -> Caller:
     owner = Owner(user=name, project=person.project)
-    return Caller(owner, frozenset(person.roles), user_name=name, project_name=person.project)
+    return Caller(owner, _with_implied(person.roles), user_name=name, project_name=person.project)
+
+
+def _with_implied(roles: Sequence[str]) -> frozenset[str]:
+    highest = min((_LADDER.index(role) for role in roles if role in _LADDER), default=len(_LADDER))
+    return frozenset(roles).union(_LADDER[highest:])
 
 
 def _read_hashes(file: Path) -> dict[str, bytes]:
