@@ -200,8 +200,7 @@ Use it from this shell:
   spinney logs {CLUSTER} --follow
   spinney --help
 
-As an OpenStack cloud, from Python (pip install openstacksdk) and from the openstack command, whose plug-in for this needs
-these versions (pip install python-openstackclient==8.2.0 osc-lib==3.2.0 python-senlinclient==3.1.0):
+As an OpenStack cloud, from Python and from the openstack command (pip install -e '.[openstack]'):
   export OS_CLIENT_CONFIG_FILE={notes.state}/clouds.yaml
   python -c 'import openstack; print([c.name for c in openstack.connect("spinney").clustering.clusters()])'
   openstack --os-cloud spinney cluster list

@@ -39,7 +39,7 @@ def purpose(session_id: str) -> str:
 
 def _some(words: tuple[str, ...]) -> tuple[str, ...]:
     if not words or not words[0]:
-        raise NotAllowed("a program and its arguments")
+        raise NotAllowed("a program and its arguments, and the program is missing")
     return words
 
 
