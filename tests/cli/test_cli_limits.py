@@ -82,3 +82,8 @@ def test_grants_are_listed_with_what_they_give(spinney: Any, stub: Stub) -> None
     assert "path /models, read-only" in lines[1] and "Weights" in lines[1]
     assert "device /dev/modem, rw, of /dev/ttyUSB0" in lines[2]
     assert "capability NET_ADMIN" in lines[3]
+
+
+def test_cores_that_are_no_number_are_named(spinney: Any, stub: Stub) -> None:
+    refused = spinney("quota", "set", "p1", "--cpu", "nan")
+    assert refused.exit_code == 1 and "--cpu: nan is no number of cores" in refused.stderr

@@ -129,8 +129,8 @@ def test_rules_of_many_clusters_with_those_left_out_that_have_none(store: Store)
     attach(store, db, apart)
     attach(store, off, pack, enabled=False)
     assert rules(store, web, db, bare, off) == {
-        web: PlacementRules(Strategy.BINPACK, affinities=(Affinity(web),)),
-        db: PlacementRules(affinities=(Affinity(db),)),
+        web: PlacementRules(Strategy.BINPACK, affinities=(Affinity(web),), viewer="p"),
+        db: PlacementRules(affinities=(Affinity(db),), viewer="p"),
     }
     assert rules(store) == {}
     store.run(bindings.enable, web, pack.id, False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -356,7 +356,7 @@ def test_a_host_that_would_have_to_be_bigger_is_further_away_than_a_full_one() -
     [
         ({"state": HostState.CORDONED}, {}, "not ready on 1 (h0 is cordoned)"),
         ({}, {"rules": PlacementRules(regions=("r", "s"))}, "regions r, s only on 1"),
-        ({}, {"rules": PlacementRules(hosts=("h7",))}, "host h7 only on 1"),
+        ({}, {"rules": PlacementRules(hosts=("h7",))}, "hosts named by policy only on 1"),
         (
             {},
             {"rules": PlacementRules(require=(LabelTerm("disk", Operator.IN, ("ssd",)),))},
@@ -440,3 +440,32 @@ def test_what_is_lacking_on_hosts_of_others_has_no_amounts(wanted: dict[str, Any
     summary = waiting(request(**wanted), [host(0), host(1, state=HostState.SUSPECT)]).summary
     told = without_amounts(summary)
     assert told != summary and f"{short} short on 1 (nearest: h0)" in told and "(h1 is suspect)" in told
+
+
+class TestHostsOfOthers:
+    """A policy means them by the aliases that its project is shown; their names are nobody's to guess."""
+
+    HOSTS: ClassVar[list[Host]] = [host(number, index=number + 1) for number in range(2)]
+
+    def asked(self, *, viewer: str, **rules: Any) -> PlacementRequest:
+        quotas = tuple(Quota(q.key, q.shares, q.hard, viewer) for q in rules.pop("quotas", ()))
+        return request(project=viewer, rules=PlacementRules(viewer=viewer, quotas=quotas, **rules))
+
+    def test_an_alias_is_obeyed_and_a_name_is_not(self) -> None:
+        assert where([self.asked(viewer="theirs", hosts=("host-2",))], self.HOSTS) == ["h1"]
+        for word in ("h1", "h0"):
+            answer = waiting(self.asked(viewer="theirs", hosts=(word,)), self.HOSTS)
+            assert "0 of 2 hosts fit: hosts named by policy only on 2" in answer.summary
+            assert word not in answer.summary
+            assert answer.nearest is not None and answer.nearest.change["hosts"][0] == word
+            assert answer.nearest.change["hosts"][1].startswith("host-")
+
+    def test_to_their_own_project_names_are_names_and_aliases_none(self) -> None:
+        assert where([self.asked(viewer="p", hosts=("h1",))], self.HOSTS) == ["h1"]
+        assert "0 of 2 hosts fit" in waiting(self.asked(viewer="p", hosts=("host-2",)), self.HOSTS).summary
+
+    def test_shares_of_a_quota_likewise(self) -> None:
+        quota = Quota("zone", (Share("a", hosts=("host-1",)),), True)
+        assert where([self.asked(viewer="theirs", quotas=(quota,), max_per_host=3)], self.HOSTS) == ["h0"]
+        named = Quota("zone", (Share("a", hosts=("h0",)),), True)
+        assert "0 of 2 hosts fit" in waiting(self.asked(viewer="theirs", quotas=(named,)), self.HOSTS).summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -70,6 +71,8 @@ def set_(
     volumes: Most = None,
 ) -> None:
     """Set what a project may have at most (administrators). What it has already stays, whatever the limit."""
+    if cpu is not None and not math.isfinite(cpu):
+        raise CliError(f"--cpu: {cpu} is no number of cores; give one such as 16, or -1 for no limit")
     given = {
         "clusters": clusters,
         "nodes": nodes,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from spinney.domain.alias import alias
 
 
 class HostState(StrEnum):
@@ -57,6 +59,8 @@ class Host:
     name: str
     cluster_id: str
     project: str
+    #: Of its node, in its cluster.
+    index: int = 0
     credential: str | None = None
     state: HostState = HostState.JOINING
     state_reason: str = ""
@@ -80,3 +84,11 @@ class Host:
     used_memory: int | None = None
     used_disk: int | None = None
     sampled_at: float | None = None
+
+    def called_by(self, project: str) -> str:
+        """Its name; before another project than its own an alias. ``project`` empty: before operators."""
+        return self.name if project in ("", self.project) else alias(self.index)
+
+    def answers_to(self, words: Collection[str], project: str) -> bool:
+        """Whether one of the words means it, as people of that project write it: a name that they are not told is none."""
+        return self.node_id in words or self.called_by(project) in words

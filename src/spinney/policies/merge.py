@@ -13,7 +13,7 @@ merged nevertheless, the first counts, because an empty list would mean "any".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from spinney.domain.placement.rules import Affinity, PlacementRules, Strategy, Thresholds
@@ -39,8 +39,10 @@ class Names:
 NO_NAMES = Names()
 
 
-def merge(contributions: Sequence[Contribution], cluster_id: str, names: Names = NO_NAMES) -> PlacementRules:
-    """The rules of the cluster; ``names`` has at least what the contributions name."""
+def merge(
+    contributions: Sequence[Contribution], cluster_id: str, names: Names = NO_NAMES, viewer: str = ""
+) -> PlacementRules:
+    """The rules of the cluster; ``names`` has at least what the contributions name, ``viewer`` is the cluster's project."""
     leading = next((one for one in contributions if one.strategy is not None), Contribution())
     return PlacementRules(
         strategy=leading.strategy or Strategy.SPREAD,
@@ -52,12 +54,13 @@ def merge(contributions: Sequence[Contribution], cluster_id: str, names: Names =
         regions=_common(contributions, "regions"),
         require=_once(term for one in contributions for term in one.require),
         prefer=_once(preference for one in contributions for preference in one.prefer),
-        quotas=_once(quota for one in contributions for quota in one.quotas),
+        quotas=_once(replace(quota, viewer=viewer) for one in contributions for quota in one.quotas),
         spread_over=next((one.spread_over for one in contributions if one.spread_over is not None), None),
         affinities=_once(_affinity(toward, cluster_id, names) for one in contributions for toward in one.toward),
         max_per_host=min((one.max_per_host for one in contributions if one.max_per_host is not None), default=None),
         headroom_cpu=max((one.headroom_cpu for one in contributions), default=0.0),
         headroom_memory=max((one.headroom_memory for one in contributions), default=0.0),
+        viewer=viewer,
     )
 
 

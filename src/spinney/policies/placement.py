@@ -160,7 +160,10 @@ class PlacementProperties(SpecModel):
     seed: Annotated[Integer, between(0, _LARGEST, "a whole number")] | None = Field(
         None, description="For random: equal seeds draw equal lots; default: 0."
     )
-    hosts: Words = Field((), description="Names or ids of the only hosts to use, of those that the profile allows.")
+    hosts: Words = Field(
+        (),
+        description="Names of the only hosts to use (of shared ones: their aliases), or ids, of those that the profile allows.",
+    )
     zones: Words = Field((), description="The only zones to use.")
     regions: Words = Field((), description="The only regions to use.")
     require: Annotated[tuple[Label, ...], at_most(50, "entries")] = Field(

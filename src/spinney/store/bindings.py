@@ -163,7 +163,10 @@ def rules_for(connection: Connection, cluster_ids: Collection[str]) -> dict[str,
         wishes[cluster_id].append(_contribution(spec))
         projects[cluster_id] = project
     names = _names(connection, {cluster_id: _towards(found) for cluster_id, found in wishes.items()}, projects)
-    return {cluster_id: merge(found, cluster_id, names[projects[cluster_id]]) for cluster_id, found in wishes.items()}
+    return {
+        cluster_id: merge(found, cluster_id, names[projects[cluster_id]], projects[cluster_id])
+        for cluster_id, found in wishes.items()
+    }
 
 
 def unknown_clusters(connection: Connection, project: str, asked: Contribution) -> list[str]:

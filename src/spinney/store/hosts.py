@@ -23,7 +23,7 @@ from spinney.store.tables import action, image, node
 from spinney.store.tables import host as table
 from spinney.store.tables import profile as profile_table
 
-_OF_NODE = ("name", "cluster_id", "project")
+_OF_NODE = ("name", "cluster_id", "project", "index")
 _DESCRIPTION = ("credential", "zone", "region", "labels", "facts", "cpu", "memory", "given", "metrics_url")
 _ENUMS: Mapping[str, type] = {"state": HostState, "duty": Duty, "helper": HelperMode}
 _JSON = ("labels", "facts", "given")

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
+from spinney.domain.alias import HostIdentity, called
 from spinney.domain.host import Duty, HostState
 from spinney.domain.member import Member
 from spinney.domain.node import NodeStatus
@@ -35,7 +36,10 @@ def members(connection: Connection, cluster_id: str) -> list[Member]:
             sa.exists().where(pin.c.target_id == c.id).label("pinned"),
             host.c.duty,
             profile.c.created_at.label("profile_created_at"),
+            c.project,
             _home_node.c.name.label("host_name"),
+            _home_node.c.project.label("host_project"),
+            _home_node.c.index.label("host_index"),
             _home.c.zone,
             _home.c.region,
             _home.c.containers.label("crowd"),
@@ -66,9 +70,16 @@ def _member(row: Row[Any]) -> Member:
         created_at=row.created_at,
         profile_created_at=row.profile_created_at or 0.0,
         host_id=row.host_id,
-        host_name=row.host_name or "",
+        host_name=_host_name(row),
         zone=row.zone,
         region=row.region,
         crowd=row.crowd or 0,
         leaving=row.host_state in _AWAY or (row.host_duty or "open") != "open",
     )
+
+
+def _host_name(row: Row[Any]) -> str:
+    """What the cluster's own project calls it."""
+    if row.host_id is None or row.host_name is None:
+        return ""
+    return called(HostIdentity(row.host_id, row.host_name, row.host_project, row.host_index), row.project).name

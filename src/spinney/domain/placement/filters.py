@@ -122,7 +122,7 @@ class Demand:
             yield BIT["excluded"], lambda host: host.node_id not in request.exclude
         if rules.hosts:
             named = frozenset(rules.hosts)
-            yield BIT["hosts"], lambda host: host.name in named or host.node_id in named
+            yield BIT["hosts"], lambda host: host.answers_to(named, rules.viewer)
         if rules.regions:
             yield BIT["region"], lambda host: host.region in rules.regions
         if rules.zones:

@@ -176,7 +176,7 @@ def _region(demand: Demand, room: Room) -> _Change:
 
 
 def _hosts(demand: Demand, room: Room) -> _Change:
-    return _allowing("hosts", demand.rules.hosts, room.name)
+    return _allowing("hosts", demand.rules.hosts, room.host.called_by(demand.rules.viewer))
 
 
 def _labels(demand: Demand, room: Room) -> _Change:

@@ -113,7 +113,7 @@ def _share_of(host: Host, quota: Quota) -> str | None:
     own = host.zone if quota.key == "zone" else host.region
     for share in quota.shares:
         if share.hosts:
-            if host.name in share.hosts or host.node_id in share.hosts:
+            if host.answers_to(share.hosts, quota.viewer):
                 return share.name
         elif own == share.name:
             return share.name

@@ -79,6 +79,8 @@ class Quota:
     key: str  # zone | region
     shares: tuple[Share, ...]
     hard: bool = False
+    #: The project whose words the names of hosts are; empty: an operator's.
+    viewer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class PlacementRules:
     #: Shares (0 to 1) of each host's capacity that this workload leaves free for others.
     headroom_cpu: float = 0.0
     headroom_memory: float = 0.0
+    #: The project whose words the names of hosts are; empty: an operator's.
+    viewer: str = ""
 
 
 NO_RULES = PlacementRules()

@@ -98,7 +98,7 @@ def _only(what: str, allowed: tuple[str, ...]) -> str:
 
 _CLAUSES: Mapping[str, str | Callable[[Demand], str]] = {
     "excluded": "being moved away",
-    "hosts": lambda demand: _only("host", demand.rules.hosts),
+    "hosts": "hosts named by policy only",
     "region": lambda demand: _only("region", demand.rules.regions),
     "zone": lambda demand: _only("zone", demand.rules.zones),
     "labels": lambda demand: f"label {several([term_words(term) for term in demand.rules.require])} not met",
