@@ -215,9 +215,6 @@ def _update(connection: Connection, call: Call, given: Mapping[str, Any]) -> Row
             "Nothing would change: give at least one of name, action, params, enabled, open, expires_at and rate_limit with "
             "another value than the receiver has."
         )
-    if "params" in changes:
-        root = row.channel["alarm_url"].partition("/v1/webhooks/")[0]
-        changes["channel"] = {**row.channel, "alarm_url": alarm_url(root, row.id, changes["params"])}
     return _change(connection, call, row, changes)
 
 
