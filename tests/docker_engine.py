@@ -40,6 +40,10 @@ PACKAGES = {
 }
 
 
+#: How often a Docker engine is started before it is given up.
+_STARTS = 3
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
@@ -180,9 +184,11 @@ class PrivateEngine:
         ]
         environment = {**os.environ, "PATH": _path(), **self._environment}
         inherited = () if self._namespace is None else (self._namespace,)
-        with (folder / "dockerd.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=inherited)
-        _wait_until_up(self._process, self.socket, folder / "dockerd.log")
+        for left in reversed(range(_STARTS)):
+            with (folder / "dockerd.log").open("ab") as log:
+                self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=inherited)
+            if _is_up(self._process, self.socket, folder / "dockerd.log", last=left == 0):
+                break
         if self._own_network and self._namespace is None:
             self._namespace = os.open(f"/proc/{self._process.pid}/ns/net", os.O_RDONLY)
 
@@ -216,14 +222,19 @@ def _settings(folder: Path) -> dict[str, str]:
     return {"deprecated-key-path": f"{folder}/key.json"} if version and int(version[1]) < 23 else {}
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
+def _is_up(process: subprocess.Popen[bytes], socket: str, log: Path, *, last: bool) -> bool:
+    """Whether it answers; False: it ended because another one changed the packet filter at that moment."""
     deadline = time.monotonic() + 60
     while not answers(socket):
-        if process.poll() is not None or time.monotonic() > deadline:
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-            pytest.fail(f"the private Docker engine did not come up; the end of its log:\n{last}", pytrace=False)
+        ended = process.poll() is not None
+        if ended or time.monotonic() > deadline:
+            said = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+            if ended and "iptables failed" in said and not last:
+                return False
+            pytest.fail(f"the private Docker engine did not come up; the end of its log:\n{said}", pytrace=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.05)
+    return True
 
 
 def _remove_all_containers(socket: str) -> None:
