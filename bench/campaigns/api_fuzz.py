@@ -23,8 +23,6 @@ from clients.seeded import seed
 from spinney.api.routes import ROUTES
 from system.running import Program
 
-#: Of requests of the phases that do not take a number.
-_OTHERS = 4000
 #: One project makes all requests here, so that its limits would be all that is measured.
 _CONFIGURATION = """
 [limits]
@@ -59,7 +57,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=50_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    each = max((given.requests - _OTHERS) // len(ROUTES), 1)
+    each = -(-given.requests // len(ROUTES))
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="spinney-fuzz-") as name:
         folder = Path(name)
