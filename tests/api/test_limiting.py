@@ -41,7 +41,7 @@ def test_beyond_its_rate_a_project_waits_and_then_is_refused_with_when_to_come_b
         assert world.clock.moment == START
         assert (await client.get("/v1/clusters")).status == 200
         assert START < world.clock.moment < START + 0.2  # it was made to wait
-        world.clock.sleep = no_sleep  # type: ignore[method-assign]
+        world.clock.sleep = no_sleep  # type: ignore[method-assign]  # now time stands still
         refused = [answer for answer in [await client.get("/v1/clusters") for _ in range(20)] if answer.status != 200]
         assert len(refused) == 15
         assert refused[0].error[:2] == (429, "TooManyRequests")
@@ -58,7 +58,7 @@ def test_alone_a_project_may_ask_for_more_than_beside_others(world: World) -> No
     async def body() -> None:
         assert {(await client.get("/v1/clusters")).status for _ in range(50)} == {200}
         assert (await stranger.get("/v1/clusters")).status == 200
-        world.clock.sleep = no_sleep  # type: ignore[method-assign]
+        world.clock.sleep = no_sleep  # type: ignore[method-assign]  # now time stands still
         beside = [(await client.get("/v1/clusters")).status for _ in range(20)]
         passed = beside.count(200)
         assert 1 <= passed <= 11  # what each takes at the database counts too
@@ -75,7 +75,7 @@ def test_a_change_counts_for_five(world: World) -> None:
 
     async def body() -> None:
         await client.as_user("stranger").get("/v1/clusters")
-        world.clock.sleep = no_sleep  # type: ignore[method-assign]
+        world.clock.sleep = no_sleep  # type: ignore[method-assign]  # now time stands still
         statuses = [(await client.post("/v1/clusters", {"cluster": {}})).status for _ in range(3)]
         assert statuses == [400, 400, 429]
 
@@ -89,7 +89,7 @@ def test_what_is_heavy_for_the_database_counts_for_more(world: World, monkeypatc
 
     async def body() -> None:
         await client.as_user("stranger").get("/v1/clusters")
-        world.clock.sleep = no_sleep  # type: ignore[method-assign]
+        world.clock.sleep = no_sleep  # type: ignore[method-assign]  # now time stands still
         assert [(await client.get("/v1/clusters")).status for _ in range(3)] == [200, 200, 429]
 
     run(body)

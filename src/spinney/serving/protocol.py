@@ -74,7 +74,7 @@ class Guarded(HttpToolsProtocol):
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn types it
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
         self._inside = self._doorkeeper.enter(self._address)
