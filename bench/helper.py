@@ -34,7 +34,7 @@ from spinney.domain.utilization import ContainerCounters, ContainersReading, Hos
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector
 from spinney.drivers.docker.host import DockerHost
-from spinney.engine.measurements import Measurements
+from spinney.engine.watching.measurements import Measurements
 from spinney.store import measuring, tables
 from spinney.store.database import Store
 

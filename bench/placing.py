@@ -15,7 +15,7 @@ from spinney.clock import Ids, SystemClock
 from spinney.domain.host import Host, HostState
 from spinney.domain.node import Node
 from spinney.domain.placement.model import PlacementRequest
-from spinney.engine.asking import load_fleet, store_decisions
+from spinney.engine.placing.asking import load_fleet, store_decisions
 from spinney.store import hosts, migrate
 from spinney.store.database import Store
 from spinney.store.rows import NODES

@@ -32,8 +32,8 @@ from spinney.domain.receiver import Receiver
 from spinney.domain.secret import Secret, SecretType
 from spinney.domain.terminal import ExecRequest
 from spinney.drivers.base import CommandRunner, ExecSession, HostAddress
-from spinney.engine.clusters import ClusterRules
-from spinney.engine.planning import Planner
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.engine.intent.planning import Planner
 from spinney.errors import HostError, HostUnreachable, Unauthorized
 from spinney.keyring import read_ring
 from spinney.policies.attaching import Attached

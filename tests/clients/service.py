@@ -20,8 +20,8 @@ from spinney.config import EngineSettings, Settings
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.drivers.simulated import EngineSettings as HostSettings
 from spinney.drivers.simulated import FaultPlan, SimulatedConnector, SimulatedEngine, parse_faults
-from spinney.engine.access import LocalAccess
 from spinney.engine.doorbell import LocalDoorbell
+from spinney.engine.looking.access import LocalAccess
 from spinney.engine.supervisor import Engine
 
 

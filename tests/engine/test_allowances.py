@@ -17,8 +17,8 @@ from spinney.domain.images import familiar
 from spinney.domain.node import NodeStatus
 from spinney.domain.quota import unlimited
 from spinney.engine.catalog import Catalog
-from spinney.engine.clusters import ClusterRules
 from spinney.engine.cycle import Rules
+from spinney.engine.intent.clusters import ClusterRules
 from spinney.profiles.allowances import Allowances
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import image_rules, quotas, retention, tables

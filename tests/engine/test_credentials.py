@@ -14,8 +14,8 @@ from sqlalchemy.exc import OperationalError
 
 from spinney.domain.credential import Credential, CredentialType
 from spinney.drivers.docker.credentials import FolderCredentials
-from spinney.engine.credentials import FRESH, StoreCredentials
-from spinney.engine.secrets import Secrets
+from spinney.engine.carrying.credentials import FRESH, StoreCredentials
+from spinney.engine.carrying.secrets import Secrets
 from spinney.errors import HostRefused, HostUnreachable
 from spinney.sealing import SecretKeys, WrongKey, open_keys
 from spinney.store import credentials, migrate, tables

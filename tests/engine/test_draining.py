@@ -15,8 +15,8 @@ from spinney.domain.container import LABEL_NODE
 from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.plan import Plan, Question, QuestionKind
-from spinney.engine.clusters import ClusterRules
-from spinney.engine.planning import Planner
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.engine.intent.planning import Planner
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import action_requests, actions, duties, tables
 from spinney.store.rows import NODES

@@ -17,8 +17,8 @@ from spinney.drivers.base import HostAddress
 from spinney.drivers.simulated.faults import Operation
 from spinney.drivers.simulated.host import SimulatedHost
 from spinney.engine.catalog import Catalog
-from spinney.engine.clusters import ClusterRules
 from spinney.engine.cycle import Rules
+from spinney.engine.intent.clusters import ClusterRules
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store.rows import NODES, PROFILES
 from virtual_time import run_virtually

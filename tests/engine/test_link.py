@@ -17,9 +17,9 @@ from spinney.domain.node import Node
 from spinney.domain.terminal import ExecRequest
 from spinney.drivers.base import HostAddress
 from spinney.drivers.simulated.host import SimulatedConnector
-from spinney.engine.access import LocalAccess
-from spinney.engine.link import EngineService, RemoteAccess
-from spinney.engine.reach import UnixPlace
+from spinney.engine.looking.access import LocalAccess
+from spinney.engine.looking.link import EngineService, RemoteAccess
+from spinney.engine.looking.reach import UnixPlace
 from spinney.errors import HostError, HostUnreachable
 from spinney.store import engines, hosts, tables
 from spinney.store.database import Store

@@ -15,8 +15,8 @@ from spinney.domain.container import ContainerStats, LogQuery
 from spinney.domain.terminal import ExecRequest, Resize
 from spinney.drivers import relay
 from spinney.drivers.base import ExecSession, HostAddress
-from spinney.engine.link import EngineService, RemoteAccess
-from spinney.engine.reach import LinkTls, TlsPlace, UnusableFiles
+from spinney.engine.looking.link import EngineService, RemoteAccess
+from spinney.engine.looking.reach import LinkTls, TlsPlace, UnusableFiles
 from spinney.errors import ContainerRefused, HostUnreachable
 
 NOW = datetime.now(UTC)

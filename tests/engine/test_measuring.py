@@ -25,9 +25,9 @@ from spinney.domain.host import HelperMode, Host, HostState
 from spinney.domain.utilization import HostCounters, known_use
 from spinney.drivers.helper.image import container_name
 from spinney.drivers.simulated.faults import Operation
-from spinney.engine.access import LocalAccess
 from spinney.engine.context import EngineContext
-from spinney.engine.measuring import known_stats
+from spinney.engine.looking.access import LocalAccess
+from spinney.engine.watching.measuring import known_stats
 from spinney.errors import HostUnreachable
 from spinney.store import hosts, measuring, tables
 from spinney.store.database import Store
@@ -155,7 +155,7 @@ class TestHosts:
 
             class Counting(Store):
                 async def transact(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-                    counts["updates"] += fn.__module__ == "spinney.engine.measuring"
+                    counts["updates"] += fn.__module__ == "spinney.engine.watching.measuring"
                     return await super().transact(fn, *args, **kwargs)
 
             world = World(host_count=50, store=Counting)

@@ -10,8 +10,8 @@ from spinney.domain.cluster import Cluster
 from spinney.domain.container import LABEL_NODE
 from spinney.domain.host import Duty
 from spinney.domain.plan import Plan, Question, QuestionKind
-from spinney.engine.clusters import ClusterRules
-from spinney.engine.planning import Planner
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.engine.intent.planning import Planner
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import actions, duties, tables
 from spinney.store.rows import CLUSTERS

@@ -18,8 +18,8 @@ from spinney.domain.identity import Owner
 from spinney.domain.secret import Secret, SecretType, conceal
 from spinney.drivers.simulated.faults import Operation
 from spinney.drivers.simulated.values import ContainerRecord
+from spinney.engine.carrying.secrets import Secrets
 from spinney.engine.resealing import EVERY
-from spinney.engine.secrets import Secrets
 from spinney.errors import ContainerRefused, SecretUnavailable, SecretUnusable
 from spinney.sealing import open_keys, rotate
 from spinney.store import credentials, sealed, secrets

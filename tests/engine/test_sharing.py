@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.world import HOSTS, OWNER, World
 from spinney.domain.cluster import Cluster
 from spinney.domain.node import NodeStatus
-from spinney.engine import revoking
+from spinney.engine.moving import revoking
 from spinney.store import shares, tables
 from spinney.store.revoking import order_evictions
 from spinney.store.rows import CLUSTERS

@@ -23,10 +23,10 @@ from spinney.drivers.simulated.engine import Hooks, SimulatedEngine
 from spinney.drivers.simulated.host import SimulatedConnector
 from spinney.drivers.simulated.values import EngineSettings as HostSize
 from spinney.engine.catalog import Catalog
-from spinney.engine.clusters import ClusterRules
 from spinney.engine.context import EngineContext
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import LocalDoorbell
+from spinney.engine.intent.clusters import ClusterRules
 from spinney.engine.supervisor import Engine
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.sealing import SecretKey, SecretKeys

@@ -13,10 +13,12 @@ from spinney.domain.action import Action, ActionKind
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
 from spinney.domain.node import Node, NodeStatus
-from spinney.engine import endings, joining, quotas
+from spinney.engine import endings
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
+from spinney.engine.intent import quotas
 from spinney.engine.jobs import Job, Task
-from spinney.engine.landing import SHOWN_WHILE, Lander, Stuck, Work, decided
+from spinney.engine.placing.landing import SHOWN_WHILE, Lander, Stuck, Work, decided
+from spinney.engine.watching import joining
 from spinney.profiles.allowances import Allowances, making_fault
 from spinney.store import hosts, networks, status, work
 from spinney.store.image_rules import ImageRules

@@ -15,10 +15,10 @@ from spinney.config import (
 )
 from spinney.drivers.base import HostConnector, MetricsReader
 from spinney.drivers.egress.client import Sender
+from spinney.engine.carrying.secrets import ReferenceReader
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
-from spinney.engine.measurements import Measurements
-from spinney.engine.secrets import ReferenceReader
+from spinney.engine.watching.measurements import Measurements
 from spinney.sealing import SecretKeys
 from spinney.store.database import Store
 from spinney.store.limits import Limits, OwnLimits

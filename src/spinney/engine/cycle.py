@@ -18,12 +18,13 @@ from sqlalchemy import Connection
 from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
-from spinney.engine import clusters, draining, policies, rebalancing
 from spinney.engine.batch import Batch
 from spinney.engine.catalog import Catalog
-from spinney.engine.clusters import ClusterRules
+from spinney.engine.intent import clusters, policies
+from spinney.engine.intent.clusters import ClusterRules
 from spinney.engine.jobs import Job
-from spinney.engine.moving import Scene
+from spinney.engine.moving import draining, rebalancing
+from spinney.engine.moving.window import Scene
 from spinney.profiles.allowances import Allowances
 from spinney.store import database, duties, windows, work
 from spinney.store.placements import PlacementRace

@@ -20,8 +20,8 @@ from spinney.domain.credential import Unusable
 from spinney.domain.retry import backoff
 from spinney.domain.secret import chosen
 from spinney.drivers.egress.client import Sender
+from spinney.engine.carrying.secrets import Secrets
 from spinney.engine.context import EngineContext
-from spinney.engine.secrets import Secrets
 from spinney.errors import OutgoingFailed, OutgoingRefused, SecretUnusable, SpinneyError
 from spinney.store import outbox
 from spinney.store.outbox import PER_PROJECT, Claimed

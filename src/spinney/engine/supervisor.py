@@ -11,10 +11,14 @@ from sqlalchemy import Connection
 from spinney.domain import ownership
 from spinney.domain.host import Host
 from spinney.domain.retry import backoff
-from spinney.engine import evening, host_scaling, measuring, outbox, quotas, resealing, revoking, waiting
+from spinney.engine import outbox, resealing
 from spinney.engine.cancelling import apart
 from spinney.engine.context import EngineContext
-from spinney.engine.health import Watch
+from spinney.engine.intent import quotas
+from spinney.engine.moving import evening, revoking
+from spinney.engine.placing import waiting
+from spinney.engine.watching import host_scaling, measuring
+from spinney.engine.watching.health import Watch
 from spinney.engine.worker import Session
 from spinney.errors import LeaseLost
 from spinney.store import engines, hosts, retention

@@ -19,18 +19,18 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionStatus
 from spinney.domain.host import Host
 from spinney.domain.subnets import network_name
-from spinney.engine import joining, learning
+from spinney.engine.carrying.hosts import HostPool, working_for
+from spinney.engine.carrying.perform import Performer
+from spinney.engine.carrying.resolving import Resolver
+from spinney.engine.carrying.secrets import Secrets
 from spinney.engine.context import EngineContext
 from spinney.engine.cycle import Shares, take
 from spinney.engine.finisher import Finisher
-from spinney.engine.hosts import HostPool, working_for
 from spinney.engine.jobs import Job, Task
 from spinney.engine.lease import Lease
 from spinney.engine.outcomes import Recorder
-from spinney.engine.perform import Performer
-from spinney.engine.resolving import Resolver
 from spinney.engine.results import Joined, StillGood, Tried
-from spinney.engine.secrets import Secrets
+from spinney.engine.watching import joining, learning
 from spinney.errors import LeaseLost, SpinneyError
 from spinney.store import database, duties, engines, hosts, images, networks, work
 from spinney.store.placements import PlacementRace

@@ -16,8 +16,8 @@ from spinney.clock import Clock, Ids
 from spinney.config import Settings, has_section
 from spinney.domain import subnets
 from spinney.drivers.base import HostAccess
-from spinney.engine.clusters import ClusterRules
-from spinney.engine.planning import Planner
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.engine.intent.planning import Planner
 from spinney.errors import BadConfiguration
 from spinney.store.database import Store
 from spinney.wiring.parts import allowances_of, default_credentials, make_limits, open_api_keys

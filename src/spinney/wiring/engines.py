@@ -19,18 +19,18 @@ from spinney.drivers.docker.connector import DockerConnector
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
 from spinney.drivers.egress.client import Outgoing
 from spinney.drivers.exporter.client import NodeExporter
-from spinney.engine.access import LocalAccess
+from spinney.engine.carrying.credentials import StoreCredentials
+from spinney.engine.carrying.secrets import ReferenceReader, Secrets
 from spinney.engine.catalog import Catalog
-from spinney.engine.clusters import ClusterRules
 from spinney.engine.context import EngineContext
-from spinney.engine.credentials import StoreCredentials
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell, LocalDoorbell, SqliteDoorbell
-from spinney.engine.measuring import known_stats
-from spinney.engine.reach import Place, TlsPlace, UnixPlace
-from spinney.engine.secrets import ReferenceReader, Secrets
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.engine.looking.access import LocalAccess
+from spinney.engine.looking.reach import Place, TlsPlace, UnixPlace
 from spinney.engine.supervisor import Engine
 from spinney.engine.trusting import TrustedSessions
+from spinney.engine.watching.measuring import known_stats
 from spinney.sealing import SecretKeys, open_keys
 from spinney.store import credentials
 from spinney.store.database import Store

@@ -11,7 +11,7 @@ from spinney.config import Settings
 from spinney.domain import egress, grant
 from spinney.domain.credential import CredentialType
 from spinney.drivers.openstack.limits import KeystoneLimits
-from spinney.engine.reach import LinkTls
+from spinney.engine.looking.reach import LinkTls
 from spinney.errors import BadConfiguration
 from spinney.keyring import KeyRing, open_ring
 from spinney.profiles.allowances import Allowances, allowances

@@ -15,7 +15,7 @@ from spinney.api.wire import Deps
 from spinney.clock import Ids, SystemClock
 from spinney.config import Settings
 from spinney.engine.doorbell import LocalDoorbell
-from spinney.engine.link import EngineService, RemoteAccess
+from spinney.engine.looking.link import EngineService, RemoteAccess
 from spinney.engine.supervisor import Engine
 from spinney.store import engines
 from spinney.wiring.apis import api_deps

@@ -17,12 +17,12 @@ from spinney.domain.health import diagnose
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost
 from spinney.engine.cancelling import whole
-from spinney.engine.hosts import Connected
+from spinney.engine.carrying.hosts import Connected
+from spinney.engine.carrying.resolving import Resolver
+from spinney.engine.carrying.secrets import Known, Secrets
+from spinney.engine.carrying.templates import Templates
 from spinney.engine.jobs import Job, Task
-from spinney.engine.resolving import Resolver
 from spinney.engine.results import Made
-from spinney.engine.secrets import Known, Secrets
-from spinney.engine.templates import Templates
 from spinney.errors import AddressPoolOverlap, ContainerRefused, HostError, ImageNotFound, NetworkMissing
 
 _TRIES = 4

@@ -19,9 +19,9 @@ from spinney.domain.placement.answers import Placed
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.preemption import Eviction, Tenant
-from spinney.engine.asking import requests_for
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
+from spinney.engine.placing.asking import requests_for
 from spinney.store import actions, engines, fleets, tenants
 
 #: Waiting nodes looked at in one go, the most important first.

@@ -24,7 +24,7 @@ from spinney.domain.container import Container, ContainerStats, HostFacts, LogCh
 from spinney.domain.terminal import LARGEST_FRAME, ExecRequest, encode
 from spinney.drivers.base import ExecSession, HostAccess, HostAddress
 from spinney.drivers.relay import LIFE, Left, Receive, RemoteSession, Send, named_error, relay, tell_failure
-from spinney.engine.reach import LinkTls, Place, Ways
+from spinney.engine.looking.reach import LinkTls, Place, Ways
 from spinney.errors import HostError, HostUnreachable, SpinneyError
 from spinney.store import engines
 from spinney.store.database import Store

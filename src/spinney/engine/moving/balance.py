@@ -12,8 +12,8 @@ from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement.model import Occupant, PlacementRequest
 from spinney.domain.rebalance import Advice, Movable, choose, sources
-from spinney.engine.asking import load_fleet
-from spinney.engine.moving import Scene
+from spinney.engine.moving.window import Scene
+from spinney.engine.placing.asking import load_fleet
 from spinney.store import fleets, hosts, standing
 from spinney.store.rows import NODES
 from spinney.store.tables import host as host_table

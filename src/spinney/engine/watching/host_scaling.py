@@ -23,9 +23,9 @@ from spinney.domain.member import Member
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.policy import HostScaling
-from spinney.engine.asking import requests_for
 from spinney.engine.catalog import ContainerProfile, HostProfile
 from spinney.engine.context import EngineContext
+from spinney.engine.placing.asking import requests_for
 from spinney.engine.worker import Session
 from spinney.profiles.docker_host import expected
 from spinney.store import actions, bindings, engines, fleets, hosts, scaling

@@ -19,11 +19,11 @@ from spinney.domain.node import Node
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
-from spinney.engine import preempting
-from spinney.engine.asking import discreet, load_fleet, requests_for, store_decisions
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.context import EngineContext
 from spinney.engine.endings import waiting_reason
+from spinney.engine.placing import preempting
+from spinney.engine.placing.asking import discreet, load_fleet, requests_for, store_decisions
 from spinney.engine.worker import Session
 from spinney.store import actions, healing, tenants
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from spinney.clock import Clock
 from spinney.domain.container import ImageRequest, PullPolicy
 from spinney.domain.images import HostImage, familiar
-from spinney.engine.hosts import Connected
+from spinney.engine.carrying.hosts import Connected
 from spinney.engine.jobs import Job
 from spinney.errors import ContainerRefused
 from spinney.store import image_rules

@@ -22,8 +22,8 @@ from spinney.domain.cluster_config import rebalancing
 from spinney.domain.event import Level
 from spinney.domain.node import Node
 from spinney.domain.rebalance import MAX_MOVES, Advice, Present, Turn, take_turns
-from spinney.engine.balance import advise, names_of
-from spinney.engine.moving import PAUSE, Scene
+from spinney.engine.moving.balance import advise, names_of
+from spinney.engine.moving.window import PAUSE, Scene
 from spinney.store import standing
 from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import action as action_table

@@ -20,8 +20,8 @@ from spinney.domain.host import HelperMode, Host
 from spinney.domain.retry import backoff
 from spinney.domain.utilization import HostUse
 from spinney.drivers.base import ContainerHost
+from spinney.engine.carrying.hosts import HostPool
 from spinney.engine.context import EngineContext
-from spinney.engine.hosts import HostPool
 from spinney.errors import HostError
 from spinney.store import measuring
 from spinney.store.measuring import Wish

@@ -14,8 +14,8 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.rules import SETBACKS_TOO_MANY
-from spinney.engine.asking import discreet, load_fleet, requests_for, store_decisions
 from spinney.engine.catalog import ContainerProfile, HostProfile
+from spinney.engine.placing.asking import discreet, load_fleet, requests_for, store_decisions
 from spinney.store import fleets, hosts, placements
 from spinney.store.placements import Landing
 from spinney.store.tables import action as action_table

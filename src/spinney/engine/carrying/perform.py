@@ -18,14 +18,14 @@ from spinney.domain.health import Ailment, diagnose
 from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
-from spinney.engine import learning
-from spinney.engine.hosts import Connected, HostPool
+from spinney.engine.carrying.hosts import Connected, HostPool
+from spinney.engine.carrying.making import Maker, MoveSubnet, wanted_power
+from spinney.engine.carrying.resolving import Resolver
+from spinney.engine.carrying.secrets import Known, Secrets
+from spinney.engine.carrying.templates import Templates
 from spinney.engine.jobs import Job, Task
-from spinney.engine.making import Maker, MoveSubnet, wanted_power
-from spinney.engine.resolving import Resolver
 from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
-from spinney.engine.secrets import Known, Secrets
-from spinney.engine.templates import Templates
+from spinney.engine.watching import learning
 from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
 from spinney.profiles.allowances import Allowances
 from spinney.profiles.docker_host import host_of

@@ -28,11 +28,11 @@ from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, o
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node, NodeStatus
-from spinney.engine import learning
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
-from spinney.engine.images import Tidier
-from spinney.engine.measuring import Sampler
+from spinney.engine.watching import learning
+from spinney.engine.watching.images import Tidier
+from spinney.engine.watching.measuring import Sampler
 from spinney.engine.worker import Session
 from spinney.errors import HostError
 from spinney.store import duties, healing

@@ -19,8 +19,8 @@ from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.retry import backoff
-from spinney.engine.asking import load_fleet
-from spinney.engine.moving import PAUSE, Scene
+from spinney.engine.moving.window import PAUSE, Scene
+from spinney.engine.placing.asking import load_fleet
 from spinney.store import duties, hosts, standing, status
 from spinney.store.standing import Failure
 from spinney.store.tables import host as host_table

@@ -25,7 +25,7 @@ from spinney.domain.credential import (
     read,
 )
 from spinney.drivers.docker.credentials import Credentials, RegistryCredential
-from spinney.engine.secrets import Secrets
+from spinney.engine.carrying.secrets import Secrets
 from spinney.errors import HostRefused, HostUnreachable
 from spinney.sealing import SecretKeys, WrongKey
 from spinney.store import credentials

@@ -17,7 +17,7 @@ from spinney.domain.fanout import Begin, Child, Refusal, Results, Verdict, begin
 from spinney.domain.naming import node_name
 from spinney.domain.node import Node
 from spinney.domain.quota import Amounts, unlimited
-from spinney.engine import policies, quotas, rounds
+from spinney.engine.intent import policies, quotas, rounds
 from spinney.store import bindings, hosts, receivers, shares, status, work
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS, EVENTS, NODES

@@ -19,8 +19,8 @@ from spinney.domain.event import Level
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node
 from spinney.domain.placement.model import PlacementRequest
-from spinney.engine.asking import requests_for
 from spinney.engine.catalog import Catalog, ContainerProfile
+from spinney.engine.placing.asking import requests_for
 from spinney.store import actions, windows
 from spinney.store.rows import EVENTS
 

@@ -27,13 +27,14 @@ from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES, Move
-from spinney.engine import clusters, draining, quotas
-from spinney.engine.asking import load_fleet, requests_for
-from spinney.engine.balance import advise, occupant_of
 from spinney.engine.catalog import Catalog, ContainerProfile
-from spinney.engine.clusters import ClusterRules
-from spinney.engine.moving import Scene
-from spinney.engine.rebalancing import told
+from spinney.engine.intent import clusters, quotas
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.engine.moving import draining
+from spinney.engine.moving.balance import advise, occupant_of
+from spinney.engine.moving.rebalancing import told
+from spinney.engine.moving.window import Scene
+from spinney.engine.placing.asking import load_fleet, requests_for
 from spinney.errors import BadRequest
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import fleets, hosts, standing

@@ -1,0 +1,1 @@
+"""Carrying out on hosts what is decided and stored."""

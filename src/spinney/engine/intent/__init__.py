@@ -1,0 +1,1 @@
+"""What is wanted of clusters, decided and stored: fan-out, rounds, policies, quotas, plans."""

@@ -1,0 +1,1 @@
+"""Looking into hosts on behalf of API processes."""

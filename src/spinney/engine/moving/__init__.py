@@ -1,0 +1,1 @@
+"""Containers moved on purpose: draining, rebalancing, revoking."""

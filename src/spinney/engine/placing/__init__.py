@@ -1,0 +1,1 @@
+"""Hosts for containers: asking the scheduler, storing its answers, those that wait."""

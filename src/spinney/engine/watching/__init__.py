@@ -1,0 +1,1 @@
+"""Watching and measuring hosts, and how they join and are kept known."""
