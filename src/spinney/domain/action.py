@@ -61,6 +61,8 @@ class ActionKind(StrEnum):
     NODE_MOVE = "NODE_MOVE"
     #: Its container is ended to make room; the node waits.
     NODE_EVICT = "NODE_EVICT"
+    #: The image of a profile is put on its host, before anything is stopped there.
+    NODE_FETCH = "NODE_FETCH"
     #: Every container of a host to other hosts.
     HOST_DRAIN = "HOST_DRAIN"
     #: Final as soon as they are asked for: nothing has to be done on any host.

@@ -66,6 +66,8 @@ class Cluster:
     config: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     next_index: int = 1
+    #: The number of its present revision; 0: it has none yet.
+    revision: int = 0
     user: str = ""
     project: str = ""
     domain: str | None = None

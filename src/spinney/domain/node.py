@@ -68,6 +68,10 @@ class Node:
     repaired_at: float | None = None
     #: Set while no host has room: the node is placed by itself as soon as one has.
     waiting_since: float | None = None
+    #: Whether it may be given work: its container runs and its probes and health check say so; since when, and why not.
+    ready: bool = False
+    ready_at: float | None = None
+    ready_reason: str = ""
     #: The stored decision that put it where it is, or says why it waits, and this node's place in it.
     decision_id: str | None = None
     decision_step: int | None = None

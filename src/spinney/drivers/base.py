@@ -36,6 +36,7 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.probe import ProbeAnswer, ProbeRequest
 from spinney.domain.terminal import ExecRequest, Resize
 from spinney.domain.utilization import ContainersReading, HostCounters
 
@@ -157,6 +158,14 @@ class CommandRunner(Protocol):
 
     async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
         """Raises: ContainerGone; ContainerRefused when the container does not run or is paused."""
+
+
+class NetworkProber(Protocol):
+    """What probing a container needs, inside its own network namespace; nothing is asked of the control plane's network."""
+
+    async def probe(self, container_id: str, request: ProbeRequest) -> ProbeAnswer:
+        """That nothing answers is an answer. Raises: ContainerGone; ContainerRefused when the container does not run;
+        HostError when its host could not ask."""
 
 
 class HostMeter(Protocol):

@@ -22,14 +22,18 @@ from spinney.store.tables.access import (
     tenant,
     trust,
 )
+from spinney.store.tables.balancing import balancer, pool_member
 from spinney.store.tables.base import metadata
-from spinney.store.tables.clusters import cluster, node, pin, profile
+from spinney.store.tables.clusters import cluster, node, pin, profile, revision
 from spinney.store.tables.hosts import decision, hold, host, image, network, port, setback, share
 from spinney.store.tables.policies import binding, policy, receiver, webhook_use
+from spinney.store.tables.runs import run
+from spinney.store.tables.scaling import metric, scaling_decision, usage
 from spinney.store.tables.work import action, engine, event, meta, outbox
 
 __all__ = [
     "action",
+    "balancer",
     "binding",
     "cluster",
     "credential",
@@ -44,21 +48,27 @@ __all__ = [
     "image_rule",
     "meta",
     "metadata",
+    "metric",
     "network",
     "node",
     "outbox",
     "pin",
     "policy",
+    "pool_member",
     "port",
     "profile",
     "quota",
     "receiver",
     "resolved_image",
+    "revision",
+    "run",
+    "scaling_decision",
     "secret",
     "secret_use",
     "setback",
     "share",
     "tenant",
     "trust",
+    "usage",
     "webhook_use",
 ]

@@ -54,9 +54,25 @@ cluster = Table(
     Column("config", JSON, nullable=False),
     Column("data", JSON, nullable=False),
     Column("next_index", Integer, nullable=False),
+    #: The number of its present revision; 0: it has none yet.
+    Column("revision", Integer, nullable=False),
     Index("ix_cluster_project", "project", "init_at", "id"),
     Index("ix_cluster_name", "project", "name"),
     Index("ix_cluster_profile", "profile_id"),
+)
+
+#: What a cluster's members were to be made from, in the order in which that was wanted.
+revision = Table(
+    "revision",
+    metadata,
+    id_column("cluster_id", primary_key=True),
+    Column("number", Integer, primary_key=True),
+    id_column("profile_id", nullable=False),
+    #: The action that brought it; null: the cluster was made with it.
+    id_column("action_id"),
+    Column("reason", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index("ix_revision_profile", "profile_id"),
 )
 
 node = Table(
@@ -87,6 +103,11 @@ node = Table(
     Column("repairs", Integer, nullable=False),
     Column("repaired_at", Double),
     Column("waiting_since", Double),
+    #: Whether it may be given work: its container runs and its probes and health check say so; since when that is so or not,
+    #: and why not.
+    Column("ready", Boolean, nullable=False),
+    Column("ready_at", Double),
+    Column("ready_reason", Text, nullable=False),
     #: The stored decision that put it where it is, or says why it waits, and its place in that decision.
     id_column("decision_id"),
     Column("decision_step", Integer),

@@ -51,6 +51,22 @@ def upgrade() -> None:
     op.create_index("ix_action_queue", "action", ["status", "project", "ready_at", "created_at", "id"], unique=False)
     op.create_index("ix_action_target", "action", ["target"], unique=False)
     op.create_table(
+        "balancer",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("policy_id", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("node_id", sa.String(length=36), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("cluster_id", "policy_id", name="uq_balancer"),
+    )
+    op.create_index("ix_balancer_node", "balancer", ["node_id"], unique=False)
+    op.create_table(
         "binding",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("cluster_id", sa.String(length=36), nullable=False),
@@ -84,6 +100,7 @@ def upgrade() -> None:
         sa.Column("config", sa.JSON(), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
         sa.Column("next_index", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_cluster_name", "cluster", ["project", "name"], unique=False)
@@ -205,7 +222,7 @@ def upgrade() -> None:
         sa.Column("key_hash", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
-        sa.Column("answer", sa.LargeBinary(2**24 - 1), nullable=True),
+        sa.Column("answer", sa.LargeBinary(length=16777215), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("expires_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("project", "key_hash"),
@@ -232,6 +249,17 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
+    op.create_table(
+        "metric",
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=True),
+        sa.Column("counted", sa.Integer(), nullable=False),
+        sa.Column("members", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("cluster_id", "name", "at"),
+    )
+    op.create_index("ix_metric_at", "metric", ["at"], unique=False)
     op.create_table(
         "network",
         sa.Column("host_id", sa.String(length=36), nullable=False),
@@ -269,6 +297,9 @@ def upgrade() -> None:
         sa.Column("repairs", sa.Integer(), nullable=False),
         sa.Column("repaired_at", sa.Double(), nullable=True),
         sa.Column("waiting_since", sa.Double(), nullable=True),
+        sa.Column("ready", sa.Boolean(), nullable=False),
+        sa.Column("ready_at", sa.Double(), nullable=True),
+        sa.Column("ready_reason", sa.Text(), nullable=False),
         sa.Column("decision_id", sa.String(length=36), nullable=True),
         sa.Column("decision_step", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -327,6 +358,24 @@ def upgrade() -> None:
     )
     op.create_index("ix_policy_name", "policy", ["project", "name"], unique=False)
     op.create_index("ix_policy_project", "policy", ["project", "created_at", "id"], unique=False)
+    op.create_table(
+        "pool_member",
+        sa.Column("balancer_id", sa.String(length=36), nullable=False),
+        sa.Column("node_id", sa.String(length=36), nullable=False),
+        sa.Column("physical_id", sa.String(length=255), nullable=False),
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=True),
+        sa.Column("address", sa.String(length=255), nullable=True),
+        sa.Column("port", sa.Integer(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=False),
+        sa.Column("since", sa.Double(), nullable=False),
+        sa.Column("leave_by", sa.Double(), nullable=True),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("balancer_id", "node_id", "physical_id"),
+    )
+    op.create_index("ix_pool_member_cluster", "pool_member", ["cluster_id"], unique=False)
+    op.create_index("ix_pool_member_node", "pool_member", ["node_id"], unique=False)
     op.create_table(
         "port",
         sa.Column("host_id", sa.String(length=36), nullable=False),
@@ -397,11 +446,57 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("owner_id", "profile_id"),
     )
     op.create_table(
+        "revision",
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("profile_id", sa.String(length=36), nullable=False),
+        sa.Column("action_id", sa.String(length=36), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("cluster_id", "number"),
+    )
+    op.create_index("ix_revision_profile", "revision", ["profile_id"], unique=False)
+    op.create_table(
+        "run",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("policy_id", sa.String(length=36), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("status_reason", sa.Text(), nullable=False),
+        sa.Column("scheduled_at", sa.Double(), nullable=True),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=True),
+        sa.Column("ended_at", sa.Double(), nullable=True),
+        sa.Column("succeeded", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("cluster_id", "number", name="uq_run"),
+    )
+    op.create_index("ix_run_created_at", "run", ["created_at"], unique=False)
+    op.create_index("ix_run_status", "run", ["status", "cluster_id"], unique=False)
+    op.create_table(
+        "scaling_decision",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("cluster_id", sa.String(length=36), nullable=False),
+        sa.Column("policy_id", sa.String(length=36), nullable=False),
+        sa.Column("at", sa.Double(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("wanted", sa.Integer(), nullable=False),
+        sa.Column("acted", sa.Boolean(), nullable=False),
+        sa.Column("action_id", sa.String(length=36), nullable=True),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_scaling_decision_at", "scaling_decision", ["at"], unique=False)
+    op.create_index("ix_scaling_decision_cluster", "scaling_decision", ["cluster_id", "at"], unique=False)
+    op.create_table(
         "secret",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("type", sa.String(length=32), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(2**24 - 1), nullable=True),
+        sa.Column("sealed", sa.LargeBinary(length=16777215), nullable=True),
         sa.Column("reference", sa.String(length=512), nullable=True),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -453,6 +548,17 @@ def upgrade() -> None:
         sa.Column("roles", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("user", "project"),
+    )
+    op.create_table(
+        "usage",
+        sa.Column("node_id", sa.String(length=36), nullable=False),
+        sa.Column("cpu", sa.Double(), nullable=True),
+        sa.Column("memory", sa.BigInteger(), nullable=True),
+        sa.Column("rx_rate", sa.Double(), nullable=True),
+        sa.Column("tx_rate", sa.Double(), nullable=True),
+        sa.Column("scraped", sa.JSON(), nullable=False),
+        sa.Column("sampled_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("node_id"),
     )
     op.create_table(
         "webhook_use",
