@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from spinney.domain.cron import require_expression, require_zone
 from spinney.domain.schema import Integer, Line, NotAllowed, Number, Rule, Text, at_most, between, matching
 
 LABEL_NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}"
@@ -27,3 +28,7 @@ Key = Annotated[Text, matching(rf"host|zone|region|label:{LABEL_NAME}", "host, z
 Words = Annotated[tuple[Line, ...], at_most(_LONGEST_LIST, "entries"), each_once]
 Share = Annotated[Number, between(0, 1, "a share")]
 Weight = Annotated[Integer, between(0, 1_000_000, "a whole number")]
+CronExpression = Annotated[
+    Text, Rule("a cron expression of five fields, as '30 4 * * *', or @daily and the like", require_expression)
+]
+TimeZone = Annotated[Text, Rule("the name of a time zone, as Europe/Berlin", require_zone)]
