@@ -30,7 +30,18 @@ from spinney.domain.quota import CLUSTERS, ClusterUse
 from spinney.domain.schema import Since, at_most
 from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, Forbidden, HTTPBadRequest
 from spinney.profiles.hosts import check_not_pinned
-from spinney.store import action_requests, bindings, clusters, dependents, hosts, listing, profiles, quotas, tables
+from spinney.store import (
+    action_requests,
+    bindings,
+    clusters,
+    dependents,
+    hosts,
+    listing,
+    profiles,
+    quotas,
+    revisions,
+    tables,
+)
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
 from spinney.store.quotas import Change
@@ -115,6 +126,7 @@ def _create(connection: Connection, call: Call, cluster: Cluster, data: ClusterC
     asked = {CLUSTERS: 1, **ClusterUse(cluster.desired_capacity, share_of(found)).amounts}
     quotas.reserve(connection, cluster.project, asked, call.deps.allowed.limits)
     clusters.insert(connection, replace(cluster, profile_id=found.id))
+    revisions.first(connection, cluster.id, found.id, call.now)
     attach_all(connection, call, cluster.id, found.type, data.policies or ())
     submit(
         connection,

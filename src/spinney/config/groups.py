@@ -21,6 +21,9 @@ class ApiSettings:
         60, "Least number of seconds between looks that a health policy may ask for."
     )
     default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
+    revisions_kept: int = option(
+        20, "Revisions of a cluster that can be rolled back to, at least 10; its present one is always kept."
+    )
     tls_certificate: str = option(
         "", "File with the certificate to serve with and those that lead to its authority, as PEM."
     )

@@ -249,6 +249,8 @@ def _check_api(api: ApiSettings) -> None:
         )
     if api.public_url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", api.public_url):
         raise ValueError(f"[api] public_url: {api.public_url} is no URL; give one such as https://cloud.example:8777")
+    if api.revisions_kept < 10:
+        raise ValueError(f"[api] revisions_kept: {api.revisions_kept} is not possible; give 10 or more")
     numbers = ("max_header_bytes", "max_connections", "max_connections_per_address")
     for name in (*numbers, "request_timeout", "idle_timeout", "handler_timeout"):
         if getattr(api, name) <= 0:

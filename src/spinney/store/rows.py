@@ -16,6 +16,7 @@ from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.policy import Binding, Policy
 from spinney.domain.profile import Profile
+from spinney.domain.revision import Revision
 from spinney.store import tables
 
 V = TypeVar("V")
@@ -68,6 +69,7 @@ PROFILES = Mapper(tables.profile, Profile)
 POLICIES = Mapper(tables.policy, Policy)
 BINDINGS = Mapper(tables.binding, Binding)
 CLUSTERS = Mapper(tables.cluster, Cluster, {"status": ClusterStatus})
+REVISIONS = Mapper(tables.revision, Revision)
 NODES = Mapper(tables.node, Node, {"status": NodeStatus, "power": PowerState})
 ACTIONS = Mapper(tables.action, Action, {"action": ActionKind, "cause": Cause, "status": ActionStatus})
 EVENTS = Mapper(tables.event, Event, {"level": Level})

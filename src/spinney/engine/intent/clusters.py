@@ -18,7 +18,7 @@ from spinney.domain.naming import node_name
 from spinney.domain.node import Node
 from spinney.domain.quota import Amounts, unlimited
 from spinney.engine.intent import policies, quotas, rounds
-from spinney.store import bindings, hosts, receivers, shares, status, work
+from spinney.store import bindings, hosts, receivers, revisions, shares, status, work
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
@@ -210,6 +210,7 @@ def _conclude_with(
         connection.execute(table.delete().where(table.c.id == cluster.id))
         shares.forget(connection, cluster.id)
         receivers.forget(connection, cluster.id)
+        revisions.forget(connection, cluster.id)
         _end(connection, action, verdict, cluster, ids, now)
         return
     if action.action is ActionKind.CLUSTER_UPDATE and succeeded and action.inputs.get("new_profile_id"):
@@ -268,6 +269,7 @@ def _end(
         )
     )
     if cluster is not None:
+        revisions.end(connection, action, verdict.status, verdict.reason, now)
         if action.action not in policies.KINDS:  # which leave the members, and so the status, as they were
             status.refresh(connection, [cluster.id], verdict.reason.rstrip("."))
         good = verdict.status is ActionStatus.SUCCEEDED

@@ -72,6 +72,8 @@ revision = Table(
     id_column("action_id"),
     Column("reason", Text, nullable=False),
     Column("created_at", Double, nullable=False),
+    #: When all members were made from it; null: not yet, or it never came to that.
+    Column("reached_at", Double),
     Index("ix_revision_profile", "profile_id"),
 )
 

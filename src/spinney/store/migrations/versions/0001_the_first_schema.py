@@ -453,6 +453,7 @@ def upgrade() -> None:
         sa.Column("action_id", sa.String(length=36), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("reached_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("cluster_id", "number"),
     )
     op.create_index("ix_revision_profile", "revision", ["profile_id"], unique=False)
