@@ -6,6 +6,7 @@ section of the configuration file; ``load`` reads files, ``options`` lists every
 
 from __future__ import annotations
 
+from spinney.config.balancer import BalancerSettings
 from spinney.config.groups import (
     ApiSettings,
     AuditSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "ApiSettings",
     "AuditSettings",
     "AuthSettings",
+    "BalancerSettings",
     "ContainerSettings",
     "DatabaseSettings",
     "DriverSettings",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spinney.config.balancer import BalancerSettings
 from spinney.config.groups import (
     ApiSettings,
     AuditSettings,
@@ -51,6 +52,7 @@ class Settings:
     egress: EgressSettings = field(default_factory=EgressSettings)
     quota: QuotaSettings = field(default_factory=QuotaSettings)
     images: ImageSettings = field(default_factory=ImageSettings)
+    balancer: BalancerSettings = field(default_factory=BalancerSettings)
 
     @property
     def database_url(self) -> str:
@@ -76,4 +78,5 @@ GROUPS: dict[str, type[Any]] = {
     "egress": EgressSettings,
     "quota": QuotaSettings,
     "images": ImageSettings,
+    "balancer": BalancerSettings,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from spinney.clock import Clock, Ids
 from spinney.config import (
+    BalancerSettings,
     EngineSettings,
     HealthSettings,
     HostSettings,
@@ -42,6 +43,7 @@ class EngineContext:
     network: NetworkSettings
     hosts: HostSettings = field(default_factory=HostSettings)
     scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    balancer: BalancerSettings = field(default_factory=BalancerSettings)
     #: Shared with whoever looks into hosts for the API.
     measurements: Measurements = field(default_factory=Measurements)
     #: Where the limits of projects come from.

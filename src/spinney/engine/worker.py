@@ -20,6 +20,7 @@ from spinney.domain.action import Action, ActionStatus
 from spinney.domain.host import Host
 from spinney.domain.subnets import network_name
 from spinney.engine.carrying.hosts import HostPool, working_for
+from spinney.engine.carrying.leaving import Leaving
 from spinney.engine.carrying.perform import Performer
 from spinney.engine.carrying.resolving import Resolver
 from spinney.engine.carrying.secrets import Secrets
@@ -54,6 +55,8 @@ class Session:
         self.context = context
         self.lease = Lease(engine_id, context.settings.lease, context.clock)
         self.pool = HostPool(context.connector, context.settings.host_concurrency, self.lease, self._image_arrived)
+        #: Set when somebody waits for a container to leave its pools.
+        self.pools = asyncio.Event()
         self._store = context.store
         self._recorder = Recorder(context.settings, context.ids)
         self._performer = Performer(
@@ -63,6 +66,7 @@ class Session:
             allowed=replace(context.rules.allowed, containers=context.rules.catalog.defaults),
             resolver=Resolver(context.store, context.clock),
             secrets=Secrets(context.store, context.keys, context.references),
+            leaving=Leaving(context.store, context.clock, context.balancer, self.pools.set),
             network=context.network,
             move_subnet=self._move_subnet,
         )

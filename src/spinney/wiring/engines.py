@@ -115,6 +115,7 @@ def engine_context(
         network=settings.network,
         hosts=settings.hosts,
         scheduler=settings.scheduler,
+        balancer=settings.balancer,
         exporter=NodeExporter(clock, egress_rules(settings)),
         outgoing=Outgoing(egress_rules(settings)),
     )

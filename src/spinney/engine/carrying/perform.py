@@ -19,6 +19,7 @@ from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.engine.carrying.hosts import Connected, HostPool
+from spinney.engine.carrying.leaving import Leaving
 from spinney.engine.carrying.making import Maker, MoveSubnet, wanted_power
 from spinney.engine.carrying.resolving import Resolver
 from spinney.engine.carrying.secrets import Known, Secrets
@@ -49,6 +50,7 @@ class Performer:
         allowed: Allowances,
         resolver: Resolver,
         secrets: Secrets,
+        leaving: Leaving,
         network: NetworkSettings,
         move_subnet: MoveSubnet,
     ) -> None:
@@ -57,6 +59,7 @@ class Performer:
         self._deployment = deployment
         self._templates = Templates(deployment, allowed.containers, network, allowed.grants)
         self._secrets = secrets
+        self._leaving = leaving
         self._maker = Maker(clock, self._templates, resolver, secrets, move_subnet)
         self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
             Task.CREATE: self._create,
@@ -106,7 +109,7 @@ class Performer:
                 if diagnose(job.node, seen) is None:
                     return Made(seen)
             try:
-                await self._stop_and_remove(before, container_id, _stop_timeout(job))
+                await self._stop_and_remove(job, before, container_id, _stop_timeout(job))
             except HostUnreachable:
                 if before is host:
                     raise
@@ -119,6 +122,8 @@ class Performer:
         host = self._host(job)
         container_id = job.node.physical_id
         assert container_id is not None
+        if job.action.cause is not Cause.HEALING:
+            await self._leaving(job, container_id)
         known = await self._secrets.of(job)
         with known.discreet():
             container = await self._rebooted(host, job, container_id, known)
@@ -172,10 +177,11 @@ class Performer:
         timeout = job.container_profile.stop_timeout
         try:
             if stop_only:
+                await self._leaving(job, container_id)
                 with suppress(ContainerGone):
                     await host.stop(container_id, timeout)
             else:
-                await self._stop_and_remove(host, container_id, timeout)
+                await self._stop_and_remove(job, host, container_id, timeout)
         except HostUnreachable:
             if stop_only:
                 raise
@@ -204,7 +210,7 @@ class Performer:
         try:
             host = self._host(job)
             if node.physical_id is not None:
-                await self._stop_and_remove(host, node.physical_id, _stop_timeout(job))
+                await self._stop_and_remove(job, host, node.physical_id, _stop_timeout(job))
             if node.physical_id is None or node.generation > 1:
                 # An interrupted creation or recreation may have left a container that no row names yet.
                 await self._remove_generation(host, job)
@@ -214,7 +220,8 @@ class Performer:
             return Removed(forgotten=True)
         return Removed()
 
-    async def _stop_and_remove(self, host: Connected, container_id: str, timeout: int) -> None:
+    async def _stop_and_remove(self, job: Job, host: Connected, container_id: str, timeout: int) -> None:
+        await self._leaving(job, container_id)
         with suppress(ContainerGone):
             await host.stop(container_id, timeout)
         async with host.slot() as docker:
@@ -245,6 +252,8 @@ class Performer:
             raise ContainerGone(f"{operation} needs a container and the node has none; recover it")
         timeout = int(params.get("timeout", params.get("wait_time", job.container_profile.stop_timeout)))
         host = self._host(job)
+        if operation in _INTERRUPTING:
+            await self._leaving(job, container_id)
         if operation == "stop":
             await host.stop(container_id, timeout)
         elif operation in _STARTING:
@@ -293,6 +302,8 @@ async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: 
     await docker.kill(container_id, str(params.get("signal", "SIGKILL")))
 
 
+#: They are carried out on a container that may be serving.
+_INTERRUPTING = ("stop", "restart", "pause")
 _OPERATIONS: Mapping[str, Callable[[ContainerHost, str, int, Mapping[str, Any]], Awaitable[None]]] = {
     "pause": lambda docker, container_id, timeout, params: docker.pause(container_id),
     "unpause": lambda docker, container_id, timeout, params: docker.unpause(container_id),
