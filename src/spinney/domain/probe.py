@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+#: Bytes of a body at most, whatever is asked for.
+LARGEST_BODY = 1 << 20
+
+
 class ProbeKind(StrEnum):
     HTTP = "http"
     TCP = "tcp"
@@ -14,7 +18,7 @@ class ProbeKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
     """``address`` is one of the container's own, in its own namespace. ``body``: how many bytes of an HTTP answer's body are
-    wanted, at most; ``timeout`` is for the whole of it, in seconds."""
+    wanted, at most (``LARGEST_BODY``); ``timeout`` is for the whole of it, in seconds."""
 
     kind: ProbeKind
     port: int
@@ -28,7 +32,8 @@ class ProbeRequest:
 
 @dataclass(frozen=True, slots=True)
 class ProbeAnswer:
-    """``status``: of an HTTP answer; None: there was none. ``text`` says what went wrong, fit for a user; empty: nothing."""
+    """``connected``: the port took the connection, whatever came of it. ``status``: of an HTTP answer; None: there was none.
+    ``text`` says what went wrong, fit for a user; empty: nothing."""
 
     connected: bool
     status: int | None = None

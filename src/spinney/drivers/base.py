@@ -1,6 +1,6 @@
 """What Spinney needs of a container host, and nothing more.
 
-Five small Protocols for five kinds of caller; one object per host implements all of them. The contract suite in
+Six small Protocols for six kinds of caller; one object per host implements all of them. The contract suite in
 ``tests/drivers`` says what each promise means and runs on every implementation.
 
 Guaranteed by every implementation:
@@ -25,6 +25,7 @@ from typing import Protocol
 from spinney.domain.container import (
     Container,
     ContainerEvent,
+    ContainerLimits,
     ContainerRequest,
     ContainerStats,
     HostFacts,
@@ -78,6 +79,12 @@ class ContainerOperator(Protocol):
 
     async def inspect(self, id_or_name: str) -> Container | None:
         """None: there is no such container."""
+
+    async def update(self, container_id: str, limits: ContainerLimits) -> None:
+        """Change what a container may use, whether it runs or not, without disturbing it.
+
+        Raises: ContainerGone; ContainerRefused, also when it uses more memory than it is to have.
+        """
 
     async def stop(self, container_id: str, timeout: int) -> None:
         """Stop signal, then kill after ``timeout`` seconds. Raises: ContainerGone."""
@@ -188,7 +195,9 @@ class HostMeter(Protocol):
         """Remove the deployment's helper and its image; absent is success, and so is an image that others use."""
 
 
-class ContainerHost(ContainerOperator, ContainerObserver, ContainerReader, CommandRunner, HostMeter, Protocol):
+class ContainerHost(
+    ContainerOperator, ContainerObserver, ContainerReader, CommandRunner, NetworkProber, HostMeter, Protocol
+):
     """One host, connected lazily: making this object does no I/O."""
 
     async def close(self) -> None: ...

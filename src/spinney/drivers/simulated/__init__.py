@@ -4,6 +4,7 @@ from spinney.drivers.simulated.engine import Hooks, SimulatedEngine
 from spinney.drivers.simulated.faults import Failure, Fault, FaultKind, FaultPlan, Operation, Rule, parse_faults
 from spinney.drivers.simulated.host import SimulatedConnector, SimulatedHost
 from spinney.drivers.simulated.images import Catalogue
+from spinney.drivers.simulated.services import Service, Services
 from spinney.drivers.simulated.values import EngineSettings
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Hooks",
     "Operation",
     "Rule",
+    "Service",
+    "Services",
     "SimulatedConnector",
     "SimulatedEngine",
     "SimulatedHost",

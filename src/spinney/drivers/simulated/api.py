@@ -172,6 +172,17 @@ class DockerApi:
         await self.engine.perform(Operation.UNPAUSE, self.core.unpause, reference)
         return web.Response(status=204)
 
+    @route("POST", "/containers/([^/]+)/update")
+    async def update(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
+        body = bodies.decoded(await request.read())
+        wanted = bodies.limits(body)
+
+        def act(named: str, now: float) -> None:
+            self.core.update(named, wanted, now, extra=body)
+
+        await self.engine.perform(Operation.UPDATE, act, reference)
+        return answer({"Warnings": []})
+
     @route("PUT", "/containers/([^/]+)/archive")
     async def put_archive(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
         files = bodies.archived(request.query.get("path", "/"), await request.read())

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from spinney.domain.container import (
+    ContainerLimits,
     ContainerRequest,
     Healthcheck,
     ImageRequest,
@@ -67,7 +68,6 @@ def creation(name: str, body: Mapping[str, Any]) -> Creation:
 def _creation(name: str, body: Mapping[str, Any]) -> Creation:
     host = body.get("HostConfig") or {}
     policy = host.get("RestartPolicy") or {}
-    retries = int(policy.get("MaximumRetryCount") or 0)
     request = ContainerRequest(
         name=name,
         labels=dict(body.get("Labels") or {}),
@@ -80,7 +80,7 @@ def _creation(name: str, body: Mapping[str, Any]) -> Creation:
         cpu_limit=host["NanoCpus"] / 1e9 if host.get("NanoCpus") else None,
         memory_limit=host.get("Memory") or None,
         gpus=sum(int(device.get("Count") or 0) for device in host.get("DeviceRequests") or ()),
-        restart_on_failure=(retries or _FOR_EVER) if policy.get("Name") == "on-failure" else None,
+        restart_on_failure=_retries(policy),
         healthcheck=_healthcheck(body.get("Healthcheck") or {}),
         stop_signal=body.get("StopSignal") or None,
         stop_timeout=int(body.get("StopTimeout") or 10),
@@ -94,6 +94,24 @@ def _creation(name: str, body: Mapping[str, Any]) -> Creation:
     always = policy.get("Name") in ("always", "unless-stopped")
     others = tuple(host.get("VolumesFrom") or ())
     return Creation(request, network, always, bool(host.get("AutoRemove")), others)
+
+
+def limits(body: Mapping[str, Any]) -> ContainerLimits:
+    """Of a change; what a simulated Docker engine does nothing with is left out."""
+    try:
+        return ContainerLimits(
+            cpu_limit=body["NanoCpus"] / 1e9 if body.get("NanoCpus") else None,
+            memory_limit=body.get("Memory") or None,
+            pids_limit=body.get("PidsLimit") or None,
+            restart_on_failure=_retries(body.get("RestartPolicy") or {}),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise refuse(f"invalid change: {error}") from None
+
+
+def _retries(policy: Mapping[str, Any]) -> int | None:
+    retries = int(policy.get("MaximumRetryCount") or 0)
+    return (retries or _FOR_EVER) if policy.get("Name") == "on-failure" else None
 
 
 def _volumes(mounts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from spinney.domain.container import (
     Container,
+    ContainerLimits,
     ContainerRequest,
     ContainerState,
     ContainerStats,
@@ -25,6 +27,9 @@ from spinney.domain.container import (
     SecretFile,
 )
 from spinney.domain.images import HostImage
+from spinney.domain.probe import ProbeRequest
+from spinney.drivers.helper import probing
+from spinney.drivers.helper.probing import Exchange
 from spinney.drivers.simulated.images import IMAGE_SIZE
 from spinney.drivers.simulated.machinery import Machinery
 from spinney.drivers.simulated.networks import Network
@@ -96,6 +101,13 @@ class EngineCore(Machinery):
             sampled_at=now,
         )
 
+    def probe(self, reference: str, request: ProbeRequest, now: float) -> tuple[float, Exchange]:
+        """What comes of it, and after how many seconds."""
+        record = self.require(reference)
+        if record.state not in (ContainerState.RUNNING, ContainerState.PAUSED):
+            raise Refusal(409, f"container {record.id} is not running", ContainerRefused)
+        return self.services.exchange(record, request.port, probing.to_send(request), request.timeout, now)
+
     # Containers: what can be done with them.
 
     def create(
@@ -129,6 +141,24 @@ class EngineCore(Machinery):
         self._by_name[record.name] = record
         self._emit("create", record, now)
         return record
+
+    def update(
+        self, reference: str, limits: ContainerLimits, now: float, *, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        record = self.require(reference)
+        wanted = replace(record.request, **{**_given(limits), "restart_on_failure": limits.restart_on_failure})
+        self._check(wanted)
+        used = self.stats(reference, now).memory
+        if used is not None and limits.memory_limit is not None and used > limits.memory_limit:
+            text = (
+                f"Cannot update container {record.id}: runc did not terminate successfully: exit status 1: unable to set "
+                f"memory limit to {limits.memory_limit} (current usage: {used}): unknown"
+            )
+            raise Refusal(500, text, ContainerRefused)
+        record.request, record.always_restart = wanted, False
+        if record.extra is not None:
+            host = {**(record.extra.get("HostConfig") or {}), **(extra or {})}
+            record.extra = {**record.extra, "HostConfig": host}
 
     def start(self, reference: str, now: float, *, files: Sequence[SecretFile] = ()) -> bool:
         """False: it was running already."""
@@ -358,3 +388,8 @@ class EngineCore(Machinery):
         if request.memory_limit and request.memory_limit < MINIMUM_MEMORY:
             raise Refusal(400, "Minimum memory limit allowed is 6MB", ContainerRefused)
         self.images.require(request.image.reference)
+
+
+def _given(limits: ContainerLimits) -> dict[str, Any]:
+    """Those that are to change."""
+    return {name: value for name, value in asdict(limits).items() if value is not None}

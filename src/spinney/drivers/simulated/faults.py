@@ -34,6 +34,7 @@ class Operation(StrEnum):
     KILL = "kill"
     PAUSE = "pause"
     UNPAUSE = "unpause"
+    UPDATE = "update"  # change what a container may use
     REMOVE = "remove"
     LIST = "list"
     EVENTS = "events"
@@ -44,6 +45,7 @@ class Operation(StrEnum):
     EXEC = "exec"  # run a command in a container
     PUT_FILES = "put-files"  # into a container
     MEASURE = "measure"  # ask the host helper
+    PROBE = "probe"  # a container, inside its network namespace
 
 
 class FaultKind(StrEnum):

@@ -21,6 +21,7 @@ from spinney.domain.container import (
     Container,
     ContainerEvent,
     ContainerEventKind,
+    ContainerLimits,
     ContainerRequest,
     ContainerStats,
     HostFacts,
@@ -33,14 +34,17 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.probe import ProbeAnswer, ProbeRequest
 from spinney.domain.terminal import ExecRequest
 from spinney.domain.utilization import ContainersReading, HostCounters
 from spinney.drivers.base import ExecSession, HostAddress
+from spinney.drivers.helper import probing
 from spinney.drivers.simulated.engine import Cutoff, Hooks, Silence, SimulatedEngine
 from spinney.drivers.simulated.exec import Commands, SimulatedExec
 from spinney.drivers.simulated.faults import Operation
 from spinney.drivers.simulated.helper import SimulatedHelper
 from spinney.drivers.simulated.logs import read_lines, rendered
+from spinney.drivers.simulated.services import Services
 from spinney.drivers.simulated.values import EngineEvent, EngineSettings, Refusal
 from spinney.drivers.simulated.views import facts_of, inspected
 from spinney.errors import (
@@ -184,6 +188,9 @@ class SimulatedHost:
     async def inspect(self, id_or_name: str) -> Container | None:
         return await self._call(Operation.INSPECT, self._core.inspect, id_or_name)
 
+    async def update(self, container_id: str, limits: ContainerLimits) -> None:
+        await self._call(Operation.UPDATE, self._core.update, container_id, limits)
+
     async def stop(self, container_id: str, timeout: int) -> None:
         await self._call(Operation.STOP, self._core.stop, container_id, timeout)
 
@@ -254,6 +261,15 @@ class SimulatedHost:
     async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
         return SimulatedExec(await self._call(Operation.EXEC, self._commands.begin, container_id, request))
 
+    async def probe(self, container_id: str, request: ProbeRequest) -> ProbeAnswer:
+        wrong = probing.problem(request)
+        if wrong is not None:
+            return ProbeAnswer(False, text=wrong)
+        seconds, exchange = await self._call(Operation.PROBE, self._core.probe, container_id, request)
+        if seconds:
+            await self._engine.clock.sleep(seconds)
+        return probing.answer(request, exchange)
+
     # Measuring.
 
     async def ensure_helper(self, deployment: str, mode: HelperMode) -> None:
@@ -305,7 +321,8 @@ def _is_ours(found: Container, request: ContainerRequest) -> bool:
 class SimulatedConnector:
     """``HostConnector`` for ``sim://name``: engines are made when first asked for and outlive every connection.
 
-    ``make`` decides what an engine is like (CPU, memory, images, faults); the hooks of all engines are the connector's.
+    ``make`` decides what an engine is like (CPU, memory, images, faults); the hooks of all engines are the connector's, and
+    so is what their containers serve.
     """
 
     def __init__(
@@ -317,6 +334,7 @@ class SimulatedConnector:
         time_limit: float = 60.0,
     ) -> None:
         self.hooks = hooks or Hooks()
+        self.services = Services()
         self.engines: dict[str, SimulatedEngine] = {}
         self._clock = clock
         self._make = make
@@ -335,6 +353,7 @@ class SimulatedConnector:
         if engine is None:
             made = self._make(name) if self._make else SimulatedEngine(EngineSettings(name), self._clock)
             made.hooks = self.hooks
+            made.core.services = self.services
             engine = self.engines[name] = made
         return engine
 

@@ -16,6 +16,7 @@ from spinney.domain.container import ContainerState
 from spinney.drivers.simulated.images import Catalogue
 from spinney.drivers.simulated.networks import HostPorts, Network, Networks
 from spinney.drivers.simulated.programs import OutOfMemory, Output, Wait, execute, health_test_passes
+from spinney.drivers.simulated.services import Services
 from spinney.drivers.simulated.signals import KILL
 from spinney.drivers.simulated.values import (
     ContainerRecord,
@@ -41,6 +42,7 @@ class Machinery:
         self.settings = settings
         self.images = images or Catalogue()
         self.networks = Networks(settings.duplicate_networks)
+        self.services = Services()
         self.events: deque[EngineEvent] = deque(maxlen=_KEPT_EVENTS)
         self.listeners: list[Listener] = []
         self.engine_id = self._hash("engine")

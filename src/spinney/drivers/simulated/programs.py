@@ -3,7 +3,8 @@
 Decided by image and command alone, so that a specification can ask for any behaviour:
 
 * image ``sim/exit:N`` ends at once with code N; ``sim/exit-after:S`` ends with 1 after S seconds; ``sim/stubborn`` ignores the
-  stop signal; ``sim/unhealthy`` fails every health check; ``sim/oom`` is killed for want of memory;
+  stop signal; ``sim/unhealthy`` fails every health check; ``sim/oom`` is killed for want of memory; ``sim/web`` serves a port
+  (see ``services``);
 * a command whose program is in ``shell.APPLETS`` does what that program does (``sleep 5``, ``sh -c "echo hi; exit 3"``);
 * ``busybox`` and ``alpine`` have those programs and no others; other images have whatever is asked of them, except programs
   whose last path component begins with ``no-such``, ``missing`` or ``nonexistent``;
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from spinney.drivers.simulated.services import Service, declared
 from spinney.drivers.simulated.shell import (
     APPLETS,
     Ask,
@@ -60,6 +62,7 @@ class Program:
     script: Script | None = None  # None: runs for ever and prints nothing
     signals: Mapping[int, int | None] = field(default_factory=dict)
     always_unhealthy: bool = False
+    services: tuple[Service, ...] = ()
 
     def on_signal(self, number: int) -> int | None:
         """The exit code that the signal leads to; None: it goes on."""
@@ -71,6 +74,8 @@ class Program:
 @lru_cache(maxsize=4096)
 def program_for(image: str, entrypoint: tuple[str, ...] | None, words: tuple[str, ...] | None) -> Program:
     repository, _, tag = image.removeprefix("docker.io/").removeprefix("library/").partition(":")
+    if repository.startswith("sim/web"):
+        return _serving(repository + ":" * bool(tag) + tag)
     if repository.startswith("sim/"):
         return _simulated(repository.removeprefix("sim/"), tag)
     argv = (entrypoint or ()) + (words or ())
@@ -109,6 +114,11 @@ def _simulated(kind: str, tag: str) -> Program:
     if kind == "stubborn":
         return Program(signals={TERM: None})
     return Program(always_unhealthy=kind == "unhealthy")
+
+
+def _serving(image: str) -> Program:
+    service, end = declared(image)
+    return Program(script=None if end is None else parse(f"sleep {end}; exit 1"), services=(service,))
 
 
 @lru_cache(maxsize=1024)
