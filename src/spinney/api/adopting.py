@@ -86,6 +86,8 @@ async def adopt(call: Call) -> Reply:
         domain=owner.domain,
         init_at=call.now,
         created_at=call.now,
+        ready=True,
+        ready_at=call.now,
     )
     row = await call.deps.store.transact(
         _insert, call, profile, node, host_of(node, found.machine, found.facts, call.now)

@@ -20,7 +20,7 @@ from spinney.engine.jobs import Job, Task
 from spinney.engine.placing.landing import SHOWN_WHILE, Lander, Stuck, Work, decided
 from spinney.engine.watching import joining
 from spinney.profiles.allowances import Allowances, making_fault
-from spinney.store import hosts, networks, status, work
+from spinney.store import hosts, networks, readiness, status, work
 from spinney.store.image_rules import ImageRules
 from spinney.store.rows import EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
@@ -211,6 +211,9 @@ class Batch:
                 pin=task in _MAKING and self._images.of(node.project).pin,
             )
             self.jobs.append(job)
+        # Before anything is stopped, so that nobody gives it work meanwhile.
+        out = {job.node.id: job.out_of_service for job in self.jobs if job.out_of_service}
+        readiness.withdraw(self._connection, out, self._now)
 
     def _at_most_one(self, cluster_ids: set[str]) -> set[str]:
         """Those of the clusters two containers of whose members must never run at the same time."""
@@ -247,6 +250,7 @@ class Batch:
                 self._fail(action, node, "every endpoint of the profile is registered as a host already; name others")
                 return
         ((_, node),) = self._show([(action, node)])
+        readiness.follow_hosts(self._connection, [node.id], self._now)
         task = Task.HOST_JOIN if machine is not None else Task.HOST_CHECK
         self.jobs.append(Job(task=task, action=action, node=node, profile=profile, host=registered, machine=machine))
 

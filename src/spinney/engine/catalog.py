@@ -14,6 +14,7 @@ from spinney.domain.grant import Grants
 from spinney.domain.health import RestartPolicy
 from spinney.domain.placement.model import Port
 from spinney.domain.placement.rules import LabelTerm, Operator
+from spinney.domain.probe_spec import NO_PROBES, Probes
 from spinney.domain.profile import Profile
 from spinney.profiles.container import ContainerProperties
 from spinney.profiles.container_request import ContainerDefaults, fixed_ports, reservation
@@ -43,6 +44,7 @@ class ContainerProfile:
     needs: Mapping[str, str]
     #: Labels that a host must have for the grants that the profile names.
     labels: tuple[LabelTerm, ...] = ()
+    probes: Probes = NO_PROBES
 
 
 @dataclass(frozen=True, slots=True)

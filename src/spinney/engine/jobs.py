@@ -35,6 +35,13 @@ class Task(StrEnum):
     HOST_TRY = "host-try"
 
 
+_OPERATIONS = {
+    "stop": "its user has it stopped",
+    "restart": "its user has it started again",
+    "pause": "its user has it paused",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """``node`` is the node as stored when the job was made; its placement is the one to act on."""
@@ -59,6 +66,24 @@ class Job:
     def container_profile(self) -> ContainerProfile:
         assert isinstance(self.profile, ContainerProfile)
         return self.profile
+
+    @property
+    def out_of_service(self) -> str:
+        """Why its node serves nobody while it is carried out; empty: it serves as before."""
+        match self.task:
+            case Task.DELETE:
+                return "its container is being removed"
+            case Task.EVICT:
+                return "its container has to leave its host"
+            case Task.RECREATE if not self.action.inputs.get("check"):
+                return "its container is being made anew"
+            case Task.REBOOT if not self.action.inputs.get("check"):
+                return "its container is being started again"
+            case Task.MOVE if self.at_most_one:
+                return "its container is moving to another host"
+            case Task.OPERATE:
+                return _OPERATIONS.get(str(self.action.inputs.get("operation")), "")
+        return ""
 
     @property
     def deadline(self) -> float:

@@ -13,6 +13,7 @@ from spinney.domain.container import Container, ContainerState
 from spinney.domain.event import Event, Level
 from spinney.domain.health import Ailment, diagnose
 from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.domain.readiness import as_columns, of_new
 from spinney.domain.retry import TryAgain, after_failure
 from spinney.engine import endings
 from spinney.engine.jobs import Job, Task
@@ -139,10 +140,11 @@ class Recorder:
             return replace(outcome, setback_on=job.host.node_id if job.host is not None else None)
         # One that was found well is left as its user wants it: stopped or paused.
         power = {"power": PowerState.RUNNING} if container.state is ContainerState.RUNNING else {}
+        ready = {} if _untouched(job, container) else _readiness(job, container, now)
         reason = f"{verb} succeeded."
         moment = "created_at" if job.node.created_at is None else "updated_at"
         status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None, moment: now}
-        return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status}, now)
+        return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status, **ready}, now)
 
     def _moved(self, job: Job, container: Container, now: float) -> Outcome:
         assert job.host is not None
@@ -156,6 +158,8 @@ class Recorder:
             "updated_at": now,
             "status": NodeStatus.ACTIVE,
             "status_reason": reason,
+            # It was waited for.
+            **(as_columns(True, "", now) if container.state is ContainerState.RUNNING else {}),
         }
         return replace(self._end(job, ActionStatus.SUCCEEDED, reason, changes, now), arrived=True)
 
@@ -174,6 +178,8 @@ class Recorder:
         changes: dict[str, Any] = {"updated_at": now}
         if sick is None:
             changes |= {"status": NodeStatus.ACTIVE, "status_reason": "Check: the container is as it should be."}
+            if not job.node.ready and seen.container is not None and not job.container_profile.probes:
+                changes |= _readiness(job, seen.container, now)
             if job.node.status is NodeStatus.WARNING and not _was_cancelled(job.node):
                 changes["status"] = NodeStatus.WARNING
         else:
@@ -188,6 +194,8 @@ class Recorder:
         changes: dict[str, Any] = {"updated_at": now, "power": power}
         if operated.container is not None:
             changes["data"] = _data(job.node, operated.container)
+            if operation != "kill" or operated.container.state is not ContainerState.RUNNING:
+                changes |= _readiness(job, operated.container, now)
         running = operated.container is not None and operated.container.state in (
             ContainerState.RUNNING,
             ContainerState.PAUSED,
@@ -221,6 +229,17 @@ class Recorder:
             remove_node=remove_node,
             release_placement=release_placement,
         )
+
+
+def _readiness(job: Job, container: Container, now: float) -> dict[str, Any]:
+    """Of a container that was started or looked at just now."""
+    found = of_new(job.container_profile.probes, container)
+    return as_columns(found.ready, found.reason, now)
+
+
+def _untouched(job: Job, container: Container) -> bool:
+    """Whether it was looked at, found well and left alone: then its readiness is as it was."""
+    return bool(job.action.inputs.get("check")) and job.node.ready and container.id == job.node.physical_id
 
 
 def _blamed(job: Job, error: BaseException) -> str | None:

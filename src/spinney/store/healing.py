@@ -13,7 +13,7 @@ from spinney.domain.action import Action
 from spinney.domain.cluster import Cluster
 from spinney.domain.event import Event
 from spinney.domain.node import Node, NodeStatus
-from spinney.store import actions, status
+from spinney.store import actions, readiness, status
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
@@ -62,7 +62,7 @@ class Finding:
     repairs: int = 0
 
 
-def record(connection: Connection, findings: Iterable[Finding]) -> list[Finding]:
+def record(connection: Connection, findings: Iterable[Finding], now: float) -> list[Finding]:
     """Store findings about nodes that nothing works on and that have not changed since they were looked at."""
     stored = []
     for finding in findings:
@@ -81,6 +81,7 @@ def record(connection: Connection, findings: Iterable[Finding]) -> list[Finding]
             continue
         if connection.execute(table.update().where(unchanged).values(changes)).rowcount != 1:
             continue
+        readiness.withdraw(connection, {node.id: finding.reason}, now)
         EVENTS.insert(connection, [finding.event])
         if finding.repair is not None:
             actions.insert(connection, [finding.repair])

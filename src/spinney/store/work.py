@@ -19,13 +19,15 @@ from sqlalchemy.exc import IntegrityError
 
 from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event
-from spinney.domain.node import Node
+from spinney.domain.node import Node, NodeStatus
 from spinney.errors import LeaseLost
-from spinney.store import engines, networks, placements, status, windows
+from spinney.store import engines, networks, placements, readiness, status, windows
 from spinney.store.rows import ACTIONS, EVENTS
 from spinney.store.tables import action as table
 from spinney.store.tables import cluster, node, setback
 
+#: What nodes show that serve nobody.
+_OUT_OF_SERVICE = (NodeStatus.INIT, NodeStatus.CREATING, NodeStatus.DELETING, NodeStatus.ERROR)
 _RESIZING = (ActionKind.NODE_CREATE, ActionKind.NODE_DELETE)
 #: Projects served in one claim; the rest are served by the next one, because the served ones' queues shrink.
 _PROJECTS = 32
@@ -283,12 +285,30 @@ def _settle_nodes(connection: Connection, outcomes: Sequence[Outcome], now: floa
     for names, rows in changed.items():
         values = {name: sa.bindparam(f"b_{name}", type_=node.c[name].type) for name in names}
         connection.execute(node.update().where(node.c.id == sa.bindparam("b_id")).values(values), rows)
+    _settle_readiness(connection, [o for o in outcomes if not o.remove_node], now)
     if removed:
         connection.execute(node.delete().where(node.c.id.in_(removed)))
     projects = {o.node.id: o.node.project for o in outcomes if o.node is not None}
     pairs = {(n.host_id, n.project) for n in [*leaving, *moved] if n.host_id is not None}
     pairs |= {(h.host_id, projects[h.node_id]) for h in given_up}
     return networks.drop_unused(connection, pairs)
+
+
+def _settle_readiness(connection: Connection, outcomes: Iterable[Outcome], now: float) -> None:
+    """Whatever came of an action: a node without a container, or one that is broken, is not ready."""
+    unready: dict[str, str] = {}
+    hosts = []
+    for outcome in outcomes:
+        if outcome.node is None:
+            continue
+        changes = outcome.changes
+        gone = outcome.release_placement or changes.get("physical_id", "") is None
+        if gone or changes.get("status") in _OUT_OF_SERVICE:
+            unready[outcome.node.id] = str(changes.get("status_reason", outcome.reason))
+        if outcome.node.host_id is None and "status" in changes:
+            hosts.append(outcome.node.id)
+    readiness.withdraw(connection, unready, now)
+    readiness.follow_hosts(connection, hosts, now)
 
 
 def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None:

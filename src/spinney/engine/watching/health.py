@@ -27,7 +27,7 @@ from spinney.domain.event import Event, Level
 from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, orphans, repair
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
-from spinney.domain.node import Node, NodeStatus
+from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.watching import learning
@@ -190,7 +190,8 @@ class Watch:
         for node in expected.nodes.values():
             if node.host_id == self.host.node_id and node.status in _SETTLED and node.physical_id is not None:
                 found = listed.get(node.physical_id)
-                if diagnose(node, found) is not None or node.status is not NodeStatus.ACTIVE:
+                unready = not node.ready and node.power is PowerState.RUNNING
+                if diagnose(node, found) is not None or node.status is not NodeStatus.ACTIVE or unready:
                     self._suspects.add(node.id)
         if self._suspects:
             self._some.set()
@@ -232,7 +233,7 @@ class Watch:
         if well:
             await self._context.store.transact(healing.recovered, well, "The container runs again.")
         if found:
-            stored = await self._context.store.transact(healing.record, found)
+            stored = await self._context.store.transact(healing.record, found, self._context.clock.now())
             for finding in stored:
                 log.info("node %s: %s", finding.node.name, finding.reason)
                 if finding.repair is not None:
