@@ -35,6 +35,13 @@ ROOT = Path(__file__).parents[2]
 PLACES = ("domain", "policies")
 _PATIENCE = 120.0
 _TESTS_AT_MOST = 60
+#: Tells coverage which test is at work.
+_PLUGIN = """
+import coverage
+
+def pytest_runtest_setup(item):
+    coverage.Coverage.current().switch_context(item.nodeid)
+"""
 #: Those of the pages look at the whole tree and decide nothing.
 _TESTS = ("tests/unit", "--ignore=tests/unit/test_docs.py")
 
@@ -145,9 +152,22 @@ def covering(copy: Path) -> Mapping[str, Mapping[int, Sequence[str]]]:
     would seem to notice every one."""
     settings = copy / "coverage.ini"
     places = "".join(f"\n    {copy}/src/spinney/{place}" for place in PLACES)
-    settings.write_text(f"[run]\ndynamic_context = test_function\nsource ={places}\n")
+    settings.write_text(f"[run]\nsource ={places}\n")
+    (copy / "src/entering.py").write_text(_PLUGIN)
     coverage = [sys.executable, "-m", "coverage"]
-    run = [*coverage, "run", f"--rcfile={settings}", "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS]
+    run = [
+        *coverage,
+        "run",
+        f"--rcfile={settings}",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "entering",
+        "-p",
+        "no:cacheprovider",
+        *_TESTS,
+    ]
     subprocess.run(run, cwd=copy, env=_environment(copy), check=True)
     tell = [*coverage, "json", "--show-contexts", "-q", f"--rcfile={settings}", "-o", "told.json"]
     subprocess.run(tell, cwd=copy, check=True)
@@ -167,17 +187,6 @@ def _environment(copy: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_PROFILE": "default",
     }
-
-
-def _test(copy: Path, context: str) -> str | None:
-    """``unit.test_x.test_y`` or ``test_x.TestY.test_z`` as pytest names it; None: it is no test's."""
-    words = context.split(".")
-    for length in range(len(words) - 1, 0, -1):
-        for base in ("tests", "tests/unit"):
-            file = f"{base}/{'/'.join(words[:length])}.py"
-            if (copy / file).exists():
-                return "::".join([file, *words[length:]])
-    return None
 
 
 def verdict(copy: Path, mutant: Mutant, tests: Sequence[str]) -> str:
@@ -219,12 +228,10 @@ def main() -> None:
         results: Counter[str] = Counter()
         for number, mutant in enumerate(chosen, 1):
             lines = entered.get(mutant.path, {})
-            contexts = sorted({context for line in mutant.lines for context in lines.get(line, ())})
-            tests = [test for context in contexts if (test := _test(copy, context)) is not None]
+            tests = sorted({test for line in mutant.lines for test in lines.get(line, ())})
             # A constant of a module is entered at its import, by no test: then those of the whole file are asked.
             if not tests:
-                whole = sorted({context for found in lines.values() for context in found})
-                tests = [test for context in whole if (test := _test(copy, context)) is not None]
+                tests = sorted({test for found in lines.values() for test in found})
             random.Random(number).shuffle(tests)
             result = verdict(copy, mutant, tests[:_TESTS_AT_MOST])
             results[result] += 1
