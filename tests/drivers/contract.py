@@ -18,6 +18,7 @@ import pytest
 
 from drivers.exec_contract import ExecPromises
 from drivers.secret_contract import SecretPromises
+from drivers.update_contract import UpdatePromises
 from drivers.world import FOREVER, World, ended, read_logs, scenario, watch
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
@@ -543,5 +544,6 @@ class ContractSuite(
     ExecPromises,
     HelperPromises,
     SecretPromises,
+    UpdatePromises,
 ):
     """All promises. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

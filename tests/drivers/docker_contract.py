@@ -18,7 +18,7 @@ import docker_engine
 from drivers.contract import ContractSuite
 from drivers.secret_contract import RealSecretPromises
 from drivers.world import World, read_logs, scenario
-from spinney.domain.container import ImageRequest, LogQuery, PullPolicy, Ulimit
+from spinney.domain.container import ContainerLimits, ImageRequest, LogQuery, PullPolicy, Ulimit
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.drivers.docker import DockerConnector
 from spinney.errors import ContainerRefused, ImageNotFound
@@ -119,6 +119,16 @@ class HardeningPromises:
         assert (config["Memory"], config["MemorySwap"], config["MemoryReservation"]) == (64 << 20, 64 << 20, 32 << 20)
         assert config["PidsLimit"] == 20
         assert config["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+
+    @scenario
+    async def test_changed_limits_reach_it_too(self, world: DockerWorld) -> None:
+        container = await world.started(world.request(memory_limit=64 << 20, restart_on_failure=3))
+        await world.host.update(container, ContainerLimits(0.25, 0.5, 96 << 20, 48 << 20, 30))
+        config = (await world.raw("GET", f"/containers/{container}/json"))["HostConfig"]
+        assert (config["NanoCpus"], config["CpuShares"]) == (250_000_000, 512)
+        assert (config["Memory"], config["MemorySwap"], config["MemoryReservation"]) == (96 << 20, 96 << 20, 48 << 20)
+        assert config["PidsLimit"] == 30
+        assert config["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
 
     @scenario
     async def test_too_much_memory_is_told_as_such(self, world: DockerWorld) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,11 @@ class SimulatedWorld(World):
 
     async def remove_foreign(self, container_id: str) -> None:
         self.engine.core.remove(container_id, self.engine.clock.now())
+
+    async def using_memory(self, size: int, **changes: Any) -> str:
+        container = await self.started(self.request(**changes))
+        self.engine.core.set_load(container, 0.1, size)
+        return container
 
     async def read_file(self, container_id: str, path: str) -> bytes | None:
         return self.engine.core.read_file(container_id, path)

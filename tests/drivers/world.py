@@ -67,6 +67,15 @@ class World:
         script = f"echo {out}" + (f"; echo {err} >&2" if err else "") + ("; sleep 600" if then_sleep else "")
         return ("sh", "-c", script)
 
+    async def using_memory(self, size: int, **changes: Any) -> str:
+        """A running container that uses so many bytes, and keeps them."""
+        fill = f"dd if=/dev/zero of=/dev/shm/full bs={1 << 20} count={size >> 20} 2>&1; echo filled; exec sleep 600"
+        container = await self.started(self.request(("sh", "-c", fill), **changes))
+        async with asyncio.timeout(FOREVER):
+            while "filled" not in (await read_logs(self, container))["stdout"]:
+                await asyncio.sleep(0.02)
+        return container
+
     def healthcheck(self, *, healthy: bool) -> Healthcheck:
         return Healthcheck(test=("CMD", "true" if healthy else "false"), interval=0.3, timeout=5.0, retries=1)
 

@@ -148,6 +148,31 @@ class ContainerRequest:
     log_options: Mapping[str, str] = field(default_factory=dict)
 
 
+    @property
+    def limits(self) -> ContainerLimits:
+        return ContainerLimits(
+            self.cpu_limit,
+            self.cpu_reservation,
+            self.memory_limit,
+            self.memory_reservation,
+            self.pids_limit,
+            self.restart_on_failure,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerLimits:
+    """What can be changed of a container while it lives, as in ``ContainerRequest``; limits of None stay as they are."""
+
+    cpu_limit: float | None = None
+    cpu_reservation: float | None = None
+    memory_limit: int | None = None
+    memory_reservation: int | None = None
+    pids_limit: int | None = None
+    #: None: Docker never restarts it from now on.
+    restart_on_failure: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     network: str

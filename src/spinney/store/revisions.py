@@ -23,7 +23,8 @@ _ALL = 2**31
 def current(connection: Connection, cluster_id: str) -> int:
     """The number of the cluster's present revision, which does not change before this transaction has ended; 0: none yet."""
     query = sa.select(cluster_table.c.revision).where(cluster_table.c.id == cluster_id)
-    return connection.execute(query.with_for_update()).scalar_one()
+    number: int = connection.execute(query.with_for_update()).scalar_one()
+    return number
 
 
 def of_cluster(connection: Connection, cluster_id: str) -> list[Revision]:

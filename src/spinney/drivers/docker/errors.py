@@ -42,6 +42,7 @@ class Operation(StrEnum):
     KILL = "send a signal to container"
     PAUSE = "pause container"
     UNPAUSE = "unpause container"
+    UPDATE = "change container"
     REMOVE = "remove container"
     LOGS = "read the logs of container"
     STATS = "read the statistics of container"
@@ -230,6 +231,19 @@ def _on_network(operation: Operation, subject: str, status: int, text: str) -> H
     return None
 
 
+def _on_update(operation: Operation, subject: str, status: int, text: str) -> HostError | None:
+    if "unable to set memory limit" in text or "device or resource busy" in text:
+        return memory_in_use(subject, quoted(text))
+    return None
+
+
+def memory_in_use(subject: str, said: str) -> ContainerRefused:
+    """Lowering its limit that far would end processes of the container, or is refused by the kernel."""
+    return ContainerRefused(
+        f"could not {Operation.UPDATE} {subject[:12]}: it uses more memory than it is to have ({said}); raise the limit"
+    )
+
+
 _Special = Callable[[Operation, str, int, str], HostError | None]
 _SPECIAL: dict[Operation, _Special] = {
     Operation.INSPECT_IMAGE: _on_image,
@@ -239,6 +253,7 @@ _SPECIAL: dict[Operation, _Special] = {
     Operation.RESTART: _on_start,
     Operation.KILL: _on_kill,
     Operation.PAUSE: _on_pause,
+    Operation.UPDATE: _on_update,
     Operation.EXEC: _on_exec,
     Operation.LOGS: _on_logs,
     Operation.NETWORK: _on_network,

@@ -16,6 +16,7 @@ from spinney.domain.container import (
     Container,
     ContainerEvent,
     ContainerEventKind,
+    ContainerLimits,
     ContainerRequest,
     ContainerState,
     ContainerStats,
@@ -35,12 +36,12 @@ from spinney.drivers.base import ExecSession
 from spinney.drivers.docker import parse
 from spinney.drivers.docker.client import LARGEST_LISTING, Answer, EngineClient
 from spinney.drivers.docker.credentials import Credentials
-from spinney.drivers.docker.errors import Operation, docker_error, name_in_use
+from spinney.drivers.docker.errors import Operation, docker_error, memory_in_use, name_in_use
 from spinney.drivers.docker.exec import start_exec
 from spinney.drivers.docker.helper import Helper
 from spinney.drivers.docker.images import Images, check_reference
 from spinney.drivers.docker.networks import Networks
-from spinney.drivers.docker.request import create_body
+from spinney.drivers.docker.request import create_body, limits_body
 from spinney.drivers.docker.secret_files import SecretFiles
 from spinney.drivers.docker.shapes import Lines, decode, mapping
 from spinney.drivers.docker.streams import Frames, unpaused, watched
@@ -137,6 +138,26 @@ class DockerHost:
         if answer.status == 404:
             return None
         return parse.container(_success(Operation.INSPECT, id_or_name, answer).body)
+
+    async def update(self, container_id: str, limits: ContainerLimits) -> None:
+        if limits.memory_limit is not None:
+            await self._require_memory(container_id, limits.memory_limit)
+        path, limit = f"/containers/{_quoted(container_id)}/update", self._client.limits.change
+        answer = await self._client.call("POST", path, None, limits_body(limits), limit=limit)
+        _success(Operation.UPDATE, container_id, answer)
+
+    async def _require_memory(self, container_id: str, wanted: int) -> None:
+        """Where it is to have less than it has: with cgroups of version 2 the kernel would end processes of the container.
+        Asking what it uses takes a Docker engine up to a second."""
+        path = f"/containers/{_quoted(container_id)}"
+        answer = await self._client.call("GET", f"{path}/json")
+        given = parse.memory_limit(_success(Operation.UPDATE, container_id, answer).body)
+        if given is not None and wanted >= given:
+            return
+        answer = await self._client.call("GET", f"{path}/stats", {"stream": "false", "one-shot": "true"})
+        used = parse.stats(_success(Operation.UPDATE, container_id, answer).body).memory
+        if used is not None and used > wanted:
+            raise memory_in_use(container_id, f"{used} bytes of {wanted}")
 
     async def stop(self, container_id: str, timeout: int) -> None:
         limit = timeout + self._client.limits.stop_margin

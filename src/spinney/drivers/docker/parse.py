@@ -185,6 +185,12 @@ def event(line: bytes) -> ContainerEvent | None:
     )
 
 
+def memory_limit(body: bytes) -> int | None:
+    """From ``GET /containers/{id}/json``; None: it has none."""
+    answer = mapping(decode(body, "container"), "container")
+    return integer(mapping(answer.get("HostConfig"), "HostConfig").get("Memory"), "HostConfig.Memory") or None
+
+
 def stats(body: bytes) -> ContainerStats:
     """From ``GET /containers/{id}/stats``. CPU is what was used between the two samples in the answer."""
     answer = mapping(decode(body, "statistics"), "statistics")

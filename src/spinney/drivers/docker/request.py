@@ -12,7 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spinney.domain.container import LABEL_SECRETS, ContainerRequest, Healthcheck, NetworkRequest, PublishedPort
+from spinney.domain.container import (
+    LABEL_SECRETS,
+    ContainerLimits,
+    ContainerRequest,
+    Healthcheck,
+    NetworkRequest,
+    PublishedPort,
+)
 from spinney.domain.grant import Device, HostPath
 from spinney.drivers.docker.shapes import mapping, sequence, text, texts
 from spinney.errors import ContainerRefused
@@ -69,14 +76,13 @@ def _host_config(request: ContainerRequest, secret_mount: str) -> dict[str, Any]
         "CapDrop": ["ALL"],
         "CapAdd": capabilities(request.cap_add, request.cap_drop),
         "SecurityOpt": ["no-new-privileges:true"],
-        "PidsLimit": request.pids_limit,
         "Init": request.init,
         "ReadonlyRootfs": request.read_only,
-        "RestartPolicy": _restart_policy(request.restart_on_failure),
         "LogConfig": {"Type": request.log_driver, "Config": dict(request.log_options)},
         "PortBindings": _port_bindings(request.ports),
         "Ulimits": [{"Name": one.name, "Soft": one.soft, "Hard": one.hard} for one in request.ulimits],
         "Tmpfs": dict(request.tmpfs),
+        **limits_body(request.limits),
     }
     mounts = [_secret_volume(path, secret_mount) for path in request.secret_directories]
     mounts += [_host_path(one) for one in request.host_paths]
@@ -84,17 +90,25 @@ def _host_config(request: ContainerRequest, secret_mount: str) -> dict[str, Any]
         config["Mounts"] = mounts
     if request.devices:
         config["Devices"] = [_device(one) for one in request.devices]
-    if request.cpu_limit is not None:
-        config["NanoCpus"] = round(request.cpu_limit * 1e9)
-    if request.cpu_reservation is not None:
-        config["CpuShares"] = max(_LEAST_CPU_SHARES, round(request.cpu_reservation * 1024))
-    if request.memory_limit is not None:
-        # Docker would grant as much swap again if the sum were left out.
-        config["Memory"] = config["MemorySwap"] = request.memory_limit
-    if request.memory_reservation is not None:
-        config["MemoryReservation"] = request.memory_reservation
     if request.gpus:
         config["DeviceRequests"] = [{"Driver": "", "Count": request.gpus, "Capabilities": [["gpu"]]}]
+    return config
+
+
+def limits_body(limits: ContainerLimits) -> dict[str, Any]:
+    """The body of ``POST /containers/{id}/update``, and that part of a creation."""
+    config: dict[str, Any] = {"RestartPolicy": _restart_policy(limits.restart_on_failure)}
+    if limits.cpu_limit is not None:
+        config["NanoCpus"] = round(limits.cpu_limit * 1e9)
+    if limits.cpu_reservation is not None:
+        config["CpuShares"] = max(_LEAST_CPU_SHARES, round(limits.cpu_reservation * 1024))
+    if limits.memory_limit is not None:
+        # Docker would grant as much swap again if the sum were left out.
+        config["Memory"] = config["MemorySwap"] = limits.memory_limit
+    if limits.memory_reservation is not None:
+        config["MemoryReservation"] = limits.memory_reservation
+    if limits.pids_limit is not None:
+        config["PidsLimit"] = limits.pids_limit
     return config
 
 
