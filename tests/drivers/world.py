@@ -72,9 +72,10 @@ class World:
         fill = f"dd if=/dev/zero of=/dev/shm/full bs={1 << 20} count={size >> 20} 2>&1; echo filled; exec sleep 600"
         container = await self.started(self.request(("sh", "-c", fill), **changes))
         async with asyncio.timeout(FOREVER):
-            while "filled" not in (await read_logs(self, container))["stdout"]:
+            while True:
+                if "filled" in (await read_logs(self, container))["stdout"]:
+                    return container
                 await asyncio.sleep(0.02)
-        return container
 
     def healthcheck(self, *, healthy: bool) -> Healthcheck:
         return Healthcheck(test=("CMD", "true" if healthy else "false"), interval=0.3, timeout=5.0, retries=1)

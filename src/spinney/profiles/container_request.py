@@ -19,6 +19,7 @@ from spinney.domain.container import (
     LABEL_GENERATION,
     LABEL_NODE,
     LABEL_PROJECT,
+    ContainerLimits,
     ContainerRequest,
     Healthcheck,
     ImageRequest,
@@ -113,6 +114,19 @@ def reservation(properties: ContainerProperties, defaults: ContainerDefaults) ->
     return Reservation(resources.cpu_reservation, resources.memory_reservation)
 
 
+def limits(properties: ContainerProperties, defaults: ContainerDefaults) -> ContainerLimits:
+    """What the Docker engine is told of all that it can change while the container lives."""
+    resources = _resources(properties, defaults)
+    return ContainerLimits(
+        cpu_limit=resources.cpu_limit,
+        cpu_reservation=resources.cpu_reservation,
+        memory_limit=resources.memory_limit,
+        memory_reservation=resources.memory_reservation,
+        pids_limit=_pids_limit(properties, defaults),
+        restart_on_failure=_restarts(properties),
+    )
+
+
 def fixed_ports(properties: ContainerProperties) -> tuple[PublishedPort, ...]:
     """Those that need one certain port of the host."""
     return tuple(port for port in _ports(properties) if port.host_port is not None)
@@ -165,7 +179,7 @@ def container_request(
         cpu_reservation=resources.cpu_reservation,
         memory_limit=resources.memory_limit,
         memory_reservation=resources.memory_reservation,
-        pids_limit=min(properties.pids_limit or defaults.pids_limit, defaults.max_pids),
+        pids_limit=_pids_limit(properties, defaults),
         ulimits=tuple(Ulimit(name, value.soft, value.hard) for name, value in sorted(properties.ulimits.items())),
         gpus=ALL_GPUS if properties.gpu == "all" else min(int(properties.gpu), defaults.max_gpus),
         restart_on_failure=_restarts(properties),
@@ -224,6 +238,10 @@ def _resources(properties: ContainerProperties, defaults: ContainerDefaults) -> 
         memory_limit=memory_limit,
         memory_reservation=min(memory.reservation or defaults.memory_reservation, memory_limit),
     )
+
+
+def _pids_limit(properties: ContainerProperties, defaults: ContainerDefaults) -> int:
+    return min(properties.pids_limit or defaults.pids_limit, defaults.max_pids)
 
 
 def _own_labels(node: NodeIdentity, deployment: str) -> dict[str, str]:
