@@ -40,7 +40,7 @@ FOREIGN = [
 ]  # fmt: skip
 KNOWN = [
     "image", "pull_policy", "platform", "name", "command", "entrypoint", "environment", "working_dir", "user", "hostname",
-    "labels", "stop_signal", "stop_timeout", "init", "restart_policy", "healthcheck", "cpu", "memory", "pids_limit",
+    "labels", "stop_signal", "stop_timeout", "init", "restart_policy", "healthcheck", "probes", "cpu", "memory", "pids_limit",
     "ulimits", "gpu", "read_only", "tmpfs", "cap_add", "cap_drop", "network", "ports", "log", "port", "context",
 ]  # fmt: skip
 #: Well meant values, so that much of what is made is taken and reaches the Docker engine.
@@ -60,6 +60,7 @@ GOOD: dict[str, list[Any]] = {
     "stop_timeout": [0, 10, "30"],
     "init": [True, False, "no"],
     "restart_policy": ["always", "none", "on-failure:3", {"condition": "on-failure", "max_retries": 5}],
+    "probes": [{"ready": {"http": {"port": 80, "path": "/up"}}, "alive": {"exec": "true", "interval": "5s"}}],
     "healthcheck": [{"test": "true"}, {"disable": True}, {"test": ["CMD", "/bin/true"], "interval": "5s"}],
     "cpu": [0.5, {"limit": 2}, {"reservation": 0.1, "limit": "1"}],
     "memory": ["64m", {"limit": "1g"}, 33554432],

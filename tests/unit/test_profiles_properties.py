@@ -100,6 +100,18 @@ name = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 path = st.lists(st.sampled_from(["run", "tmp", "data", "x.y"]), min_size=1, max_size=3).map(
     lambda parts: "/" + "/".join(parts)
 )
+probe = st.one_of(
+    st.fixed_dictionaries({"exec": st.lists(line, min_size=1)}, optional={"delay": st.integers(0, 86400)}),
+    st.fixed_dictionaries({"tcp": st.integers(1, 65535)}, optional={"interval": st.sampled_from([1, "1500ms"])}),
+    st.fixed_dictionaries(
+        {
+            "http": st.fixed_dictionaries(
+                {"port": st.integers(1, 65535)},
+                optional={"path": path, "statuses": st.sampled_from([200, "200-299,401", ["500-599"]])},
+            )
+        }
+    ),
+)
 values: dict[str, st.SearchStrategy[Any]] = {
     "name": line,
     "command": st.lists(line, max_size=3) | st.sampled_from(["", "sleep 1", "sh -c 'a b'"]),
@@ -114,6 +126,7 @@ values: dict[str, st.SearchStrategy[Any]] = {
     "restart_policy": st.sampled_from(["no", "none", "always", "on-failure", "on-failure:9"]),
     "healthcheck": st.fixed_dictionaries({"test": line | st.lists(line, min_size=1).map(lambda argv: ["CMD", *argv])})
     | st.just({"disable": True}),
+    "probes": st.dictionaries(st.sampled_from(["started", "ready", "alive"]), probe, min_size=1),
     "stop_signal": st.sampled_from(sorted(SIGNALS)) | st.sampled_from([2, "term"]),
     "stop_timeout": st.integers(0, 3600),
     "read_only": st.booleans(),

@@ -22,6 +22,7 @@ from spinney.domain.probe_spec import Answer, ExecCheck, Probe, Probes, Role, Sa
 _FIRST_PACE, _FIRST_PACE_OF_COMMANDS = 0.1, 0.5
 #: A probe that could not be asked for so many intervals, and for so many seconds, is told of.
 _UNKNOWN_INTERVALS, _UNKNOWN_SECONDS = 3, 30.0
+_LATER: tuple[Role, ...] = (Role.READY, Role.ALIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,10 @@ def begin(probes: Probes, now: float, *, ready: bool = False, spread: float = 0.
     ``spread`` (0 to 1) puts such containers' probes at different places of their interval.
     """
     if not ready:
-        return _begin_started(probes, now) if probes.started is not None else _begin_others(State(), probes, now)
-    tracks: dict[Role, Track] = {
+        return _begin_started(probes, now) if probes.started is not None else _begin_others(probes, now)
+    tracks = {
         role: Track(now + spread * probe.interval, passing=True)
-        for role in (Role.READY, Role.ALIVE)
+        for role in _LATER
         if (probe := probes.of(role)) is not None
     }
     return State(tracks)
@@ -82,8 +83,8 @@ def _begin_started(probes: Probes, now: float) -> State:
     return State({Role.STARTED: _first(probes.started, now)})
 
 
-def _begin_others(state: State, probes: Probes, now: float) -> State:
-    tracks = {role: track for role, track in state.tracks.items() if role is not Role.STARTED}
+def _begin_others(probes: Probes, now: float) -> State:
+    tracks: dict[Role, Track] = {}
     if probes.ready is not None:
         tracks[Role.READY] = _first(probes.ready, now)
     if probes.alive is not None:
@@ -110,7 +111,7 @@ def answered(probes: Probes, state: State, role: Role, answer: Answer, asked: fl
     after = _after(probe, track, answer, asked, now)
     state = State({**state.tracks, role: after})
     if role is Role.STARTED and after.passing:
-        return _begin_others(state, probes, now)
+        return _begin_others(probes, now)
     return state
 
 

@@ -110,4 +110,5 @@ class Catalog:
                 if name in self._grants
                 for key, value in sorted(self._grants[name].host_labels.items())
             ),
+            NO_PROBES if properties.probes is None else properties.probes.probes(),
         )

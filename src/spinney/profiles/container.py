@@ -39,6 +39,7 @@ from spinney.profiles.container_parts import (
     UlimitValue,
     check_ulimits,
 )
+from spinney.profiles.container_probes import ProbesPart
 from spinney.profiles.container_refusals import CONTAINER_REFUSALS
 from spinney.profiles.container_secrets import MOST_SECRETS, SecretPart, check_secrets
 from spinney.profiles.container_values import (
@@ -91,7 +92,7 @@ UlimitMap = Annotated[
 
 class ContainerProperties(ProfileProperties):
     in_place: ClassVar[frozenset[str]] = frozenset(
-        {"cpu", "memory", "pids_limit", "restart_policy", "pull_policy", "registry_credential"}
+        {"cpu", "memory", "pids_limit", "restart_policy", "pull_policy", "registry_credential", "probes"}
     )
     fixed: ClassVar[frozenset[str]] = frozenset({"context", "port"})
     nullable: ClassVar[frozenset[str]] = frozenset({"host_node", "host_cluster"})
@@ -142,6 +143,11 @@ class ContainerProperties(ProfileProperties):
         "failure and up to max_retries times; none: it stays ended.",
     )
     healthcheck: HealthcheckPart | None = Field(None, description="How the Docker engine tells that it works.")
+    probes: ProbesPart | None = Field(
+        None,
+        description="How Spinney tells whether it has started, may be given work, and lives. All of them are asked from "
+        "inside the container.",
+    )
 
     cpu: Cpu = Field(
         default_factory=Cpu, description="CPU in cores: a map, or one number for both; default: the operator's."
