@@ -6,6 +6,7 @@ Members are of four kinds here: *counted* ones are ready and their figure is kno
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from spinney.domain.autoscale.rules import OF_CPU, Aggregation, Metric, Rules, Signal
@@ -54,7 +55,7 @@ def take(signal: Signal, rules: Rules, situation: Situation) -> Reading:
         return _shared(signal, situation, known, missing, coming)
     figure = None
     if known:
-        figure = max(known) if signal.aggregation is Aggregation.MAXIMUM else sum(known) / len(known)
+        figure = max(known) if signal.aggregation is Aggregation.MAXIMUM else math.fsum(known) / len(known)
     return Reading(signal, figure, len(known), missing, coming)
 
 
