@@ -69,6 +69,7 @@ class Session:
             leaving=Leaving(context.store, context.clock, context.balancer, self.pools.set),
             network=context.network,
             move_subnet=self._move_subnet,
+            ready_within=context.health.ready_within,
         )
         self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
         self._running: dict[str, asyncio.Task[None]] = {}

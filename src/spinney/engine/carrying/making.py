@@ -13,14 +13,15 @@ from dataclasses import replace
 from spinney.clock import Clock
 from spinney.domain.action import Cause
 from spinney.domain.container import Container, ContainerRequest, ContainerState, LogQuery, PullPolicy
-from spinney.domain.health import diagnose
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost
 from spinney.engine.cancelling import whole
 from spinney.engine.carrying.hosts import Connected
+from spinney.engine.carrying.readying import until_ready
 from spinney.engine.carrying.resolving import Resolver
 from spinney.engine.carrying.secrets import Known, Secrets
 from spinney.engine.carrying.templates import Templates
+from spinney.engine.catalog import ContainerProfile
 from spinney.engine.jobs import Job, Task
 from spinney.engine.results import Made
 from spinney.errors import AddressPoolOverlap, ContainerRefused, HostError, ImageNotFound, NetworkMissing
@@ -31,8 +32,6 @@ _MOMENT = 0.2
 #: Seconds that a call which makes something gets to end when its job is cancelled: what it makes must be there to be removed.
 _GRACE = 3.0
 _LOG_LINES = 3
-#: Seconds between looks at a health check that has not made up its mind.
-_READY_PAUSE = 0.5
 
 #: Stores another subnet for a job's project on its host and returns its index.
 MoveSubnet = Callable[[Job, int], Awaitable[int]]
@@ -40,13 +39,20 @@ MoveSubnet = Callable[[Job, int], Awaitable[int]]
 
 class Maker:
     def __init__(
-        self, clock: Clock, templates: Templates, resolver: Resolver, secrets: Secrets, move_subnet: MoveSubnet
+        self,
+        clock: Clock,
+        templates: Templates,
+        resolver: Resolver,
+        secrets: Secrets,
+        move_subnet: MoveSubnet,
+        ready_within: float,
     ) -> None:
         self._clock = clock
         self._templates = templates
         self._resolver = resolver
         self._secrets = secrets
         self._move_subnet = move_subnet
+        self._ready_within = ready_within
 
     async def make(self, host: Connected, job: Job) -> Made:
         known = await self._secrets.of(job)
@@ -115,19 +121,34 @@ class Maker:
         # PostgreSQL stores no NUL, and what a container says must not keep its outcome from being recorded.
         return known.conceal(said.decode(errors="replace").replace("\0", "")).strip()[-500:]
 
-    async def ready(self, host: Connected, job: Job, made: Made) -> Container:
-        """Wait until it runs and its health check, if it has one, is content. Raises: ContainerRefused."""
-        container = made.container
-        while True:
-            sick = diagnose(job.node, container)
-            if container is None or sick is not None:
-                said = f"; it said: {made.last_words}" if made.last_words else ""
-                reason = sick.text if sick is not None else "it vanished"
-                raise ContainerRefused(f"the new container is not fit to take over: {reason}{said}")
-            if container.health != "starting" or job.node.power is not PowerState.RUNNING:
-                return container
-            await self._clock.sleep(_READY_PAUSE)
-            container = await host.docker.inspect(container.id)
+    async def ready(
+        self,
+        host: Connected,
+        job: Job,
+        made: Made,
+        *,
+        profile: ContainerProfile | None = None,
+        within: float | None = None,
+    ) -> Container:
+        """Wait until it may be given work, for ``within`` seconds (default: the setting's). ``profile``: what it was made
+        from, where that is not the job's. Raises: ContainerRefused, HostError."""
+        if made.container is None:
+            raise ContainerRefused("the new container is not fit to take over: it vanished")
+        made_from = profile or job.container_profile
+        patience = self._ready_within if within is None else within
+        try:
+            return await until_ready(self._clock, host.docker, job.node, made_from, made.container, patience)
+        except ContainerRefused as refused:
+            said = made.last_words or await self._last_words_of(host, job, made.container.id)
+            if not said:
+                raise
+            raise ContainerRefused(f"{refused.message}; it said: {said}") from None
+
+    async def _last_words_of(self, host: Connected, job: Job, container_id: str) -> str:
+        with suppress(HostError):
+            container = await host.docker.inspect(container_id)
+            return await self.last_words(host.docker, container, await self._secrets.of(job))
+        return ""
 
 
 def wanted_power(job: Job) -> PowerState:

@@ -53,6 +53,7 @@ class Performer:
         leaving: Leaving,
         network: NetworkSettings,
         move_subnet: MoveSubnet,
+        ready_within: float,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -60,7 +61,7 @@ class Performer:
         self._templates = Templates(deployment, allowed.containers, network, allowed.grants)
         self._secrets = secrets
         self._leaving = leaving
-        self._maker = Maker(clock, self._templates, resolver, secrets, move_subnet)
+        self._maker = Maker(clock, self._templates, resolver, secrets, move_subnet, ready_within)
         self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
             Task.CREATE: self._create,
             Task.RECREATE: self._recreate,
