@@ -193,7 +193,7 @@ def test_a_run_that_is_done_says_so() -> None:
 # --- many steps -------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(
     st.integers(1, 5),
     st.integers(1, 12),
@@ -222,9 +222,8 @@ def test_whatever_becomes_of_its_members_a_run_comes_to_its_end(
             world[f"{one.index}.{one.attempt}"] = ALIVE
         assert sum(one.node_id is not None for one in run.open) <= parallelism
         assert len(run.open) <= completions
-        assert run.succeeded + len(run.open) + (completions - run.begun) >= completions or run.status is not (
-            RunStatus.RUNNING
-        )
+        if run.status is RunStatus.RUNNING:
+            assert run.succeeded + len(run.open) + completions - run.begun == completions
         for name in step.stop:
             world[name] = Seen(Life.ENDED, 143, "stopped")
         if run.ended_at is not None:
@@ -240,9 +239,7 @@ def test_whatever_becomes_of_its_members_a_run_comes_to_its_end(
         assert done == dict.fromkeys(range(completions), 1)
         assert run.succeeded == completions
     else:
-        assert run.status is (
-            RunStatus.CANCELLED if give_up and run.status is RunStatus.CANCELLED else RunStatus.FAILED
-        )
+        assert run.status is RunStatus.FAILED or (give_up and run.status is RunStatus.CANCELLED)
         assert run.succeeded <= sum(done.values())
     # Nobody is forgotten while at work.
     assert all(one.life is not Life.ALIVE for one in world.values())
