@@ -18,8 +18,9 @@ import pytest
 
 from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_HELPER, LABEL_HELPER_MODE
 from spinney.domain.host import HelperMode
-from spinney.drivers.docker.helper_request import helper_body
+from spinney.drivers.docker.helper_request import helper_body, prober_body
 from spinney.drivers.helper import answers
+from spinney.drivers.helper.hearing import Hearing, Listing
 from spinney.drivers.helper.image import (
     ARCHITECTURES,
     PROGRAM,
@@ -103,9 +104,13 @@ def ask(program: Path, machine: Path, *questions: str) -> list[list[str]]:
         check=True,
         timeout=20,
     )
-    found = [answers.Answer(f"t{number}").feed(said.stdout) for number in range(len(questions))]
-    assert said.stderr == b"" and all(lines is not None for lines in found), said.stdout
-    return [lines for lines in found if lines is not None]
+    found = [Listing() for _ in questions]
+    hearing = Hearing()
+    for number, listing in enumerate(found):
+        hearing.expect(f"t{number}", listing)
+    hearing.feed(said.stdout)
+    assert said.stderr == b"" and all(listing.done for listing in found), said.stdout
+    return [listing.lines for listing in found]
 
 
 @pytest.fixture(scope="session")
@@ -248,10 +253,11 @@ class TestProgram:
             for tag, expected in (("1", {A}), ("2", {A, B})):
                 process.stdin.write(f"containers {tag}\n".encode())
                 process.stdin.flush()
-                answer = answers.Answer(tag)
-                while (lines := answer.feed(process.stdout.readline())) is None:
-                    pass
-                assert set(answers.containers(lines).containers) == expected
+                hearing, listing = Hearing(), Listing()
+                hearing.expect(tag, listing)
+                while not listing.done:
+                    hearing.feed(process.stdout.readline())
+                assert set(answers.containers(listing.lines).containers) == expected
                 unified(machine / "cgroup", f"docker/{B}")
             process.stdin.close()
             assert process.wait(10) == 0
@@ -267,25 +273,11 @@ class TestProgram:
         said = subprocess.run(
             [program, machine / "proc"], input=b"x" * 5000 + b"\n\n\x00 \nversion z\n", capture_output=True, check=True
         ).stdout
-        assert answers.Answer("z").feed(said) == [f"version {VERSION}"]
+        assert said.decode(errors="replace").endswith(f"\nbegin z\nversion {VERSION}\nend z\n")
 
 
 class TestAnswers:
     HOST = ("time 5000000000", "boot b", "cpu  1 2 3 4 5 6 7 8 9 10", "cores 2", "memory 100 50", "disk 1000 400")
-
-    def test_pieces_of_any_size_make_an_answer_and_other_answers_are_passed_over(self) -> None:
-        stream = b"rest of one\nend other\nbegin other\nhost 1\nend other\nbegin mine\na 1\nb 2\nend mine\nbegin x\n"
-        answer = answers.Answer("mine")
-        found = next(lines for byte in stream if (lines := answer.feed(bytes([byte]))) is not None)
-        assert found == ["a 1", "b 2"]
-        assert answers.Answer("mine").feed(stream) == ["a 1", "b 2"]
-
-    def test_an_answer_without_end_is_given_up(self) -> None:
-        answer = answers.Answer("t", largest=1000)
-        answer.feed(b"begin t\n")
-        with pytest.raises(HostBroken, match="more than"):
-            for _ in range(200):
-                answer.feed(b"nonsense\n")
 
     def test_a_plain_answer(self) -> None:
         found = answers.host(list(self.HOST))
@@ -362,7 +354,7 @@ class TestContainer:
         return helper_body("sha256:1", helper_image("amd64").labels("d", mode))
 
     @pytest.mark.parametrize("mode", [HelperMode.PLAIN, HelperMode.FULL])
-    def test_it_may_nothing(self, mode: HelperMode) -> None:
+    def test_it_is_confined(self, mode: HelperMode) -> None:
         body = self.body(mode)
         host = body["HostConfig"]
         assert body["Labels"] == {
@@ -370,16 +362,36 @@ class TestContainer:
             LABEL_HELPER: helper_image("amd64").version,
             LABEL_HELPER_MODE: mode.value,
         }
-        assert (body["User"], body["OpenStdin"], body["StdinOnce"]) == ("65534:65534", True, False)
+        assert (body["OpenStdin"], body["StdinOnce"]) == (True, False)
         assert (host["Privileged"], host["CapDrop"], host["NetworkMode"]) == (False, ["ALL"], "none")
         assert (host["SecurityOpt"], host["ReadonlyRootfs"]) == (["no-new-privileges:true"], True)
         assert host["RestartPolicy"]["Name"] == "no" and host["LogConfig"]["Type"] == "none"
         assert 0 < host["PidsLimit"] < 100 and 0 < host["Memory"] == host["MemorySwap"] <= 64 << 20
-        assert not {"CapAdd", "Binds", "PidMode", "Devices", "VolumesFrom"} & set(host)
+        assert not {"Binds", "Devices", "VolumesFrom", "AutoRemove"} & set(host)
 
-    def test_only_the_full_one_sees_control_groups_and_only_to_read(self) -> None:
+    @pytest.mark.parametrize("mode", [HelperMode.PLAIN, HelperMode.FULL])
+    def test_it_may_nothing_but_where_it_enters_namespaces(self, mode: HelperMode) -> None:
+        body = helper_body("sha256:1", helper_image("amd64").labels("d", mode), confined=True)
+        assert body["User"] == "65534:65534" and not {"CapAdd", "PidMode"} & set(body["HostConfig"])
+        body = self.body(mode)
+        if mode is HelperMode.PLAIN:
+            assert body == helper_body("sha256:1", helper_image("amd64").labels("d", mode), confined=True)
+        else:
+            assert (body["User"], body["HostConfig"]["PidMode"]) == ("0:0", "host")
+            assert body["HostConfig"]["CapAdd"] == ["SYS_ADMIN", "SYS_PTRACE"]
+
+    def test_a_prober_may_nothing_and_ends_with_its_line(self) -> None:
+        body = prober_body("sha256:1", {"a": "b"}, A, 300)
+        host = body["HostConfig"]
+        assert (host["NetworkMode"], host["AutoRemove"], body["StdinOnce"]) == (f"container:{A}", True, True)
+        assert (body["Cmd"], body["User"], host["CapDrop"]) == (["idle=300"], "65534:65534", ["ALL"])
+        assert not {"CapAdd", "PidMode", "Mounts"} & set(host)
+
+    @pytest.mark.parametrize("confined", [False, True])
+    def test_only_the_full_one_sees_control_groups_and_only_to_read(self, confined: bool) -> None:
         assert "Mounts" not in self.body(HelperMode.PLAIN)["HostConfig"]
-        (mount,) = self.body(HelperMode.FULL)["HostConfig"]["Mounts"]
+        full = helper_body("sha256:1", helper_image("amd64").labels("d", HelperMode.FULL), confined=confined)
+        (mount,) = full["HostConfig"]["Mounts"]
         assert (mount["Type"], mount["Source"], mount["ReadOnly"]) == ("bind", "/sys/fs/cgroup", True)
         assert mount["BindOptions"] == {"Propagation": "rprivate"}
 

@@ -24,6 +24,8 @@ LABEL_HELPER = "io.spinney.helper"
 LABEL_HELPER_MODE = "io.spinney.helper.mode"
 #: A container that keeps another one's secret files in memory until that one runs. It bears the other's node too.
 LABEL_KEEPER = "io.spinney.keeper"
+#: A container that probes inside another one's network namespace, with that one's id. It bears the other's node too.
+LABEL_PROBER = "io.spinney.prober"
 #: A volume in memory for secret files.
 LABEL_SECRETS = "io.spinney.secrets"
 LABEL_PREFIX = "io.spinney."

@@ -1,8 +1,6 @@
-"""What the host helper says, taken apart. Pure, and as wary as with anything that comes from a host.
+"""What the host helper says of the machine, taken apart. Pure, and as wary as with anything that comes from a host.
 
-All who are attached to the container see all answers, so each question bears a tag, and of what arrives only the lines between
-``begin TAG`` and ``end TAG`` are the answer to it. Guaranteed: an answer beyond its bound is HostBroken, never held in memory;
-so is one that cannot be true; what the helper does not know is None.
+Guaranteed: an answer that cannot be true is HostBroken; what the helper does not know is None.
 """
 
 from __future__ import annotations
@@ -13,8 +11,6 @@ from collections.abc import Mapping
 from spinney.domain.utilization import ContainerCounters, ContainersReading, HostCounters
 from spinney.errors import HostBroken
 
-#: Bytes of an answer, with answers to others among them.
-LARGEST = 4 << 20
 _TICKS = 100  # of the kernel's CPU counters in a second, on every architecture there is a helper for
 _NANO = 1e9
 _NUMBER = re.compile(r"[0-9]{1,19}")
@@ -25,32 +21,6 @@ _LOAD = re.compile(r"[0-9]{1,7}\.[0-9]{2}")
 _COLUMNS = 10
 #: Kernels write "no limit" as a number that no machine has.
 _NO_LIMIT = 1 << 60
-
-
-class Answer:
-    """The answer to one question, from pieces of any size."""
-
-    def __init__(self, tag: str, largest: int = LARGEST) -> None:
-        self._begin, self._end = f"begin {tag}", f"end {tag}"
-        self._left = largest
-        self._rest = b""
-        self._lines: list[str] | None = None
-
-    def feed(self, data: bytes) -> list[str] | None:
-        """The lines between begin and end, once they are all there."""
-        self._left -= len(data)
-        if self._left < 0:
-            raise HostBroken("the host helper says more than it can have to say; it is replaced")
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            text = line.decode("ascii", "replace")
-            if text == self._begin:
-                self._lines = []
-            elif self._lines is not None and text == self._end:
-                return self._lines
-            elif self._lines is not None:
-                self._lines.append(text)
-        return None
 
 
 def version(lines: list[str]) -> str:

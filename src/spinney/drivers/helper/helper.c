@@ -1,5 +1,5 @@
 /*
- * The host helper: answers questions about the machine it runs on, and does nothing else.
+ * The host helper: answers questions about the machine it runs on and about what containers answer on their ports.
  *
  * A question is a line "KIND TAG" on standard input. The answer, on standard output, is a line "begin TAG", lines of words,
  * and a line "end TAG". Everybody who is attached to the container sees all answers, so the tag tells whose an answer is.
@@ -8,172 +8,24 @@
  *     host        counters of the whole machine, mostly as the kernel writes them
  *     containers  one line per container with the counters of its control group ("-": not known here)
  *
- * It opens files for reading, lists folders and writes to standard output; there is no other system call in it but those for
- * the time, for the size of the file system, and to end. It ends with its standard input.
+ * One kind of question is answered when its answer is there, other answers before it and within it: "probe TAG …", by lines
+ * that begin "at TAG" (see probe.h).
  *
- * Arguments, for tests: the folder to use as /proc, and the one to use as /cgroup.
+ * It opens files for reading, lists folders and writes to standard output; what else it asks of the kernel is the time, the
+ * size of the file system, to wait, to end, and for probes what probe.h says. It ends with its standard input.
+ *
+ * Arguments: "idle=SECONDS" has it end when nothing was asked for so long. For tests, behind that: the folder to use as /proc,
+ * and the one to use as /cgroup.
  */
 
-#define VERSION "1"
+#define VERSION "2"
 
-typedef unsigned long u64; /* also wide enough for a pointer and for what a system call takes and gives */
+#include "base.h"
 
-enum {
-    ANSWER_BYTES = 16384, FILE_BYTES = 65536, PATH_BYTES = 512, LINE_BYTES = 128,
-    PARENTS = 16, DEEPEST = 10, ID_LETTERS = 64, FULL_PIECE = 2048,
-};
+enum { FILE_BYTES = 65536, LINE_BYTES = 8192, TAG_LETTERS = 64, PARENTS = 16, DEEPEST = 10, ID_LETTERS = 64, FULL_PIECE = 2048 };
 
-#define NOT_KNOWN (~0UL)
-#define SECOND 1000000000UL
 /* How long the folders in which containers were found are taken for all there are. */
 #define WALK_EVERY (60 * SECOND)
-
-/* System calls. */
-
-#if defined(__x86_64__)
-enum { READ = 0, WRITE = 1, CLOSE = 3, STATFS = 137, GETDENTS = 217, CLOCK = 228, EXIT = 231, OPENAT = 257 };
-enum { O_DIRECTORY = 0200000, O_CLOEXEC = 02000000 };
-
-static long call(long number, u64 a, u64 b, u64 c) {
-    long result;
-    register u64 fourth __asm__("r10") = 0;
-    __asm__ volatile("syscall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-
-__asm__(".globl _start\n_start:\n xor %ebp, %ebp\n mov %rsp, %rdi\n and $-16, %rsp\n call run\n");
-#elif defined(__aarch64__)
-enum { STATFS = 43, OPENAT = 56, CLOSE = 57, GETDENTS = 61, READ = 63, WRITE = 64, EXIT = 94, CLOCK = 113 };
-enum { O_DIRECTORY = 040000, O_CLOEXEC = 02000000 };
-
-static long call(long number, u64 a, u64 b, u64 c) {
-    register u64 x0 __asm__("x0") = a;
-    register u64 x1 __asm__("x1") = b;
-    register u64 x2 __asm__("x2") = c;
-    register u64 x3 __asm__("x3") = 0;
-    register long x8 __asm__("x8") = number;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x1), "r"(x2), "r"(x3), "r"(x8) : "memory");
-    return (long)x0;
-}
-
-__asm__(".globl _start\n_start:\n mov x29, #0\n mov x30, #0\n mov x0, sp\n and sp, x0, #-16\n bl run\n");
-#else
-#error "no system calls are known for this architecture"
-#endif
-
-enum { AT_FDCWD = -100, CLOCK_MONOTONIC = 1, DT_DIR = 4 };
-
-static void end(int code) {
-    for (;;)
-        call(EXIT, (u64)code, 0, 0);
-}
-
-static int open_to_read(const char *path, int flags) {
-    return (int)call(OPENAT, (u64)(long)AT_FDCWD, (u64)path, (u64)(flags | O_CLOEXEC));
-}
-
-static u64 now(void) {
-    u64 time[2];
-    call(CLOCK, CLOCK_MONOTONIC, (u64)time, 0);
-    return time[0] * SECOND + time[1];
-}
-
-/* Text. */
-
-static u64 length(const char *text) {
-    u64 count = 0;
-    while (text[count])
-        count++;
-    return count;
-}
-
-/* How long the beginning is if the text has it, else 0. */
-static u64 begins(const char *text, const char *beginning) {
-    u64 i = 0;
-    for (; beginning[i]; i++)
-        if (text[i] != beginning[i])
-            return 0;
-    return i;
-}
-
-static const char *after_line(const char *text) {
-    while (*text && *text != '\n')
-        text++;
-    return *text ? text + 1 : text;
-}
-
-static u64 number(const char *text) {
-    u64 value = 0;
-    if (*text < '0' || *text > '9')
-        return NOT_KNOWN;
-    while (*text >= '0' && *text <= '9')
-        value = value * 10 + (u64)(*text++ - '0');
-    return value;
-}
-
-/* Joins texts into a path; an empty one, which opens nothing, if they are too long for it. The list ends with 0. */
-static void join(char *path, const char *const *parts) {
-    u64 used = 0;
-    for (; *parts; parts++) {
-        for (const char *from = *parts; *from; from++) {
-            if (used == PATH_BYTES - 1) {
-                path[0] = 0;
-                return;
-            }
-            path[used++] = *from;
-        }
-    }
-    path[used] = 0;
-}
-
-/* Standard output. */
-
-static char answer[ANSWER_BYTES];
-static u64 answered;
-
-static void flush(void) {
-    for (u64 done = 0; done < answered;) {
-        long count = call(WRITE, 1, (u64)(answer + done), answered - done);
-        if (count <= 0)
-            end(1);
-        done += (u64)count;
-    }
-    answered = 0;
-}
-
-static void put(char letter) {
-    if (answered == ANSWER_BYTES)
-        flush();
-    answer[answered++] = letter;
-}
-
-static void say(const char *text) {
-    while (*text)
-        put(*text++);
-}
-
-/* Up to the end of the line, without it. */
-static void say_line(const char *text) {
-    while (*text && *text != '\n')
-        put(*text++);
-}
-
-static void say_number(u64 value) {
-    char digits[20];
-    int count = 0;
-    put(' ');
-    if (value == NOT_KNOWN) {
-        put('-');
-        return;
-    }
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    while (count)
-        put(digits[--count]);
-}
 
 /* Files. */
 
@@ -182,9 +34,9 @@ static const char *cgroup = "/cgroup";
 static char text[FILE_BYTES];
 
 /* The text of a file, or its beginning, in "text"; 0 if it cannot be read. */
-static int load(const char *path) {
+static int load_in(int folder, const char *path) {
     u64 size = 0;
-    int file = open_to_read(path, 0);
+    int file = open_in(folder, path, 0);
     text[0] = 0;
     if (file < 0)
         return 0;
@@ -194,6 +46,10 @@ static int load(const char *path) {
     call(CLOSE, (u64)file, 0, 0);
     text[size] = 0;
     return size > 0;
+}
+
+static int load(const char *path) {
+    return load_in(AT_FDCWD, path);
 }
 
 static int load_proc(const char *name) {
@@ -402,14 +258,18 @@ static void say_containers(void) {
             walked = 0;
 }
 
+#include "probe.h"
+
 /* Questions. */
 
 static void reply(char *line) {
-    char *tag = line;
-    while (*tag && *tag != ' ')
-        tag++;
-    if (*tag)
-        *tag++ = 0;
+    char *tag = after_word(line);
+    if (begins(line, "probe")) {
+        probe(tag);
+        return;
+    }
+    if (length(tag) > TAG_LETTERS)
+        return;
     say("begin ");
     say(tag);
     put('\n');
@@ -428,15 +288,25 @@ static void reply(char *line) {
 /* Entered from _start with the stack as the kernel has filled it: the count of arguments, then the arguments. */
 __attribute__((used)) void run(u64 *stack) {
     static char line[LINE_BYTES], input[LINE_BYTES];
-    u64 used = 0;
-    if (stack[0] > 1)
-        proc = (const char *)stack[2];
-    if (stack[0] > 2)
-        cgroup = (const char *)stack[3];
+    char **arguments = (char **)(stack + 1), **last = arguments + stack[0];
+    u64 used = 0, asked = now(), idle = NOT_KNOWN;
+    if (++arguments < last && begins(*arguments, "idle="))
+        idle = number(*arguments++ + 5) * SECOND;
+    if (arguments < last)
+        proc = *arguments++;
+    if (arguments < last)
+        cgroup = *arguments;
     for (;;) {
+        u64 quiet = now() - asked;
+        gather_children();
+        if (quiet >= idle)
+            end(0);
+        if (!ready(0, POLLIN, children ? SECOND : idle - quiet))
+            continue;
         long count = call(READ, 0, (u64)input, sizeof input);
         if (count <= 0)
             end(count < 0);
+        asked = now();
         for (long i = 0; i < count; i++) {
             if (input[i] != '\n') {
                 /* Of a line that is too long, the beginning is the question. */

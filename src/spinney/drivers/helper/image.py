@@ -21,7 +21,7 @@ from spinney.domain.host import HelperMode
 from spinney.errors import ContainerRefused
 
 #: What the program answers to ``version``: raised with each change of what it says.
-VERSION = "1"
+VERSION = "2"
 PROGRAM = "/host-helper"
 REPOSITORY = "spinney-host-helper"
 NOT_OURS = (

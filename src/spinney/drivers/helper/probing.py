@@ -28,6 +28,9 @@ _BODILESS = (204, 304)
 #: As Linux numbers them, whatever the machine is on which this runs.
 _IPV4, _IPV6 = 2, 10
 _REFUSED, _TIMED_OUT = 111, 110
+#: Seconds that a probe lasts at most, whatever is asked for; and letters of what is sent, so that it fits into a question.
+_LONGEST = 60.0
+_LONGEST_PATH, _LONGEST_HOST = 2000, 255
 
 
 class Ending(StrEnum):
@@ -40,6 +43,7 @@ class Ending(StrEnum):
     GONE = "gone"  # no such process, or one of another container
     BARRED = "barred"  # the namespace may not be entered here
     BUSY = "busy"  # too many probes are under way
+    WRONG = "wrong"  # the question is
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,12 @@ def problem(request: ProbeRequest) -> str | None:
         return f"{request.address[:60]!r} is no IP address; give one that the container has, such as 127.0.0.1"
     if not 0 < request.port < 65536:
         return f"{request.port} is no port; give one from 1 to 65535"
-    if not request.path.startswith("/") or _UNFIT.search(request.path):
-        return f"the path {request.path[:60]!r} cannot be asked for; give one that begins with / and has no spaces"
-    if not request.host or _UNFIT.search(request.host):
+    if not request.path.startswith("/") or _UNFIT.search(request.path) or len(request.path) > _LONGEST_PATH:
+        return (
+            f"the path {request.path[:60]!r} cannot be asked for; "
+            f"give one that begins with /, without spaces, of {_LONGEST_PATH} letters at most"
+        )
+    if not request.host or _UNFIT.search(request.host) or len(request.host) > _LONGEST_HOST:
         return f"{request.host[:60]!r} is no name for the Host header"
     return None
 
@@ -96,23 +103,31 @@ def wanted(request: ProbeRequest) -> int:
     return _LARGEST_HEAD + _bound(request) if request.body else _STATUS_ALONE
 
 
-def is_complete(request: ProbeRequest, data: bytes) -> bool:
-    """Whether that is all that is wanted, though more may come."""
+def question(tag: str, request: ProbeRequest, container_id: str = "-", pid: int = 0) -> str:
+    """As ``probe.h`` wants it. Without a process: of the network namespace that the helper is in."""
+    sent = to_send(request).hex() or "-"
+    milliseconds = max(1, round(min(request.timeout, _LONGEST) * 1000))
+    return f"probe {tag} {pid} {container_id} {socket_address(request).hex()} {wanted(request)} {sent} {milliseconds}\n"
+
+
+def is_complete(request: ProbeRequest, data: bytes | bytearray) -> bool:
+    """Whether that is all that is wanted, though more may come. Looked at with each piece, so nothing is copied."""
     if request.kind is ProbeKind.TCP:
         return True
-    status, rest = _status(data)
+    status, begin = _status(data)
     if status is None:
         return False
     if not request.body or status in _BODILESS:
         return True
-    head, body = _parted(rest)
-    if body is None:
+    end = _HEAD_END.search(data, begin)
+    if end is None:
         return False
-    if _CHUNKED.search(head):
-        # Taking chunks apart at each piece would cost too much: an end looks like this, though not all of these are ends.
-        return len(body) >= _bound(request) * 2 or (body.endswith(b"\n") and _unchunked(body)[1])
-    length = _LENGTH.search(head)
-    return len(body) >= min(_bound(request), int(length[1]) if length else LARGEST_BODY)
+    size = len(data) - end.end()
+    if _CHUNKED.search(data, begin, end.start()):
+        # Taking chunks apart each time would cost too much: an end looks like this, though not all of these are ends.
+        return data.endswith(b"\n\r\n") and _unchunked(data[end.end() :])[1]
+    length = _LENGTH.search(data, begin, end.start())
+    return size >= min(_bound(request), int(length[1]) if length else LARGEST_BODY)
 
 
 def answer(request: ProbeRequest, exchange: Exchange) -> ProbeAnswer:
@@ -121,12 +136,12 @@ def answer(request: ProbeRequest, exchange: Exchange) -> ProbeAnswer:
         return ProbeAnswer(False, text=_unconnected(exchange, where, limit))
     if request.kind is ProbeKind.TCP:
         return ProbeAnswer(True)
-    status, rest = _status(exchange.data)
+    status, begin = _status(exchange.data)
     if status is None:
         return ProbeAnswer(True, text=_unanswered(exchange, where, limit))
     if not request.body:
         return ProbeAnswer(True, status)
-    head, body = _parted(rest)
+    head, body = _parted(exchange.data[begin:])
     if body is None or (not is_complete(request, exchange.data) and _is_short(exchange, head)):
         return ProbeAnswer(True, status, text=f"the answer of {where} broke off, or was not all there within {limit}")
     if _CHUNKED.search(head):
@@ -161,17 +176,18 @@ def _bound(request: ProbeRequest) -> int:
     return min(request.body, LARGEST_BODY)
 
 
-def _status(data: bytes) -> tuple[int | None, bytes]:
-    """The status, and the answer that has it: those that only announce another are passed over."""
-    while (found := _STATUS.match(data)) is not None:
+def _status(data: bytes | bytearray) -> tuple[int | None, int]:
+    """The status, and where the answer begins that has it: those that only announce another are passed over."""
+    begin = 0
+    while (found := _STATUS.match(data, begin)) is not None:
         status = int(found[1])
         if status >= 200 or status == 101:
-            return status, data
-        end = _HEAD_END.search(data)
+            return status, begin
+        end = _HEAD_END.search(data, begin)
         if end is None:
             break
-        data = data[end.end() :]
-    return None, data
+        begin = end.end()
+    return None, begin
 
 
 def _parted(data: bytes) -> tuple[bytes, bytes | None]:
@@ -180,9 +196,9 @@ def _parted(data: bytes) -> tuple[bytes, bytes | None]:
     return (data, None) if end is None else (data[: end.start()], data[end.end() :])
 
 
-def _unchunked(body: bytes) -> tuple[bytes, bool]:
+def _unchunked(body: bytes | bytearray) -> tuple[bytes, bool]:
     """What the chunks hold, and whether the last one is there."""
-    chunks: list[bytes] = []
+    chunks: list[bytes | bytearray] = []
     at = 0
     while (found := _CHUNK.match(body, at)) is not None:
         size = int(found[1], 16)
