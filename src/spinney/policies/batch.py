@@ -1,4 +1,7 @@
-"""Policy type ``senlin.policy.batch-1.0``: an update of a cluster goes through its members in batches."""
+"""Policy type ``senlin.policy.batch-1.0``: an update of a cluster goes through its members in batches.
+
+What it says is stored with the update; who is in which batch is decided when the batch begins.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from spinney.policies.checking import Look
 class BatchProperties(SpecModel):
     min_in_service: Annotated[Integer, between(0, 1_000_000, "a whole number")] = Field(
         1,
-        description="How many members stay as they are while a batch is updated; if there are no more, half of them do.",
+        description="How many members stay in service while a batch is updated; if there are no more, half of them do.",
     )
     max_batch_size: Annotated[Integer, between(-1, 1_000_000, "a whole number")] = Field(
         -1, description="At most so many members at a time; -1: as many as min_in_service leaves."
@@ -36,7 +39,7 @@ class BatchProperties(SpecModel):
 
 def before(properties: BatchProperties, look: Look) -> Mapping[str, Any]:
     plan = batches(look.members, properties.min_in_service, properties.max_batch_size)
-    return {"update": {"pause_time": properties.pause_time, "plan": plan}}
+    return {"update": {**properties.model_dump(mode="json"), "plan": plan}}
 
 
 BATCH = PolicyType(
