@@ -242,6 +242,7 @@ class LifePromises:
             world.host.pause(ABSENT),
             world.host.unpause(ABSENT),
             world.host.stats(ABSENT),
+            world.host.counters(ABSENT),
             read_logs(world, ABSENT),
         ]
         for call in calls:
@@ -450,6 +451,18 @@ class ReadingPromises:
         assert stats.sampled_at is not None
         await world.host.stop(container, 5)
         assert (await world.host.stats(container)).memory is None
+
+    @scenario
+    async def test_counters_only_grow_while_a_container_runs(self, world: World) -> None:
+        container = await world.started(world.request(memory_limit=64 * 2**20))
+        first, second = await world.host.counters(container), await world.host.counters(container)
+        assert first.at is not None and second.at is not None and first.at <= second.at
+        assert first.counters.cpu is not None and second.counters.cpu is not None
+        assert 0 <= first.counters.cpu <= second.counters.cpu
+        assert second.counters.memory is not None and 0 < second.counters.memory < 64 * 2**20
+        await world.host.stop(container, 5)
+        stopped = await world.host.counters(container)
+        assert (stopped.at, stopped.counters.cpu, stopped.counters.memory) == (None, None, None)
 
 
 class HelperPromises:

@@ -53,6 +53,17 @@ class ContainerCounters:
     oom_kills: int | None = None
     read_bytes: int | None = None
     write_bytes: int | None = None
+    #: Of its networks; control groups do not tell.
+    rx_bytes: int | None = None
+    tx_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerReading:
+    """One container, read at one moment of the host's clock; None: it does not run."""
+
+    at: float | None
+    counters: ContainerCounters
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
 from spinney.domain.probe import ProbeAnswer, ProbeRequest
 from spinney.domain.terminal import ExecRequest, Resize
-from spinney.domain.utilization import ContainersReading, HostCounters
+from spinney.domain.utilization import ContainerReading, ContainersReading, HostCounters
 
 
 class ContainerOperator(Protocol):
@@ -132,6 +132,9 @@ class ContainerReader(Protocol):
 
     async def stats(self, container_id: str) -> ContainerStats:
         """One sample. Raises: ContainerGone."""
+
+    async def counters(self, container_id: str) -> ContainerReading:
+        """What its counters say: unlike ``stats`` it waits for no second sample. Raises: ContainerGone."""
 
 
 class ExecSession(Protocol):

@@ -29,9 +29,10 @@ from spinney.domain.container import (
 )
 from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
+from spinney.domain.probe import ProbeAnswer, ProbeRequest
 from spinney.domain.secret import conceal
 from spinney.domain.terminal import ExecRequest
-from spinney.domain.utilization import ContainersReading, HostCounters
+from spinney.domain.utilization import ContainerReading, ContainersReading, HostCounters
 from spinney.drivers.base import ExecSession
 from spinney.drivers.docker import parse
 from spinney.drivers.docker.client import LARGEST_LISTING, Answer, EngineClient
@@ -41,6 +42,7 @@ from spinney.drivers.docker.exec import start_exec
 from spinney.drivers.docker.helper import Helper
 from spinney.drivers.docker.images import Images, check_reference
 from spinney.drivers.docker.networks import Networks
+from spinney.drivers.docker.probing import Probing
 from spinney.drivers.docker.request import create_body, limits_body
 from spinney.drivers.docker.secret_files import SecretFiles
 from spinney.drivers.docker.shapes import Lines, decode, mapping
@@ -65,8 +67,10 @@ class DockerHost:
         self._networks = Networks(client)
         self._helper = Helper(client)
         self._secret_files = SecretFiles(client, self._helper)
+        self._probing = Probing(client, self._helper)
 
     async def close(self) -> None:
+        await self._probing.close()
         await self._helper.close()
         await self._client.close()
 
@@ -162,6 +166,7 @@ class DockerHost:
     async def stop(self, container_id: str, timeout: int) -> None:
         limit = timeout + self._client.limits.stop_margin
         await self._act(Operation.STOP, container_id, "stop", {"t": str(timeout)}, limit=limit)
+        await self._probing.let_go(container_id)
 
     async def restart(self, container_id: str, timeout: int, files: Sequence[SecretFile] = ()) -> None:
         if files:
@@ -170,6 +175,7 @@ class DockerHost:
             return
         limit = timeout + self._client.limits.stop_margin + self._client.limits.change
         await self._act(Operation.RESTART, container_id, "restart", {"t": str(timeout)}, limit=limit)
+        await self._probing.let_go(container_id)
 
     async def kill(self, container_id: str, signal: str) -> None:
         await self._act(Operation.KILL, container_id, "kill", {"signal": signal})
@@ -181,6 +187,7 @@ class DockerHost:
         await self._act(Operation.UNPAUSE, container_id, "unpause", fine="is not paused")
 
     async def remove(self, container_id: str) -> None:
+        await self._probing.let_go(container_id)
         query, limit = {"force": "1", "v": "1"}, self._client.limits.change
         answer = await self._client.call("DELETE", f"/containers/{_quoted(container_id)}", query, limit=limit)
         if answer.status == 409 and "already in progress" in answer.said:
@@ -255,10 +262,20 @@ class DockerHost:
         answer = await self._client.call("GET", f"/containers/{_quoted(container_id)}/stats", {"stream": "false"})
         return parse.stats(_success(Operation.STATS, container_id, answer).body)
 
+    async def counters(self, container_id: str) -> ContainerReading:
+        query = {"stream": "false", "one-shot": "true"}
+        answer = await self._client.call("GET", f"/containers/{_quoted(container_id)}/stats", query)
+        return parse.counters(_success(Operation.STATS, container_id, answer).body)
+
     # CommandRunner
 
     async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
         return await start_exec(self._client, container_id, request)
+
+    # NetworkProber
+
+    async def probe(self, container_id: str, request: ProbeRequest) -> ProbeAnswer:
+        return await self._probing.probe(container_id, request)
 
     # HostMeter
 
@@ -272,6 +289,7 @@ class DockerHost:
         return await self._helper.measure_containers()
 
     async def remove_helper(self, deployment: str) -> None:
+        await self._probing.let_all_go()
         await self._helper.remove(deployment)
 
 

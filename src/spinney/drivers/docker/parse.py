@@ -22,6 +22,7 @@ from spinney.domain.container import (
     PublishedPort,
 )
 from spinney.domain.images import HostImage
+from spinney.domain.utilization import ContainerCounters, ContainerReading
 from spinney.drivers.docker.shapes import decode, flag, integer, mapping, moment, required, sequence, text, texts
 from spinney.errors import HostBroken
 
@@ -78,6 +79,15 @@ def container(body: bytes) -> Container:
         addresses=_addresses(network.get("Networks")),
         ports=_bound_ports(network.get("Ports")),
     )
+
+
+def process_id(body: bytes) -> int:
+    """Of the first process of a container that runs, from ``GET /containers/{id}/json``."""
+    state = mapping(mapping(decode(body, "container"), "container").get("State"), "State")
+    found = integer(state.get("Pid"), "State.Pid")
+    if found is None or not 0 < found < 1 << 31:
+        raise HostBroken("the Docker engine's answer has in State.Pid no number of a process")
+    return found
 
 
 def _state(value: Any) -> ContainerState:
@@ -207,6 +217,27 @@ def stats(body: bytes) -> ContainerStats:
         read_bytes=_total(disks, lambda one: _disk_counter(one, "read")),
         write_bytes=_total(disks, lambda one: _disk_counter(one, "write")),
         sampled_at=moment(answer.get("read"), "read"),
+    )
+
+
+def counters(body: bytes) -> ContainerReading:
+    """From the same, asked for one sample alone."""
+    answer, sample = mapping(decode(body, "statistics"), "statistics"), stats(body)
+    used = _counter(mapping(answer.get("cpu_stats"), "cpu_stats").get("cpu_usage"), "total_usage")
+    if sample.sampled_at is None:
+        return ContainerReading(None, ContainerCounters())
+    return ContainerReading(
+        sample.sampled_at,
+        ContainerCounters(
+            cpu=None if used is None else used / 1e9,
+            memory=sample.memory,
+            memory_limit=sample.memory_limit,
+            pids=sample.pids,
+            read_bytes=sample.read_bytes,
+            write_bytes=sample.write_bytes,
+            rx_bytes=sample.rx_bytes,
+            tx_bytes=sample.tx_bytes,
+        ),
     )
 
 

@@ -36,7 +36,7 @@ from spinney.domain.host import HelperMode
 from spinney.domain.images import HostImage
 from spinney.domain.probe import ProbeAnswer, ProbeRequest
 from spinney.domain.terminal import ExecRequest
-from spinney.domain.utilization import ContainersReading, HostCounters
+from spinney.domain.utilization import ContainerReading, ContainersReading, HostCounters
 from spinney.drivers.base import ExecSession, HostAddress
 from spinney.drivers.helper import probing
 from spinney.drivers.simulated.engine import Cutoff, Hooks, Silence, SimulatedEngine
@@ -257,6 +257,9 @@ class SimulatedHost:
 
     async def stats(self, container_id: str) -> ContainerStats:
         return await self._call(Operation.STATS, self._core.stats, container_id)
+
+    async def counters(self, container_id: str) -> ContainerReading:
+        return await self._call(Operation.STATS, self._engine.meter.container, container_id)
 
     async def exec(self, container_id: str, request: ExecRequest) -> ExecSession:
         return SimulatedExec(await self._call(Operation.EXEC, self._commands.begin, container_id, request))

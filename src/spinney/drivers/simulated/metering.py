@@ -4,7 +4,9 @@ the look before. Deterministic; costs nothing while nobody looks.
 
 from __future__ import annotations
 
-from spinney.domain.utilization import ContainerCounters, ContainersReading, HostCounters
+from dataclasses import replace
+
+from spinney.domain.utilization import ContainerCounters, ContainerReading, ContainersReading, HostCounters
 from spinney.drivers.simulated.core import EngineCore
 
 _DISK = 100 * 1024**3
@@ -43,6 +45,16 @@ class Meter:
     def containers(self, now: float) -> ContainersReading:
         self._look(now)
         return ContainersReading(now, {one.id: self._container(one.id, now) for one in self._core if one.is_up})
+
+    def container(self, reference: str, now: float) -> ContainerReading:
+        """With what its networks carried, which control groups do not tell."""
+        one = self._core.require(reference)
+        if not one.is_up:
+            return ContainerReading(None, ContainerCounters())
+        self._look(now)
+        stats = self._core.stats(one.id, now)
+        found = replace(self._container(one.id, now), rx_bytes=stats.rx_bytes, tx_bytes=stats.tx_bytes)
+        return ContainerReading(now, found)
 
     def _container(self, container_id: str, now: float) -> ContainerCounters:
         stats = self._core.stats(container_id, now)
