@@ -17,6 +17,7 @@ from spinney.api import views
 from spinney.api.reading import read_list
 from spinney.api.values import Bool, Request, String
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
+from spinney.domain.cluster import Cluster
 from spinney.domain.schema import NotAllowed, to_bool
 from spinney.errors import BadRequest, PolicyBindingNotFound
 from spinney.policies.attaching import Attached, hindrance
@@ -106,10 +107,10 @@ def _bound(connection: Connection, call: Call, row: Row[Any], word: str) -> str:
 
 
 def attach_all(
-    connection: Connection, call: Call, cluster_id: str, profile_type: str, asked: Sequence[PolicyAttach]
+    connection: Connection, call: Call, cluster: Cluster, profile_type: str, asked: Sequence[PolicyAttach]
 ) -> None:
     """To a cluster that is being made, at once. Raises: BadRequest, MultipleChoices."""
-    target = attach_target(profile_type)
+    target = attach_target(profile_type, cluster)
     others: list[Attached] = []
     for index, one in enumerate(asked):
         at = f"cluster.policies[{index}]"
@@ -123,5 +124,5 @@ def attach_all(
         fault = hindrance(new, target, others) or bindings.lacking(connection, call.owner.project, new)
         if fault is not None:
             raise BadRequest(f"{at}: {fault}.")
-        bindings.attach(connection, cluster_id, new, call.deps.ids.new())
+        bindings.attach(connection, cluster.id, new, call.deps.ids.new())
         others.append(new)

@@ -36,11 +36,12 @@ class Attached:
         name, data = shown
         return {name: {"version": self.policy.kind.version, "data": dict(data(self.policy.properties))}}
 
-    @property
-    def remark(self) -> str:
-        """What whoever attaches it should know; empty: nothing."""
-        remark = self.policy.kind.remark
-        return "" if remark is None else remark(self.policy.properties)
+    def remark(self, others: Iterable[Attached]) -> str:
+        """What whoever attaches it beside the others should know; empty: nothing."""
+        remark, advice = self.policy.kind.remark, self.policy.kind.advice
+        told = "" if remark is None else remark(self.policy.properties)
+        advised = "" if advice is None else advice(self.policy.properties, [other.type for other in others])
+        return " ".join(text for text in (told, advised) if text)
 
     @property
     def type(self) -> str:
@@ -49,10 +50,12 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The cluster. ``members``: what its nodes are; None: neither containers nor hosts."""
+    """The cluster. ``members``: what its nodes are; None: neither containers nor hosts. ``max_size`` -1 means no limit."""
 
     profile_type: str
     members: Members | None
+    min_size: int = 0
+    max_size: int = -1
 
 
 def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str | None:
@@ -69,6 +72,9 @@ def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str 
             f"policy '{new.name}' cannot be attached: its type {new.type} is for {_FOR[kind.members]}, and this cluster's "
             f"profile type is {target.profile_type}; attach it to another cluster"
         )
+    unfit = None if kind.unfit is None else kind.unfit(new.policy.properties, target.min_size, target.max_size)
+    if unfit is not None:
+        return f"policy '{new.name}' cannot be attached: {unfit}"
     return contradiction(new, others) if new.enabled else None
 
 

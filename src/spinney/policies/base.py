@@ -6,7 +6,7 @@ specification. ``merge`` makes one set of rules of what all policies of a cluste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -83,6 +83,10 @@ class PolicyType:
     stamped_after: frozenset[ActionKind] = frozenset()
     #: What whoever attaches such a policy should know: what it cannot do here.
     remark: Callable[[Any], str] | None = None
+    #: Why a cluster of this least and greatest size (-1: none) cannot have it; None: it can.
+    unfit: Callable[[Any, int, int], str | None] | None = None
+    #: The same as ``remark``, from the types of the cluster's other policies; empty: nothing.
+    advice: Callable[[Any, Collection[str]], str] | None = None
     #: Under which name a binding of it shows which data.
     binding_data: tuple[str, Callable[[Any], Mapping[str, Any]]] | None = None
 

@@ -18,6 +18,7 @@ from spinney.domain.dialect import since
 from spinney.domain.schema import Contradiction, NotAllowed, SpecModel, explain, to_text
 from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
 from spinney.policies.affinity import AFFINITY
+from spinney.policies.autoscaling import AUTOSCALING
 from spinney.policies.base import Contribution, PolicyType
 from spinney.policies.batch import BATCH
 from spinney.policies.deletion import DELETION_1_0, DELETION_1_1
@@ -27,6 +28,7 @@ from spinney.policies.loadbalance import LOADBALANCE
 from spinney.policies.placement import PLACEMENT
 from spinney.policies.quotas import REGION_PLACEMENT, ZONE_PLACEMENT
 from spinney.policies.scaling import SCALING
+from spinney.policies.update import UPDATE
 
 POLICY_TYPES: Mapping[str, PolicyType] = {
     kind.name_version: kind
@@ -42,8 +44,10 @@ POLICY_TYPES: Mapping[str, PolicyType] = {
         REGION_PLACEMENT,
         SCALING,
         ZONE_PLACEMENT,
+        AUTOSCALING,
         HOST_SCALING,
         PLACEMENT,
+        UPDATE,
     )
 }
 #: Those that ask something of placement.

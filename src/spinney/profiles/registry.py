@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from spinney.domain.cluster import Cluster
 from spinney.domain.schema import NotAllowed, explain, to_text
 from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
 from spinney.policies.attaching import Target
@@ -52,12 +53,13 @@ def profile_type(name_version: str) -> ProfileType:
     return found
 
 
-def attach_target(name_version: str) -> Target:
-    """A cluster of the profile type, as policies see it."""
+def attach_target(name_version: str, cluster: Cluster) -> Target:
+    """The cluster, of that profile type, as policies see it."""
     kind = PROFILE_TYPES.get(name_version)
-    if kind is None:
-        return Target(name_version, None)
-    return Target(name_version, Members.CONTAINERS if kind.contained else Members.HOSTS if kind.hosts else None)
+    members = None
+    if kind is not None:
+        members = Members.CONTAINERS if kind.contained else Members.HOSTS if kind.hosts else None
+    return Target(name_version, members, cluster.min_size, cluster.max_size)
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:

@@ -108,14 +108,16 @@ def _attach(
     enabled = action.inputs.get("enabled") is not False
     new = Attached(policy_id, found.name, validate_spec(found.spec), enabled)
     profile_type = connection.execute(sa.select(profile.c.type).where(profile.c.id == cluster.profile_id)).scalar_one()
-    fault = hindrance(new, attach_target(profile_type), others) or bindings.lacking(connection, cluster.project, new)
+    target = attach_target(profile_type, cluster)
+    fault = hindrance(new, target, others) or bindings.lacking(connection, cluster.project, new)
     if fault is not None:
         return _failed(action, fault)
     bindings.attach(connection, cluster.id, new, ids.new())
     asked = new.policy.contribution()
     unknown = [] if asked is None else bindings.unknown_clusters(connection, cluster.project, asked)
     if not unknown:
-        return _done(action, f" {new.remark}" if new.remark else "")
+        remark = new.remark(others)
+        return _done(action, f" {remark}" if remark else "")
     names = ", ".join(f"'{name}'" for name in unknown)
     return _done(action, f" No cluster of the project is called {names} yet; the rule holds from when there is one.")
 
