@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import io
 import uuid
 from collections.abc import Awaitable, Mapping
 
 import pytest
 
 from drivers.exec_contract import ExecPromises
+from drivers.probe_contract import ProbePromises
 from drivers.secret_contract import SecretPromises
 from drivers.update_contract import UpdatePromises
 from drivers.world import FOREVER, World, ended, read_logs, scenario, watch
@@ -33,6 +35,8 @@ from spinney.domain.container import (
     PullPolicy,
 )
 from spinney.domain.host import HelperMode
+from spinney.drivers.balancer.image import File, reference_of
+from spinney.drivers.balancer.image import archive as balancer_archive
 from spinney.drivers.helper.image import container_name
 from spinney.errors import (
     AddressPoolOverlap,
@@ -144,6 +148,16 @@ class CreationPromises:
         assert await world.host.ensure_image(ImageRequest(world.image, PullPolicy.MISSING)) is False
         (image,) = [one for one in await world.host.images() if world.image in one.references]
         assert image.id.startswith("sha256:") and image.size > 0
+
+    @scenario
+    async def test_an_image_is_brought_and_brought_again(self, world: World) -> None:
+        archive = balancer_archive({"file": File(world.deployment.encode())}, {}, "amd64", "")
+        name = reference_of(io.BytesIO(archive))
+        with pytest.raises(ImageNotFound):
+            await world.host.ensure_image(ImageRequest(name, PullPolicy.NEVER))
+        await asyncio.gather(*(world.host.load_image(name, archive) for _ in range(2)))
+        assert await world.host.ensure_image(ImageRequest(name, PullPolicy.NEVER)) is False
+        assert await world.host.remove_image(name) is True
 
     @scenario
     async def test_an_image_in_use_stays_and_an_absent_one_is_as_good_as_removed(self, world: World) -> None:
@@ -556,6 +570,7 @@ class ContractSuite(
     ReadingPromises,
     ExecPromises,
     HelperPromises,
+    ProbePromises,
     SecretPromises,
     UpdatePromises,
 ):

@@ -9,26 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket as sockets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
 import docker_engine
 from drivers.contract import ContractSuite
+from drivers.probe_contract import ProberPromises
 from drivers.secret_contract import RealSecretPromises
 from drivers.world import World, read_logs, scenario
 from spinney.domain.container import ContainerLimits, ImageRequest, LogQuery, PullPolicy, Ulimit
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.drivers.docker import DockerConnector
+from spinney.drivers.helper.image import helper_image
 from spinney.errors import ContainerRefused, ImageNotFound
 
 
 class DockerWorld(World):
     absent_image = "127.0.0.1:9/spinney-absent:none"
 
-    def __init__(self, host: ContainerHost, runner: asyncio.Runner, socket: str) -> None:
-        super().__init__(host, runner, docker_engine.IMAGE)
+    def __init__(self, connect: Callable[[], ContainerHost], runner: asyncio.Runner, socket: str) -> None:
+        super().__init__(connect(), runner, docker_engine.IMAGE)
+        self.connect = connect
         self.socket = socket
         self._foreign: set[str] = set()
 
@@ -60,6 +63,13 @@ class DockerWorld(World):
         done = await self.raw("GET", f"/exec/{made['Id']}/json")
         return str(said).encode() if done["ExitCode"] == 0 else None
 
+    def another(self) -> ContainerHost:
+        return self.connect()
+
+    async def make_helper_without_rights(self, name: str, labels: Mapping[str, str]) -> None:
+        body = {"Image": helper_image("amd64").reference, "Labels": labels, "OpenStdin": True, "User": "65534:65534"}
+        await self.raw("POST", "/containers/create", body, name=name)
+
     def free_port(self) -> int:
         with sockets.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -69,13 +79,12 @@ class DockerWorld(World):
 @contextlib.contextmanager
 def docker_world(connector: DockerConnector, address: HostAddress, socket: str) -> Iterator[DockerWorld]:
     with asyncio.Runner() as runner:
-        host = connector.connect(address)
-        world = DockerWorld(host, runner, socket)
+        world = DockerWorld(lambda: connector.connect(address), runner, socket)
         try:
             yield world
         finally:
             runner.run(world.clean_up())
-            runner.run(host.close())
+            runner.run(world.host.close())
 
 
 class HardeningPromises:
@@ -180,5 +189,5 @@ class PeculiarPromises:
             await world.host.create(world.request(image=image))
 
 
-class DockerSuite(ContractSuite, HardeningPromises, RealSecretPromises, PeculiarPromises):
+class DockerSuite(ContractSuite, ProberPromises, HardeningPromises, RealSecretPromises, PeculiarPromises):
     """Everything a Docker engine has to do for us. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from drivers.contract import ContractSuite
+from drivers.probe_contract import ProberPromises
 from drivers.world import World
 from spinney.clock import SystemClock
 from spinney.domain.container import ContainerRequest, ImageRequest
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.drivers.docker import DockerConnector
+from spinney.drivers.helper.image import helper_image
 from spinney.drivers.simulated import EngineSettings, SimulatedEngine, SimulatedHost
 from spinney.drivers.simulated.server import EngineServer
 
@@ -42,6 +44,18 @@ class SimulatedWorld(World):
         self.engine.core.set_load(container, 0.1, size)
         return container
 
+    async def server(self, port: int, *, hangs: bool = False) -> ContainerRequest:
+        image = ImageRequest(f"sim/web_port-{port}{'_hangs' if hangs else ''}")
+        await self.host.ensure_image(image)
+        return self.request(image=image)
+
+    def greeting(self, port: int) -> bytes:
+        return b"sim/web_port-%d" % port
+
+    async def make_helper_without_rights(self, name: str, labels: Mapping[str, str]) -> None:
+        request = ContainerRequest(name, labels, ImageRequest(helper_image("amd64").reference), init=False)
+        self.engine.core.create(request, self.engine.clock.now(), extra={"OpenStdin": True})
+
     async def read_file(self, container_id: str, path: str) -> bytes | None:
         return self.engine.core.read_file(container_id, path)
 
@@ -59,7 +73,18 @@ class TestSimulatedHost(ContractSuite):
             runner.run(host.close())
 
 
-class TestRealDriverOnSimulatedEngine(ContractSuite):
+class WireWorld(SimulatedWorld):
+    """The host under test goes through the Docker Engine API."""
+
+    def __init__(self, socket: Path, runner: asyncio.Runner, engine: SimulatedEngine) -> None:
+        self.socket = socket
+        super().__init__(self.another(), runner, engine)
+
+    def another(self) -> ContainerHost:
+        return DockerConnector(allowed_unix_sockets=[str(self.socket)]).connect(HostAddress(f"unix://{self.socket}"))
+
+
+class TestRealDriverOnSimulatedEngine(ContractSuite, ProberPromises):
     """Oldest and newest API that the driver speaks: engines differ in what they refuse."""
 
     @pytest.fixture(params=["1.41", "1.47"])
@@ -69,8 +94,8 @@ class TestRealDriverOnSimulatedEngine(ContractSuite):
             engine = SimulatedEngine(EngineSettings("contract", api_version=request.param), SystemClock())
             server = EngineServer(engine)
             runner.run(server.listen_unix(socket))
-            host = DockerConnector(allowed_unix_sockets=[str(socket)]).connect(HostAddress(f"unix://{socket}"))
-            yield SimulatedWorld(host, runner, engine)
-            runner.run(host.close())
+            world = WireWorld(socket, runner, engine)
+            yield world
+            runner.run(world.host.close())
             runner.run(server.close())
             assert not socket.exists()

@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import functools
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pytest
@@ -77,10 +77,29 @@ class World:
                     return container
                 await asyncio.sleep(0.02)
 
+    async def server(self, port: int, *, hangs: bool = False) -> ContainerRequest:
+        """A web server that says its greeting, or takes connections and never answers."""
+        page = f"mkdir /tmp/www && echo {self.greeting(port).decode()} >/tmp/www/index.html"
+        serve = f"{page} && exec httpd -f -p {port} -h /tmp/www"
+        hang = f"exec nc -ll -p {port} -e sleep 600"
+        return self.request(("sh", "-c", hang if hangs else serve), tmpfs={"/tmp": "size=1m"})
+
+    def greeting(self, port: int) -> bytes:
+        """What is in the body that the server at this port serves."""
+        return b"served at %d" % port
+
     def healthcheck(self, *, healthy: bool) -> Healthcheck:
         return Healthcheck(test=("CMD", "true" if healthy else "false"), interval=0.3, timeout=5.0, retries=1)
 
     # What happens outside of the driver.
+
+    def another(self) -> ContainerHost:
+        """The same host, over a connection of its own."""
+        raise AssertionError("each world connects in its own way")
+
+    async def make_helper_without_rights(self, name: str, labels: Mapping[str, str]) -> None:
+        """A container of the helper's image, made behind the driver's back."""
+        raise AssertionError("each world makes containers in its own way")
 
     async def make_foreign(self, name: str) -> str:
         """A container without any label of ours, made behind the driver's back; its id."""

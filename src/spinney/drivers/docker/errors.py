@@ -56,6 +56,7 @@ class Operation(StrEnum):
     ATTACH = "attach to container"
     SECRETS = "bring secret files to container"
     EXEC = "run a command in container"
+    PROBE = "probe container"
 
 
 _STARTING = (Operation.START, Operation.RESTART)

@@ -26,16 +26,26 @@ class Talk:
         self._opening = asyncio.Lock()
         self._conversation: _Conversation | None = None
 
+    @property
+    def is_open(self) -> bool:
+        return self._conversation is not None and not self._conversation.is_over
+
+    async def open(self) -> _Conversation:
+        async with self._opening:
+            if self._conversation is None or self._conversation.is_over:
+                self._conversation = _Conversation(await self._call())
+            return self._conversation
+
     async def ask(self, kind: str) -> list[str]:
         """The lines of its answer."""
         listing = Listing()
-        await (await self._open()).exchange(listing, lambda tag: f"{kind} {tag}\n")
+        await (await self.open()).exchange(listing, lambda tag: f"{kind} {tag}\n")
         return listing.lines
 
     async def probe(self, request: ProbeRequest, container_id: str = "-", pid: int = 0) -> Exchange:
         """``pid``: of a process of that container; none: in the network namespace of the helper itself."""
         telling = Telling(request)
-        conversation = await self._open()
+        conversation = await self.open()
         await conversation.exchange(telling, lambda tag: probing.question(tag, request, container_id, pid))
         return telling.exchange
 
@@ -44,12 +54,6 @@ class Talk:
         conversation, self._conversation = self._conversation, None
         if conversation is not None:
             await conversation.close()
-
-    async def _open(self) -> _Conversation:
-        async with self._opening:
-            if self._conversation is None or self._conversation.is_over:
-                self._conversation = _Conversation(await self._call())
-            return self._conversation
 
 
 class _Conversation:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from spinney.domain.container import LABEL_HELPER
+from spinney.domain.container import LABEL_HELPER, LABEL_PROBER
 from spinney.domain.terminal import Resize
 from spinney.drivers.simulated import bodies, exec_wire, wire
 from spinney.drivers.simulated.core import EngineCore
@@ -229,7 +229,7 @@ class DockerApi:
     @route("GET", "/containers/([^/]+)/attach/ws")
     async def attach(self, request: web.BaseRequest, reference: str) -> web.StreamResponse:
         record = await self.engine.perform(Operation.ATTACH, self.core.locate, reference)
-        if LABEL_HELPER not in record.request.labels:
+        if not {LABEL_HELPER, LABEL_PROBER} & set(record.request.labels):
             return answer({"message": "page not found"}, 404)
         return await answer_questions(self.engine, request, record)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from spinney.domain.utilization import ContainerCounters, ContainersReading, Hos
 from spinney.drivers.helper.image import NOT_OURS, VERSION, container_name, helper_image
 from spinney.drivers.simulated.engine import SimulatedEngine
 from spinney.drivers.simulated.faults import Operation
+from spinney.drivers.simulated.probes import tell
 from spinney.drivers.simulated.values import ContainerRecord, Refusal
 from spinney.errors import HostBroken, NameTaken
 
@@ -115,19 +117,36 @@ async def answer_questions(
     socket = web.WebSocketResponse()
     await socket.prepare(request)
     rest = b""
-    async for message in socket:
-        if message.type is not WSMsgType.BINARY:
-            continue
-        *lines, rest = (rest + message.data).split(b"\n")
-        for line in lines:
-            question, _, tag = line.decode(errors="replace").partition(" ")
-            try:
-                said = await engine.perform(Operation.MEASURE, _said, engine, record.id, question)
-            except Refusal:
-                await socket.close()
-                break
-            await socket.send_bytes("".join(f"{text}\n" for text in (f"begin {tag}", *said, f"end {tag}")).encode())
+    probes: set[asyncio.Task[None]] = set()
+    try:
+        async for message in socket:
+            if message.type is not WSMsgType.BINARY:
+                continue
+            *lines, rest = (rest + message.data).split(b"\n")
+            for line in lines:
+                question, _, tag = line.decode(errors="replace").partition(" ")
+                if question == "probe":
+                    probes.add(asyncio.create_task(tell(engine, socket, record, tag.split(" "))))
+                elif not await _answer(engine, socket, record, question, tag):
+                    await socket.close()
+                    break
+    finally:
+        for probe in probes:
+            probe.cancel()
+        if record.extra is not None and record.extra.get("StdinOnce"):
+            engine.do(engine.core.end, record.id, 0)
     return socket
+
+
+async def _answer(
+    engine: SimulatedEngine, socket: web.WebSocketResponse, record: ContainerRecord, question: str, tag: str
+) -> bool:
+    try:
+        said = await engine.perform(Operation.MEASURE, _said, engine, record.id, question)
+    except Refusal:
+        return False
+    await socket.send_bytes("".join(f"{text}\n" for text in (f"begin {tag}", *said, f"end {tag}")).encode())
+    return True
 
 
 def _said(engine: SimulatedEngine, container_id: str, question: str, now: float) -> list[str]:

@@ -26,11 +26,13 @@ from spinney.drivers.simulated.values import (
     LogLine,
     Refusal,
 )
-from spinney.errors import CommandNotFound, ContainerRefused
+from spinney.errors import CommandNotFound, ContainerGone, ContainerRefused
 
 _KEPT_EVENTS = 256
 _KEPT_LINES = 10_000
 _LAST_BACKOFF = 60.0
+#: How a network is called that is another container's.
+_SHARED = "container:"
 
 _Due = tuple[float, int, Callable[[ContainerRecord, float], None], ContainerRecord, int]
 
@@ -101,12 +103,22 @@ class Machinery:
             self._continue(record, now)
 
     def _join(self, record: ContainerRecord) -> None:
-        if record.network != "none":
+        if record.network.startswith(_SHARED):
+            self._share(record, record.network.removeprefix(_SHARED))
+        elif record.network != "none":
             network = self.networks.require(record.network)
             record.address = network.attach(record.id)
             record.network_id = network.id
         if record.request.ports and record.network != "none":
             record.ports = self._ports.bind(record.name, record.request.ports)
+
+    def _share(self, record: ContainerRecord, other: str) -> None:
+        member = self._by_id.get(other) or self._by_name.get(other)
+        if member is None:
+            raise Refusal(404, f"No such container: {other}", ContainerGone)
+        if not member.is_up:
+            raise Refusal(409, f"cannot join network of a non running container: {other}", ContainerRefused)
+        record.joined = member, member.run
 
     def _leave(self, record: ContainerRecord) -> None:
         if record.network_id is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from spinney.domain.container import Address, Container, ContainerRequest, ContainerState, PublishedPort, SecretFile
+from spinney.drivers.simulated.haproxy import Haproxy
 from spinney.drivers.simulated.programs import Process, Program
 from spinney.errors import HostError
 
@@ -107,6 +108,8 @@ class ContainerRecord:
     restart_count: int = 0
     address: Address | None = None
     network_id: str | None = None
+    #: Whose network namespace it shares, and which run's of that one.
+    joined: tuple[ContainerRecord, int] | None = None
     ports: tuple[PublishedPort, ...] = ()
     #: Counts runs and ends: a timer set for an earlier run is void.
     run: int = 0
@@ -120,8 +123,14 @@ class ContainerRecord:
     watchers: list[Watcher] | None = None
     cpu_used: float | None = None
     memory_used: int | None = None
+    balancer: Haproxy | None = None  # in a container of the load balancers' image
     seen: Container | None = None  # what inspect answers, until something changes
     listed: Container | None = None  # what a listing answers, until something changes
+
+    @property
+    def pid(self) -> int:
+        """Of its first process while it is up: another one with each run."""
+        return 1000 + int(self.id[:4], 16) + self.run
 
     @property
     def is_up(self) -> bool:

@@ -121,7 +121,7 @@ def _state(record: ContainerRecord) -> Json:
         "Restarting": state is ContainerState.RESTARTING,
         "OOMKilled": record.oom_killed,
         "Dead": state is ContainerState.DEAD,
-        "Pid": 1000 + int(record.id[:4], 16) if record.is_up else 0,
+        "Pid": record.pid if record.is_up else 0,
         "ExitCode": record.exit_code or 0,
         "Error": record.error,
         "StartedAt": _time(record.started_at),
