@@ -52,6 +52,9 @@ class ContainerOperator(Protocol):
         Raises: ImageNotFound, ImagePullFailed, DiskFull, HostRefused (registry credential refused).
         """
 
+    async def load_image(self, reference: str, archive: bytes) -> None:
+        """Have the image of an archive as ``docker save`` makes it, which bears that reference. Raises: DiskFull."""
+
     async def remove_image(self, reference: str) -> bool:
         """Take the reference away, and with the last one the image. Absent is success. False: a container uses it."""
 

@@ -79,6 +79,9 @@ class DockerHost:
     async def ensure_image(self, image: ImageRequest) -> bool:
         return await self._images.ensure(image)
 
+    async def load_image(self, reference: str, archive: bytes) -> None:
+        await self._images.load(reference, archive)
+
     async def remove_image(self, reference: str) -> bool:
         return await self._images.remove(reference)
 

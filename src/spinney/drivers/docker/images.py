@@ -49,6 +49,17 @@ class Images:
         await self._pulls.join(key, lambda: self._pull(image))
         return not present
 
+    async def load(self, reference: str, archive: bytes) -> None:
+        check_reference(reference)
+        await self._pulls.join(("load", reference), lambda: self._load(reference, archive))
+
+    async def _load(self, reference: str, archive: bytes) -> None:
+        limit = self._client.limits.pull_silence
+        answer = await self._client.call("POST", "/images/load", {"quiet": "1"}, archive, limit=limit)
+        # What goes wrong on the way is told inside an answer with status 200.
+        if answer.status != 200 or not await self._present(ImageRequest(reference)):
+            raise docker_error(Operation.LOAD, reference, max(answer.status, 500), answer.said)
+
     async def remove(self, reference: str) -> bool:
         """False: a container uses it."""
         check_reference(reference)

@@ -298,6 +298,10 @@ class EngineCore(Machinery):
             raise Refusal(409, f"conflict: unable to remove {reference}: a container is using it", ContainerRefused)
         self.images.discard(reference)
 
+    def load_image(self, archive: bytes, now: float) -> str:
+        """Its id."""
+        return self.images.load(archive)
+
     def listed_images(self, now: float) -> list[HostImage]:
         tags: dict[str, list[str]] = {}
         for reference, found in self.images.local.items():

@@ -16,6 +16,7 @@ from spinney.clock import Ids
 from spinney.domain.container import ContainerState, LogChunk
 from spinney.domain.terminal import ExecRequest, Resize
 from spinney.drivers.simulated.engine import Cutoff, Silence, SimulatedEngine, Subscription
+from spinney.drivers.simulated.haproxy import controlled
 from spinney.drivers.simulated.programs import Ask, OutOfMemory, Output, Process, Read, Wait, run_in
 from spinney.drivers.simulated.values import ContainerRecord, EngineEvent, Refusal
 from spinney.errors import ContainerRefused, HostUnreachable
@@ -53,7 +54,9 @@ class Command:
         record, request = self._record, self.request
         hostname = {"HOSTNAME": record.request.hostname or record.id[:12]}
         environment = {**hostname, **record.request.environment, **request.environment}
-        process = run_in(record.request.image.reference, request.command, environment)
+        process = controlled(record, request.command) or run_in(
+            record.request.image.reference, request.command, environment
+        )
         loop = asyncio.get_running_loop()
         endings = self._engine.subscribe(self._ending, starves=True)
         self._tasks = [loop.create_task(self._run(process)), loop.create_task(self._watch(endings))]

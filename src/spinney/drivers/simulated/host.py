@@ -104,6 +104,9 @@ class SimulatedHost:
         await self._pull_together(reference)
         return not present
 
+    async def load_image(self, reference: str, archive: bytes) -> None:
+        await self._call(Operation.LOAD, self._core.load_image, archive, about=reference)
+
     async def remove_image(self, reference: str) -> bool:
         try:
             await self._call(Operation.IMAGE_REMOVE, self._core.remove_image, reference)
