@@ -16,6 +16,7 @@ from spinney.domain.container import (
     LABEL_HELPER,
     LABEL_KEEPER,
     LABEL_NODE,
+    LABEL_PROBER,
     Container,
     ContainerState,
 )
@@ -176,3 +177,17 @@ def test_a_keeper_of_secret_files_is_an_orphan_once_nobody_works_on_its_node() -
     helper = container(id="c8", labels={LABEL_HELPER: "1"})
     for busy, found in ((frozenset({"n"}), []), (frozenset[str](), [keeper])):
         assert orphans([container(), helper, keeper], {"n": _NODE}, busy, "here", helped=True) == found
+
+
+@pytest.mark.parametrize("helped", [False, True])
+def test_a_prober_is_an_orphan_once_it_or_its_container_does_not_run(helped: bool) -> None:
+    member = container()
+    prober = container(id="p1", labels={LABEL_NODE: "n", LABEL_PROBER: member.id, LABEL_HELPER: "1"})
+    ended = replace(prober, id="p2", state=ContainerState.CREATED)
+    widowed = replace(prober, id="p3", labels={**prober.labels, LABEL_PROBER: "c5"})
+    found = [
+        one.id for one in orphans([member, prober, ended, widowed], {"n": _NODE}, frozenset(), "here", helped=helped)
+    ]
+    assert found == ["p2", "p3"]
+    resting = replace(member, state=ContainerState.EXITED)
+    assert orphans([resting, prober], {"n": _NODE}, frozenset(), "here", helped=helped) == [prober]

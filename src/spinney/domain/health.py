@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
 from spinney.config import HealthSettings
-from spinney.domain.container import LABEL_HELPER, LABEL_KEEPER, Container, ContainerState
+from spinney.domain.container import LABEL_HELPER, LABEL_KEEPER, LABEL_PROBER, Container, ContainerState
 from spinney.domain.node import Node, PowerState
 from spinney.domain.retry import backoff
 
@@ -105,6 +105,16 @@ def is_orphan(container: Container, owner: Node | None, host_id: str, *, busy: b
     return container.id != owner.physical_id and not busy
 
 
+def _is_helper(container: Container) -> bool:
+    # Keepers and probers are made of the helper's image, and have its label from there.
+    return LABEL_HELPER in container.labels and not {LABEL_KEEPER, LABEL_PROBER} & set(container.labels)
+
+
+def _is_useful_prober(container: Container, up: Set[str]) -> bool:
+    """One that is not asked any more ends by itself; one that never ran, or whose container is gone, may not."""
+    return container.id in up and container.labels.get(LABEL_PROBER) in up
+
+
 def orphans(
     containers: Iterable[Container],
     nodes: Mapping[str, Node],
@@ -114,12 +124,14 @@ def orphans(
     *,
     helped: bool = False,
 ) -> list[Container]:
-    """``helped``: the host is to have our host helper, which belongs to no node."""
+    """``containers``: all that are there. ``helped``: the host is to have our host helper, which belongs to no node."""
+    containers = list(containers)
+    up = {one.id for one in containers if one.state in (ContainerState.RUNNING, ContainerState.PAUSED)}
     return [
         container
         for container in containers
-        # A keeper is made of the helper's image, and has its label from there.
-        if not (helped and LABEL_HELPER in container.labels and LABEL_KEEPER not in container.labels)
+        if not (helped and _is_helper(container))
+        and not _is_useful_prober(container, up)
         and is_orphan(
             container,
             nodes.get(container.node_id or ""),

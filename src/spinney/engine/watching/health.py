@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, Cause, queued
-from spinney.domain.cluster import self_healing
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
     LABEL_KEEPER,
+    LABEL_PROBER,
     Container,
     ContainerEvent,
     ContainerEventKind,
@@ -28,11 +29,14 @@ from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, o
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node, NodeStatus, PowerState
+from spinney.domain.runs import at_rest
+from spinney.engine.autoscaling.collecting import Collector
 from spinney.engine.cancelling import apart
 from spinney.engine.catalog import ContainerProfile
-from spinney.engine.watching import learning
+from spinney.engine.watching import learning, members
 from spinney.engine.watching.images import Tidier
 from spinney.engine.watching.measuring import Sampler
+from spinney.engine.watching.probing import Prober
 from spinney.engine.worker import Session
 from spinney.errors import HostError
 from spinney.store import duties, healing
@@ -74,7 +78,9 @@ class Watch:
         #: When the host first failed since it last answered, and with what; monotonic.
         self._failed: tuple[float, str] | None = None
         self._strangers: dict[str, float] = {}  # container id -> first sighting, monotonic
+        self._prober = Prober(session, host, self._suspect)
         self._sampler = Sampler(self._context, session.pool, host, lambda: self._known)
+        self._collector = Collector(self._context, session.pool, host, lambda: self._known)
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -95,6 +101,8 @@ class Watch:
             group.create_task(self._learn_regularly())
             group.create_task(Tidier(self._session, self.host).run())
             group.create_task(self._sampler.run())
+            group.create_task(self._prober.run())
+            group.create_task(self._collector.run())
 
     async def _learn_regularly(self) -> None:
         context = self._context
@@ -144,11 +152,16 @@ class Watch:
 
     def _note(self, event: ContainerEvent) -> None:
         node_id = event.labels.get("io.spinney.node")
-        if LABEL_KEEPER in event.labels:
-            return  # it ends as soon as its work is done
-        if node_id is not None and event.kind in _TELLING and not self._session.deletes(node_id):
-            self._suspects.add(node_id)
-            self._some.set()
+        if {LABEL_KEEPER, LABEL_PROBER} & set(event.labels):
+            return  # it ends as soon as its work is done, or is not asked any more
+        if node_id is None or self._session.deletes(node_id):
+            return
+        if self._prober.heard(event, node_id) or event.kind in _TELLING:
+            self._suspect(node_id)
+
+    def _suspect(self, node_id: str) -> None:
+        self._suspects.add(node_id)
+        self._some.set()
 
     async def _answered(self) -> None:
         self._failed = None
@@ -190,11 +203,14 @@ class Watch:
         for node in expected.nodes.values():
             if node.host_id == self.host.node_id and node.status in _SETTLED and node.physical_id is not None:
                 found = listed.get(node.physical_id)
+                if at_rest(node, found):
+                    continue
                 unready = not node.ready and node.power is PowerState.RUNNING
                 if diagnose(node, found) is not None or node.status is not NodeStatus.ACTIVE or unready:
                     self._suspects.add(node.id)
         if self._suspects:
             self._some.set()
+        await self._prober.listed(n for n in expected.nodes.values() if n.host_id == self.host.node_id)
         await self._reap(containers, expected)
 
     # -- members -----------------------------------------------------------------------------------------------------
@@ -216,24 +232,34 @@ class Watch:
         docker = self._session.pool.get(self.host).docker
         found: list[Finding] = []
         well: list[Node] = []
+        fit: list[tuple[Node, Container]] = []
         for node in expected.nodes.values():
             if node.id in expected.busy or node.host_id != self.host.node_id or node.physical_id is None:
                 continue
             if node.status not in _SETTLED:
                 continue
             container = await docker.inspect(node.physical_id)
-            sick = diagnose(node, container)
+            if await members.over(self._session, node, container):
+                continue
+            sick = diagnose(node, container) or self._prober.ailment(node)
             if sick is None:
+                assert container is not None
                 if node.status is not NodeStatus.ACTIVE and _plainly_well(container):
                     well.append(node)
+                    node = replace(node, status=NodeStatus.ACTIVE)
+                fit.append((node, container))
                 continue
             finding = await self._finding(node, sick, expected)
             if finding is not None:
                 found.append(finding)
         if well:
             await self._context.store.transact(healing.recovered, well, "The container runs again.")
+        for node, container in fit:
+            await self._prober.seen(node, container)
         if found:
             stored = await self._context.store.transact(healing.record, found, self._context.clock.now())
+            if stored:
+                self._context.doorbell.ring()
             for finding in stored:
                 log.info("node %s: %s", finding.node.name, finding.reason)
                 if finding.repair is not None:
@@ -250,7 +276,7 @@ class Watch:
         ordered = repair(
             node,
             sick,
-            healing=cluster is not None and self_healing(cluster, default=True),
+            healing=members.heals(node, sick, cluster),
             policy=policy,
             settings=self._settings,
             now=now,
@@ -315,5 +341,5 @@ class Watch:
                 del self._strangers[container.id]
 
 
-def _plainly_well(container: Container | None) -> bool:
-    return container is not None and container.state is ContainerState.RUNNING and container.health in (None, "healthy")
+def _plainly_well(container: Container) -> bool:
+    return container.state is ContainerState.RUNNING and container.health in (None, "healthy")
