@@ -107,10 +107,10 @@ def _bound(connection: Connection, call: Call, row: Row[Any], word: str) -> str:
 
 
 def attach_all(
-    connection: Connection, call: Call, cluster: Cluster, profile_type: str, asked: Sequence[PolicyAttach]
+    connection: Connection, call: Call, cluster: Cluster, profile: Row[Any], asked: Sequence[PolicyAttach]
 ) -> None:
     """To a cluster that is being made, at once. Raises: BadRequest, MultipleChoices."""
-    target = attach_target(profile_type, cluster)
+    target = attach_target(profile.type, profile.spec, cluster)
     others: list[Attached] = []
     for index, one in enumerate(asked):
         at = f"cluster.policies[{index}]"

@@ -127,7 +127,7 @@ def _create(connection: Connection, call: Call, cluster: Cluster, data: ClusterC
     quotas.reserve(connection, cluster.project, asked, call.deps.allowed.limits)
     clusters.insert(connection, replace(cluster, profile_id=found.id))
     revisions.first(connection, cluster.id, found.id, call.now)
-    attach_all(connection, call, cluster, found.type, data.policies or ())
+    attach_all(connection, call, cluster, found, data.policies or ())
     submit(
         connection,
         call,

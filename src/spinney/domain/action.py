@@ -49,6 +49,9 @@ class ActionKind(StrEnum):
     CLUSTER_UPDATE_POLICY = "CLUSTER_UPDATE_POLICY"
     CLUSTER_OPERATION = "CLUSTER_OPERATION"
     CLUSTER_REBALANCE = "CLUSTER_REBALANCE"
+    #: One more run of a cluster that does a job; final as soon as the run is ordered.
+    CLUSTER_RUN = "CLUSTER_RUN"
+    CLUSTER_CANCEL_RUN = "CLUSTER_CANCEL_RUN"
     NODE_CREATE = "NODE_CREATE"
     NODE_DELETE = "NODE_DELETE"
     NODE_UPDATE = "NODE_UPDATE"

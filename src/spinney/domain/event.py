@@ -91,3 +91,33 @@ def of_node(
         status_reason=reason,
         meta_data=data or {},
     )
+
+
+def of_cluster(
+    owner: Owner,
+    *,
+    cluster_id: str,
+    cluster_name: str,
+    kind: str,
+    level: Level,
+    reason: str,
+    event_id: str,
+    now: float,
+    data: Mapping[str, Any] | None = None,
+) -> Event:
+    """Something about a cluster that no action of its own caused, such as the end of a run."""
+    return Event(
+        id=event_id,
+        timestamp=now,
+        oid=cluster_id,
+        oname=cluster_name,
+        otype="CLUSTER",
+        cluster_id=cluster_id,
+        level=level,
+        user=owner.user,
+        project=owner.project,
+        action=kind,
+        status="error" if level >= Level.WARN else "end",
+        status_reason=reason,
+        meta_data=data or {},
+    )

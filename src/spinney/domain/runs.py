@@ -202,6 +202,12 @@ def ended_changes(node: Node, ending: Ending, now: float) -> dict[str, Any]:
     }
 
 
+def at_rest(node: Node, container: Container | None) -> bool:
+    """Whether a member that has ended stays so: it may be looked at no more."""
+    running = (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING)
+    return finished(node) and (container is None or container.state not in running)
+
+
 class Life(StrEnum):
     #: It waits for room, is being made, or runs.
     ALIVE = "alive"
@@ -335,6 +341,12 @@ def _lost(run: Run, members: Mapping[str, Seen]) -> tuple[str, ...]:
 def named(run: Run, made: Mapping[int, str]) -> Run:
     """With the nodes of the attempts that were made, by completion."""
     return _with(run, [replace(one, node_id=made.get(one.index, one.node_id)) for one in run.open])
+
+
+def put_off(run: Run, tries: Sequence[Try]) -> Run:
+    """With these tries as they are given, instead of what it has of the same completions."""
+    given = {one.index: one for one in tries}
+    return _with(run, [given.get(one.index, one) for one in run.open])
 
 
 def cancelled(run: Run, reason: str, now: float) -> Run:

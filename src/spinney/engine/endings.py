@@ -12,6 +12,7 @@ from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.answers import Waiting
+from spinney.domain.runs import finished
 from spinney.store.work import Outcome
 
 _ROW_FIELDS = ("name", "role", "metadata", "tainted")
@@ -95,8 +96,11 @@ def waiting(action: Action, node: Node, answer: Waiting, decision_id: str, ids: 
 
 
 def evicted(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
-    """Its container had to leave its host: the node waits until some host may take it."""
+    """Its container had to leave its host: the node waits until some host may take it. Of a run's member that has ended there
+    was only its log left."""
     reason = str(action.inputs["reason"])
+    if finished(node):
+        return ended(action, node, ActionStatus.SUCCEEDED, reason, {}, ids, now, remove_node=True)
     data = {key: value for key, value in node.data.items() if key not in ("addresses", "ports")}
     changes = {
         "status": NodeStatus.INIT,

@@ -8,6 +8,7 @@ from typing import Any
 
 from spinney.clock import Ids
 from spinney.config import EngineSettings
+from spinney.domain import runs
 from spinney.domain.action import ActionKind, ActionStatus, Cause
 from spinney.domain.container import Container, ContainerState
 from spinney.domain.event import Event, Level
@@ -131,6 +132,9 @@ class Recorder:
             gone = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None}
             return self._end(job, ActionStatus.FAILED, reason, gone, now, release_placement=job.task is Task.CREATE)
         changes: dict[str, Any] = {"physical_id": container.id, "data": _made_of(job, container)}
+        ended = self._ended(job, container, changes, now)
+        if ended is not None:
+            return ended
         sick = diagnose(job.node, container)
         if sick is not None and sick.ailment is Ailment.ENDED:
             said = f"; it said: {made.last_words}" if made.last_words else ""
@@ -145,6 +149,15 @@ class Recorder:
         moment = "created_at" if job.node.created_at is None else "updated_at"
         status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None, moment: now}
         return self._end(job, ActionStatus.SUCCEEDED, reason, {**changes, **power, **status, **ready}, now)
+
+    def _ended(self, job: Job, container: Container, changes: dict[str, Any], now: float) -> Outcome | None:
+        """A member of a run that is done already, however that went; None: it is at work, or no such member."""
+        ending = runs.ending_of(job.node, container, now)
+        if ending is None:
+            return None
+        changes |= runs.ended_changes(replace(job.node, data=changes["data"]), ending, now)
+        changes |= {"created_at": job.node.created_at or now, "waiting_since": None}
+        return self._end(job, ActionStatus.SUCCEEDED, str(changes["status_reason"]), changes, now)
 
     def _moved(self, job: Job, container: Container, now: float) -> Outcome:
         assert job.host is not None
@@ -205,6 +218,8 @@ class Recorder:
         if power is not PowerState.STOPPED and not running and operation != "kill":
             reason = f"Operation {operation} was carried out, but the container does not run."
             changes |= {"status": NodeStatus.ERROR, "status_reason": reason}
+        if job.action.cause is Cause.HEALING:
+            changes |= _stopped_by_its_run(job.node, operated.container, changes, now)
         return self._end(job, ActionStatus.SUCCEEDED, reason, changes, now)
 
     def _end(
@@ -242,6 +257,17 @@ def _untouched(job: Job, container: Container) -> bool:
     return bool(job.action.inputs.get("check")) and job.node.ready and container.id == job.node.physical_id
 
 
+def _stopped_by_its_run(
+    node: Node, container: Container | None, changes: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    ending = runs.ending_of(node, container, now)
+    if ending is None:
+        return {}
+    data = changes.get("data", node.data)
+    told = replace(ending, reason=f"stopped because its run was over ({ending.reason})")
+    return {**runs.ended_changes(replace(node, data=data), told, now), "status": NodeStatus.ACTIVE}
+
+
 def _blamed(job: Job, error: BaseException) -> str | None:
     """The host to which a failed attempt at making a container counts; being out of reach is told by its state already."""
     making = job.task in (Task.CREATE, Task.RECREATE, Task.MOVE)
@@ -255,7 +281,7 @@ def _was_cancelled(node: Node) -> bool:
 
 
 #: What is known of a container and not of the next one.
-_OF_BEFORE = ("grants", "image", "recovery")
+_OF_BEFORE = ("grants", "image", "recovery", "completion")
 #: What the node shows is left as it is while they are put off.
 _QUIET = (Task.MOVE, Task.EVICT, Task.HOST_TRY)
 _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}

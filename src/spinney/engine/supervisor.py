@@ -17,6 +17,7 @@ from spinney.engine.context import EngineContext
 from spinney.engine.intent import quotas
 from spinney.engine.moving import evening, revoking
 from spinney.engine.placing import waiting
+from spinney.engine.runs import loop as runs
 from spinney.engine.watching import host_scaling, measuring
 from spinney.engine.watching.health import Watch
 from spinney.engine.worker import Session
@@ -86,6 +87,7 @@ class Engine:
                 group.create_task(evening.look_after(session))
                 group.create_task(host_scaling.scale(session))
                 group.create_task(revoking.look_after(session))
+                group.create_task(runs.look_after(session))
                 group.create_task(outbox.deliver(self.context))
                 group.create_task(resealing.keep_up(self.context))
                 group.create_task(quotas.keep_copies(self.context.limits, self.context.clock))

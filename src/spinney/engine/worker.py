@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from spinney.domain.action import Action, ActionStatus
 from spinney.domain.host import Host
+from spinney.domain.runs import place_of
 from spinney.domain.subnets import network_name
 from spinney.engine.carrying.hosts import HostPool, working_for
 from spinney.engine.carrying.leaving import Leaving
@@ -84,6 +85,8 @@ class Session:
         self._freed = asyncio.Event()
         #: Set when some host may have room that it had not before.
         self.room = asyncio.Event()
+        #: Set when a member of a run may have ended.
+        self.member_ended = asyncio.Event()
 
     @property
     def id(self) -> str:
@@ -297,6 +300,8 @@ class Session:
             self._wake.set()
         if finished.room:
             self.room.set()
+        if any(outcome.node is not None and place_of(outcome.node.data) is not None for outcome in outcomes):
+            self.member_ended.set()
         await self._remove_networks(finished.freed_networks)
 
     async def _image_arrived(self, host_id: str, reference: str) -> None:

@@ -56,6 +56,9 @@ class Target:
     members: Members | None
     min_size: int = 0
     max_size: int = -1
+    desired_capacity: int = 0
+    #: The restart_policy of its profile; None: that has none.
+    restarts: str | None = None
 
 
 def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str | None:
@@ -73,9 +76,28 @@ def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str 
             f"profile type is {target.profile_type}; attach it to another cluster"
         )
     unfit = None if kind.unfit is None else kind.unfit(new.policy.properties, target.min_size, target.max_size)
+    unfit = unfit or (_unfit_for_runs(target) if kind.runs else None)
     if unfit is not None:
         return f"policy '{new.name}' cannot be attached: {unfit}"
     return contradiction(new, others) if new.enabled else None
+
+
+def _unfit_for_runs(target: Target) -> str | None:
+    if target.min_size or target.desired_capacity:
+        return (
+            f"its runs make the members, and the cluster wants members of its own (min_size {target.min_size}, "
+            f"desired_capacity {target.desired_capacity}): resize it to 0 first"
+        )
+    if target.max_size >= 0:
+        return (
+            f"members of runs that have ended would count for the cluster's max_size ({target.max_size}): set it to -1"
+        )
+    if target.restarts == "always":
+        return (
+            "containers of the cluster's profile are started again whenever they have ended (restart_policy always): give it "
+            "a profile with restart_policy none or on-failure"
+        )
+    return None
 
 
 def contradiction(new: Attached, others: Iterable[Attached]) -> str | None:

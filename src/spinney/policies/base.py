@@ -72,6 +72,8 @@ class PolicyType:
     singleton: bool = True
     #: The clusters it can be attached to; None: any.
     members: Members | None = None
+    #: Its clusters want no members of their own: runs make them.
+    runs: bool = False
     #: Not one of Senlin's: left out of lists unless the caller speaks Spinney's own API version.
     ours: bool = False
     #: What validated properties of this type ask of placement; None: it is not about placement.

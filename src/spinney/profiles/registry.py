@@ -21,7 +21,7 @@ from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
 from spinney.policies.attaching import Target
 from spinney.policies.base import Members
 from spinney.profiles.base import ProfileProperties, ProfileType
-from spinney.profiles.container import CONTAINER
+from spinney.profiles.container import CONTAINER, ContainerProperties
 from spinney.profiles.docker_host import DOCKER_HOST
 
 PROFILE_TYPES: Mapping[str, ProfileType] = {kind.name_version: kind for kind in (CONTAINER, DOCKER_HOST)}
@@ -53,13 +53,16 @@ def profile_type(name_version: str) -> ProfileType:
     return found
 
 
-def attach_target(name_version: str, cluster: Cluster) -> Target:
-    """The cluster, of that profile type, as policies see it."""
+def attach_target(name_version: str, spec: Any, cluster: Cluster) -> Target:
+    """The cluster, with a profile of that type and specification, as policies see it."""
     kind = PROFILE_TYPES.get(name_version)
     members = None
     if kind is not None:
         members = Members.CONTAINERS if kind.contained else Members.HOSTS if kind.hosts else None
-    return Target(name_version, members, cluster.min_size, cluster.max_size)
+    properties = validate_spec(spec).properties if members is Members.CONTAINERS else None
+    restarts = properties.restart_policy.condition if isinstance(properties, ContainerProperties) else None
+    sizes = (cluster.min_size, cluster.max_size, cluster.desired_capacity)
+    return Target(name_version, members, *sizes, restarts)
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,11 +18,13 @@ from sqlalchemy import Connection, Row
 from spinney.domain.action import ActionKind
 from spinney.domain.placement.rules import PlacementRules
 from spinney.domain.policy import Binding, HostScaling
+from spinney.domain.run_schedule import JobRules
 from spinney.policies import registry
 from spinney.policies.attaching import Attached
 from spinney.policies.base import Contribution, Toward
 from spinney.policies.deletion import DeletionProperties
 from spinney.policies.host_scaling import HOST_SCALING, HostScalingProperties, host_scaling
+from spinney.policies.job import JOB, JobProperties, job_rules
 from spinney.policies.merge import Names, merge
 from spinney.policies.registry import ValidatedPolicy
 from spinney.store import lifecycle, listing
@@ -192,6 +195,42 @@ def host_scaling_for(connection: Connection, cluster_ids: Collection[str]) -> di
         assert isinstance(properties, HostScalingProperties)
         found[cluster_id] = host_scaling(properties)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class JobBinding:
+    """A job policy attached to a cluster. ``looked_at``: up to which moment it was seen to what was due; None: never."""
+
+    cluster_id: str
+    policy_id: str
+    enabled: bool
+    looked_at: float | None
+    rules: JobRules
+
+
+def jobs(connection: Connection, *where: sa.ColumnElement[bool]) -> list[JobBinding]:
+    """Of all clusters, unless ``where`` (about bindings) says which."""
+    query = (
+        sa.select(table.c.cluster_id, table.c.policy_id, table.c.enabled, table.c.last_op, _SPEC)
+        .join_from(table, policy, policy.c.id == table.c.policy_id)
+        .where(policy.c.type == JOB.name_version, *where)
+    )
+    return [
+        JobBinding(row.cluster_id, row.policy_id, row.enabled, row.last_op, _job_rules(row.spec))
+        for row in connection.execute(query)
+    ]
+
+
+def job_of(connection: Connection, cluster_id: str) -> JobBinding | None:
+    """None: the cluster has no such policy."""
+    return next(iter(jobs(connection, table.c.cluster_id == cluster_id)), None)
+
+
+@lru_cache(maxsize=4096)
+def _job_rules(spec: str) -> JobRules:
+    properties = _validated(spec).properties
+    assert isinstance(properties, JobProperties)
+    return job_rules(properties)
 
 
 @lru_cache(maxsize=4096)

@@ -195,7 +195,7 @@ def release(connection: Connection, nodes: Iterable[Node]) -> list[Hold]:
 
 def _leave(connection: Connection, nodes: Iterable[Node]) -> None:
     """Give back what the nodes have where they are."""
-    placed = [_Room(n.id, n.host_id, n.reserved_cpu, n.reserved_memory) for n in nodes if n.host_id is not None]
+    placed = _rooms(connection, [n.id for n in nodes if n.host_id is not None])
     if not placed:
         return
     _give_back(connection, placed)
@@ -206,13 +206,32 @@ def _leave(connection: Connection, nodes: Iterable[Node]) -> None:
     )
 
 
-def _give_back(connection: Connection, rooms: Sequence[_Room]) -> None:
+def relinquish(connection: Connection, nodes: Iterable[Node]) -> bool:
+    """Give back what containers that do nothing any more have set aside; they stay where they are. True: that made room."""
+    rooms = [room for room in _rooms(connection, [n.id for n in nodes]) if room.cpu > 0 or room.memory > 0]
+    if rooms:
+        _give_back(connection, rooms, leaving=False)
+        idle = node.c.id.in_([room.node_id for room in rooms])
+        connection.execute(node.update().where(idle).values(reserved_cpu=0.0, reserved_memory=0))
+    return bool(rooms)
+
+
+def _rooms(connection: Connection, node_ids: Collection[str]) -> list[_Room]:
+    """What the nodes have now, which may be less than when whoever asks has read them."""
+    if not node_ids:
+        return []
+    columns = (node.c.id, node.c.host_id, node.c.reserved_cpu, node.c.reserved_memory)
+    placed = node.c.id.in_(node_ids) & node.c.host_id.is_not(None)
+    return [_Room(*row) for row in connection.execute(sa.select(*columns).where(placed).with_for_update())]
+
+
+def _give_back(connection: Connection, rooms: Sequence[_Room], *, leaving: bool = True) -> None:
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0])
     for room in rooms:
         total = sums[room.host_id]
         total[0] += room.cpu
         total[1] += room.memory
-        total[2] += 1
+        total[2] += leaving
     left = host.c.reserved_cpu - sa.bindparam("b_cpu")
     connection.execute(
         host.update()

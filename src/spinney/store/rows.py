@@ -17,6 +17,7 @@ from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.policy import Binding, Policy
 from spinney.domain.profile import Profile
 from spinney.domain.revision import Revision
+from spinney.domain.runs import Run, RunStatus
 from spinney.store import tables
 
 V = TypeVar("V")
@@ -73,3 +74,4 @@ REVISIONS = Mapper(tables.revision, Revision)
 NODES = Mapper(tables.node, Node, {"status": NodeStatus, "power": PowerState})
 ACTIONS = Mapper(tables.action, Action, {"action": ActionKind, "cause": Cause, "status": ActionStatus})
 EVENTS = Mapper(tables.event, Event, {"level": Level})
+RUNS = Mapper(tables.run, Run, {"status": RunStatus})

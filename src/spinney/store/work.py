@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event
 from spinney.domain.node import Node, NodeStatus
+from spinney.domain.runs import place_of
 from spinney.errors import LeaseLost
 from spinney.store import engines, networks, placements, readiness, status, windows
 from spinney.store.rows import ACTIONS, EVENTS
@@ -320,6 +321,7 @@ def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None
         o.node.cluster_id
         for o in outcomes
         if o.node is not None and o.action.action in _RESIZING and o.action.cause is Cause.REQUEST
+        if place_of(o.node.data) is None  # the cluster of which wants no members of its own
         if o.status is not ActionStatus.READY
         # What a deletion policy of the cluster says.
         if (o.action.data.get("deletion") or {}).get("reduce_desired_capacity", True)

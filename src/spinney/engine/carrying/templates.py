@@ -1,10 +1,13 @@
-"""Container requests, of which nodes of one profile differ in name, labels and network alone."""
+"""Container requests, of which nodes of one profile differ in name, labels and network alone, and members of runs in what they
+are told about their place in them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
 from spinney.config import NetworkSettings
+from spinney.domain import runs
 from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_PROJECT, ContainerRequest, NetworkRequest
 from spinney.domain.grant import Grants
 from spinney.domain.subnets import network_name, subnet
@@ -46,7 +49,9 @@ class Templates:
             self._known[key] = template
             if len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        return for_node(template, properties, node=identity(job), deployment=self._deployment, network=network)
+        request = for_node(template, properties, node=identity(job), deployment=self._deployment, network=network)
+        own = runs.environment(job.node.data)
+        return replace(request, environment={**request.environment, **own}) if own else request
 
     def name(self, job: Job) -> str:
         """The name of the container of the node's present generation."""

@@ -18,7 +18,9 @@ from spinney.domain.naming import node_name
 from spinney.domain.node import Node
 from spinney.domain.quota import Amounts, unlimited
 from spinney.engine.intent import policies, quotas, rounds
-from spinney.store import bindings, hosts, receivers, revisions, shares, status, work
+from spinney.engine.runs import wishes
+from spinney.engine.runs.scene import Scene
+from spinney.store import bindings, hosts, receivers, revisions, runs, shares, status, work
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
@@ -98,6 +100,12 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
     EVENTS.insert(connection, [_event(action, cluster.name, "start", Level.INFO, "", ids, now)])
     if action.action in policies.KINDS:
         _end(connection, action, policies.carry_out(connection, action, cluster, ids), cluster, ids, now)
+        return
+    if action.action in wishes.KINDS:
+        scene = Scene(connection, cluster, rules.max_nodes, rules.limits, ids, now)
+        verdict, outputs = wishes.carry_out(scene, action)
+        _note(connection, action, outputs=outputs)
+        _end(connection, action, verdict, cluster, ids, now)
         return
     decision = decide(connection, cluster, action, rules, now, hosts.free_machines(connection, cluster.profile_id))
     action = decision.action
@@ -211,6 +219,7 @@ def _conclude_with(
         shares.forget(connection, cluster.id)
         receivers.forget(connection, cluster.id)
         revisions.forget(connection, cluster.id)
+        runs.forget(connection, cluster.id)
         _end(connection, action, verdict, cluster, ids, now)
         return
     if action.action is ActionKind.CLUSTER_UPDATE and succeeded and action.inputs.get("new_profile_id"):

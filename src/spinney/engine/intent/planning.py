@@ -27,6 +27,7 @@ from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES, Move
+from spinney.domain.runs import finished
 from spinney.engine.catalog import Catalog, ContainerProfile
 from spinney.engine.intent import clusters, quotas
 from spinney.engine.intent.clusters import ClusterRules
@@ -130,7 +131,7 @@ class Planner:
 
     def lose(self, scene: Scene, question: Question) -> Plan:
         nodes = standing.placed_on(scene.connection, question.target)
-        requests = scene.requests(nodes)
+        requests = scene.requests([node for node in nodes if not draining.ends(node)])
         asked = [one.leaving(question.target) for one in requests.values()]
         fleet = load_fleet(scene.connection, asked, scene.network_limit, scene.now)
         answers = {answer.node_id: answer for answer in fleet.place(asked)}
@@ -156,6 +157,8 @@ class Planner:
         steps, unplaceable = _placed(scene, question, kind, scene.requests(told), going)
         moved = {node.id for node, _ in going}
         left = [node for node in told if node.id in stays and node.id not in moved]
+        ending = [node for node in told if draining.ends(node) and node.id not in moved and node.id not in stays]
+        steps += [Step(StepKind.DELETE, n.name, names.of(n.host_id), None, _why_ended(n)) for n in ending]
         steps += [Step(StepKind.STAY, n.name, names.of(n.host_id), None, stays[n.id]) for n in left]
         return _plan(steps, unplaceable)
 
@@ -273,6 +276,10 @@ def _placed(
         else:
             unplaceable.append(Unplaceable(node.name, answer, foreign))
     return steps, unplaceable
+
+
+def _why_ended(node: Node) -> str:
+    return "it has ended, and its log goes" if finished(node) else "its run begins it anew elsewhere"
 
 
 def _why_gone(node: Node) -> str:

@@ -107,8 +107,8 @@ def _attach(
         return _failed(action, f"policy {policy_id} no longer exists")
     enabled = action.inputs.get("enabled") is not False
     new = Attached(policy_id, found.name, validate_spec(found.spec), enabled)
-    profile_type = connection.execute(sa.select(profile.c.type).where(profile.c.id == cluster.profile_id)).scalar_one()
-    target = attach_target(profile_type, cluster)
+    made_from = sa.select(profile.c.type, profile.c.spec).where(profile.c.id == cluster.profile_id)
+    target = attach_target(*connection.execute(made_from).one(), cluster)
     fault = hindrance(new, target, others) or bindings.lacking(connection, cluster.project, new)
     if fault is not None:
         return _failed(action, fault)

@@ -12,6 +12,7 @@ from spinney.domain.host import Host
 from spinney.domain.node import Node
 from spinney.domain.placement.model import Occupant, PlacementRequest
 from spinney.domain.rebalance import Advice, Movable, choose, sources
+from spinney.domain.runs import place_of
 from spinney.engine.moving.window import Scene
 from spinney.engine.placing.asking import load_fleet
 from spinney.store import fleets, hosts, standing
@@ -38,7 +39,8 @@ def advise(scene: Scene, cluster: Cluster, wanted: Rebalancing, max_moves: int) 
 
 
 def _movable(scene: Scene, cluster: Cluster, settling: float, max_moves: int) -> list[Node]:
-    """On the fullest hosts what is in service, with nothing at work on it, and was not moved within the settling time."""
+    """On the fullest hosts what is in service, with nothing at work on it, and was not moved within the settling time; members
+    of runs would have to begin anew."""
     members = hosts.find(scene.connection, table.c.cluster_id == cluster.id)
     own = [] if members else [table.c.cluster_id == cluster.id]
     if own:
@@ -50,7 +52,8 @@ def _movable(scene: Scene, cluster: Cluster, settling: float, max_moves: int) ->
     ids = [node.id for node in nodes]
     busy = standing.at_work(scene.connection, ids)
     moved = standing.recently_moved(scene.connection, ids, scene.now - settling)
-    return [node for node in nodes if standing.serves(node) and node.id not in busy and node.id not in moved]
+    still = [node for node in nodes if standing.serves(node) and node.id not in busy and node.id not in moved]
+    return [node for node in still if place_of(node.data) is None]
 
 
 def occupant_of(node: Node, request: PlacementRequest) -> Occupant:

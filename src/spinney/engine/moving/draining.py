@@ -19,6 +19,7 @@ from spinney.domain.host import Duty, Host, HostState
 from spinney.domain.node import Node
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.retry import backoff
+from spinney.domain.runs import place_of
 from spinney.engine.moving.window import PAUSE, Scene
 from spinney.engine.placing.asking import load_fleet
 from spinney.store import duties, hosts, standing, status
@@ -33,6 +34,8 @@ _RETRY_CEILING = 60.0
 #: Residents for which the scheduler is asked at a time, until enough moves are found.
 _ASKED = 64
 _SILENT = (HostState.SUSPECT, HostState.LOST)
+#: What takes a node off its host, by whether it ends there.
+_WAY_OUT = {False: ActionKind.NODE_MOVE, True: ActionKind.NODE_DELETE}
 
 
 def advance(scene: Scene, action: Action) -> None:
@@ -68,6 +71,7 @@ def look(scene: Scene, action: Action, host: Host, nodes: Sequence[Node]) -> Sit
         deadline=None if deadline is None else action.start_time + deadline,
         stopping=action.cancel_requested,
         arriving=standing.arriving_at(scene.connection, host.node_id),
+        ending=len(standing.ordered_by(scene.connection, action.id) - {node.id for node in nodes}),
     )
 
 
@@ -81,6 +85,7 @@ def residents_of(
     for node in nodes:
         kinds = busy.get(node.id, [])
         failure = (failures or {}).get(node.id)
+        moving = _WAY_OUT[ends(node)] in kinds
         residents.append(
             Resident(
                 node.id,
@@ -88,8 +93,8 @@ def residents_of(
                 node.cluster_id,
                 serving=standing.serves(node) and not silent,
                 in_reach=not silent,
-                moving=ActionKind.NODE_MOVE in kinds,
-                busy=kinds[0].value if kinds and ActionKind.NODE_MOVE not in kinds else None,
+                moving=moving,
+                busy=kinds[0].value if kinds and not moving else None,
                 failed=None if failure is None else failure.reason,
                 retry_at=0.0 if failure is None else failure.at + backoff(failure.times, _RETRY, _RETRY_CEILING),
             )
@@ -97,9 +102,14 @@ def residents_of(
     return residents
 
 
+def ends(node: Node) -> bool:
+    """A member of a run is not moved: it would have to begin anew anyhow, which its run sees to, wherever there is room."""
+    return place_of(node.data) is not None
+
+
 def choose(scene: Scene, host: Host, nodes: Sequence[Node], situation: Situation) -> tuple[Situation, Next]:
     """What begins next. The scheduler is asked for no more residents than it takes to fill the window."""
-    free = situation.max_in_flight - sum(resident.moving for resident in situation.residents)
+    free = situation.max_in_flight - sum(resident.moving for resident in situation.residents) - situation.ending
     asked: list[Resident] = []
     step = drain.decide(replace(situation, residents=()))
     for first in range(0, len(situation.residents), _ASKED):
@@ -119,6 +129,7 @@ Elsewhere = Mapping[str, Placed | Waiting | None]
 def elsewhere(scene: Scene, host: Host, residents: Sequence[Resident], nodes: Sequence[Node]) -> Elsewhere:
     """Where the scheduler would put the residents now, by node; those at work are not asked for."""
     free = {resident.node_id for resident in residents if not resident.moving and resident.busy is None}
+    free -= {node.id for node in nodes if ends(node)}
     requests = [
         request.leaving(host.node_id)
         for request in scene.requests([node for node in nodes if node.id in free]).values()
@@ -143,7 +154,9 @@ def _go_on(scene: Scene, action: Action, host: Host, nodes: Sequence[Node], situ
     by_id = {node.id: node for node in nodes}
     # Whoever the node belongs to may see these: nothing here names the host, which may be somebody else's.
     inputs: Mapping[str, Any] = {"exclude": [], "to": None, "reason": "its host is being drained"}
-    scene.order_moves(action, [(by_id[node_id], inputs) for node_id in step.start])
+    going = [by_id[node_id] for node_id in step.start]
+    scene.order_moves(action, [(node, inputs) for node in going if not ends(node)])
+    scene.order_ends(action, [node for node in going if ends(node)], "its host is being drained")
     total = max(int(action.data.get("total", 0)), len(situation.residents))
     held = {one.node_id for one in step.held}
     if held - set(action.data.get("held", ())):

@@ -42,23 +42,29 @@ class Scene:
 
     def order_moves(self, parent: Action, moves: Sequence[tuple[Node, Mapping[str, Any]]]) -> None:
         """Moves are work of the system: they yield to what the nodes' users ask, and are told in the users' projects."""
+        self._order(ActionKind.NODE_MOVE, parent, [(node, f"Moving: {one['reason']}", one) for node, one in moves])
+
+    def order_ends(self, parent: Action, nodes: Sequence[Node], reason: str) -> None:
+        self._order(ActionKind.NODE_DELETE, parent, [(node, f"Ending: {reason}", {}) for node in nodes])
+
+    def _order(self, kind: ActionKind, parent: Action, asked: Sequence[tuple[Node, str, Mapping[str, Any]]]) -> None:
         children = [
             replace(
                 queued(
-                    ActionKind.NODE_MOVE,
+                    kind,
                     node.id,
                     Owner(node.user, node.project, node.domain),
                     action_id=self.ids.new(),
                     cause=Cause.HEALING,
                     now=self.now,
-                    reason=f"Moving: {inputs['reason']}",
+                    reason=reason,
                     cluster_id=node.cluster_id,
                     parent_id=parent.id,
                     inputs=inputs,
                 ),
                 created_at=self.now + number * _STEP,
             )
-            for number, (node, inputs) in enumerate(moves)
+            for number, (node, reason, inputs) in enumerate(asked)
         ]
         actions.insert(self.connection, children)
 

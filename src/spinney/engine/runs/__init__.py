@@ -1,0 +1,1 @@
+"""Runs of clusters that do a job and end: begun, carried on and ended."""
