@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +12,6 @@ from spinney.cli.batch import say_requested
 from spinney.cli.command import Filter, Sort, Use, command, list_query
 from spinney.cli.output import Column, Format
 from spinney.cli.progress import finish
-from spinney.cli.transport import Service
 from spinney.cli.waiting import Goal, Scene, State, Verdict
 
 PANEL = "Policies"
@@ -83,23 +82,13 @@ def _act(use: Use, cluster: str, policy: str, verb: str, asked: Mapping[str, Any
     action = reply["action"]
     if use.wait:
         show = None if use.form is Format.TABLE else lambda seen: output.show_object(seen, use.form)
-        finish(use, cluster, _look(use.service, there["id"], rule["id"], action), goal, show)
+        finish(use, cluster, looking.at_binding(use.service, there["id"], rule["id"], action), goal, show)
     elif use.form is Format.TABLE:
         say_requested(cluster, verb.replace("_", "-"), action)
     elif use.form is Format.NAME:
         output.emit(cluster)
     else:
         output.dump({"cluster": there["id"], "policy": rule["id"], "action": action}, use.form)
-
-
-def _look(service: Service, cluster_id: str, policy_id: str, action_id: str) -> Callable[[], Scene]:
-    """The subject is the binding."""
-
-    def look() -> Scene:
-        action = looking.found(service, "actions", action_id)
-        return Scene(looking.found(service, "clusters", cluster_id, "policies", policy_id), (), action)
-
-    return look
 
 
 def bound(enabled: bool | None = None) -> Goal:

@@ -61,6 +61,16 @@ def at_host(service: Service, host_id: str) -> Callable[[], Scene]:
     return lambda: Scene(found(service, "hosts", host_id))
 
 
+def at_binding(service: Service, cluster_id: str, policy_id: str, action_id: str) -> Callable[[], Scene]:
+    """A policy attached to a cluster, or None while it is not."""
+
+    def look() -> Scene:
+        action = found(service, "actions", action_id)
+        return Scene(found(service, "clusters", cluster_id, "policies", policy_id), (), action)
+
+    return look
+
+
 def at_work_on(service: Service, cluster_id: str) -> Callable[[], Scene]:
     """A cluster nobody asked us to change; ``action`` is whichever works on it."""
 

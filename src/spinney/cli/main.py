@@ -17,6 +17,7 @@ _CLI = "spinney.cli."
 
 class SpinneyGroup(LazyGroup):
     entries: ClassVar[Mapping[str, Entry]] = {
+        "deploy": Entry(_CLI + "deploy.command", "deploy", "Clusters as a Compose file asks for them.", _OBJECTS),
         "cluster": Entry(_CLI + "cluster", "app", "Sets of containers or hosts, kept at the size you want.", _OBJECTS),
         "node": Entry(_CLI + "node", "app", "Single members: one container or one host each.", _OBJECTS),
         "profile": Entry(_CLI + "profile", "app", "What nodes are made from.", _OBJECTS),

@@ -274,10 +274,16 @@ class SpecModel(BaseModel):
 def explain(error: ValidationError, model: type[SpecModel], root: str) -> str:
     """One line naming path, value and what is allowed for each fault (the first few, when there are many)."""
     details = error.errors(include_url=False)
-    faults = [_fault(detail, model, root) for detail in details[:FAULTS_SHOWN]]
+    told = [_fault(detail, model) for detail in details[:FAULTS_SHOWN]]
+    shown = [f"{root}{path}: {says}" for path, says in told]
     if len(details) > FAULTS_SHOWN:
-        faults.append(f"and {len(details) - FAULTS_SHOWN} more")
-    return "; ".join(faults)
+        shown.append(f"and {len(details) - FAULTS_SHOWN} more")
+    return "; ".join(shown)
+
+
+def faults(error: ValidationError, model: type[SpecModel]) -> list[tuple[str, str]]:
+    """All of them: each path as in ``.ports[0].host``, and what is said of it."""
+    return [_fault(detail, model) for detail in error.errors(include_url=False)]
 
 
 def normalised(key: str) -> str:
@@ -288,20 +294,20 @@ def normalised(key: str) -> str:
 _EXPECTED = {"tuple_type": "a list", "missing": "", "recursion_loop": "a value that does not contain itself"}
 
 
-def _fault(detail: ErrorDetails, model: type[SpecModel], root: str) -> str:
-    path = root + "".join(_step(part) for part in detail["loc"] if part != "[key]")
+def _fault(detail: ErrorDetails, model: type[SpecModel]) -> tuple[str, str]:
+    path = "".join(_step(part) for part in detail["loc"] if part != "[key]")
     if detail["type"] == "missing":
-        return f"{path}: this is required and was not given"
+        return path, "this is required and was not given"
     if detail["type"] == "extra_forbidden":
-        return f"{path}: {_unknown(str(detail['loc'][-1]), _model_at(model, detail['loc'][:-1]))}"
+        return path, _unknown(str(detail["loc"][-1]), _model_at(model, detail["loc"][:-1]))
     raised = detail.get("ctx", {}).get("error")
     if isinstance(raised, Contradiction):
-        return f"{path}{raised.at}: {raised.text}"
+        return f"{path}{raised.at}", raised.text
     if isinstance(raised, NotAllowed):
         value = detail["input"] if raised.value is _UNSET else raised.value
         shown = "the value given" if raised.secret else _shown(value)
-        return f"{path}{raised.at}: {shown} is not allowed: {raised.allowed}"
-    return f"{path}: {_shown(detail['input'])} is not allowed: {_EXPECTED.get(detail['type'], detail['msg'])}"
+        return f"{path}{raised.at}", f"{shown} is not allowed: {raised.allowed}"
+    return path, f"{_shown(detail['input'])} is not allowed: {_EXPECTED.get(detail['type'], detail['msg'])}"
 
 
 def _step(part: int | str) -> str:
