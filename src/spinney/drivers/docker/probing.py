@@ -1,13 +1,14 @@
 """Probes inside the network namespaces of containers, in one of two ways.
 
-Where the host helper may enter namespaces (mode ``full``, and the machine lets it), it does, at the process that the Docker
-engine names just then. Elsewhere each probed container gets a *prober*, made with its first probe: a container of the helper's
-image that has no right at all and shares that one's network namespace.
+Where the host helper may enter namespaces (mode ``full``, and the machine lets it), it does, at a process that the Docker
+engine has named and that it sees to be the container's still. Elsewhere each probed container gets a *prober*, made with its
+first probe: a container of the helper's image that has no right at all and shares that one's network namespace.
 
-Guaranteed: what is asked is asked in the namespace that the container has now, a prober that shares one it had before a
-restart is replaced; a prober is removed when its container is stopped or removed here, ends when we hang up or end, or when it
-is not asked for ``IDLE`` seconds, and is removed by its Docker engine then. One that was made and never ran is left to the
-reaper. A helper that was once kept from entering a namespace is not asked again over this connection.
+Guaranteed: what is asked is asked in the namespace that the container has now; that nothing answers in one that it had before
+a restart is found out, and asked anew in the one it has. A prober is removed when its container is stopped or removed here,
+ends when we hang up or end, or when it is not asked for ``IDLE`` seconds, and is removed by its Docker engine then. One that
+was made and never ran is left to the reaper. A helper that was once kept from entering a namespace is not asked again over
+this connection.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _PATIENCE = 5.0
 _ATTEMPTS = 3
 #: Probers that one Docker engine makes at a time.
 _MAKING = 4
+#: Processes that are remembered, so that those of containers gone elsewhere do not pile up.
+_KNOWN = 4096
 
 
 @dataclass(slots=True)
@@ -64,6 +67,7 @@ class Probing:
         self._client = client
         self._helper = helper
         self._places: dict[str, _Place] = {}
+        self._pids: dict[str, int] = {}
         self._making = asyncio.Semaphore(_MAKING)
 
     async def probe(self, container_id: str, request: ProbeRequest) -> ProbeAnswer:
@@ -75,6 +79,7 @@ class Probing:
 
     async def let_go(self, container_id: str) -> None:
         """Remove the container's prober, if it has one. What fails is left to the prober itself, and to the reaper."""
+        self._pids.pop(container_id, None)
         place = self._places.pop(container_id, None)
         if place is not None and place.prober is not None:
             await self._remove(place.prober)
@@ -91,22 +96,30 @@ class Probing:
 
     async def _from_inside(self, container_id: str, request: ProbeRequest) -> Exchange | None:
         """None: it may not."""
-        missed = 0
+        pid = self._pids.get(container_id) or await self._process(container_id)
         for _ in range(_ATTEMPTS):
-            _, pid = await self._member(container_id)
-            if pid == missed:
-                # The Docker engine knows it, and the helper does not find it: they do not see the same processes.
-                self._helper.bar()
-            if not self._helper.may_enter:
-                return None
             found = _checked(await self._helper.probe(container_id, pid, request))
-            if found.ending is Ending.GONE:
-                missed = pid
-            elif found.ending is not Ending.BARRED:
+            if found.ending is Ending.BARRED:
+                return None
+            if found.connected:
                 return found
-        raise ContainerRefused(
-            f"container {container_id[:12]} is started again and again; it cannot be probed meanwhile"
-        )
+            known, pid = pid, await self._process(container_id)
+            if pid != known:
+                continue
+            if found.ending is not Ending.GONE:
+                return found
+            # The Docker engine knows it, and the helper does not find it: they do not see the same processes.
+            self._helper.bar()
+            return None
+        raise _restless(container_id)
+
+    async def _process(self, container_id: str) -> int:
+        """One of the container's. The helper looks whether it still is, so it need not be asked for each time."""
+        _, pid = await self._member(container_id)
+        if len(self._pids) >= _KNOWN:
+            self._pids.clear()
+        self._pids[container_id] = pid
+        return pid
 
     # A prober beside it.
 
@@ -131,9 +144,7 @@ class Probing:
                 return found
             _forget(place, prober)
             await self._remove(prober)
-        raise ContainerRefused(
-            f"container {container_id[:12]} is started again and again; it cannot be probed meanwhile"
-        )
+        raise _restless(container_id)
 
     async def _make(self, container_id: str, place: _Place) -> _Prober:
         async with place.making:
@@ -193,6 +204,10 @@ class Probing:
             await self.let_go(container_id)
             raise ContainerRefused(f"container {container_id[:12]} does not run, so it cannot be probed; start it")
         return found, parse.process_id(answer.body)
+
+
+def _restless(container_id: str) -> ContainerRefused:
+    return ContainerRefused(f"container {container_id[:12]} is started again and again; it cannot be probed meanwhile")
 
 
 def _forget(place: _Place, prober: _Prober) -> None:
