@@ -12,7 +12,7 @@ from spinney.store import policies
 
 
 def a_policy(world: World, type_: str, version: str = "1.0", **properties: Any) -> str:
-    name = f"senlin.policy.{type_}"
+    name = type_ if "." in type_ else f"senlin.policy.{type_}"
     made = Policy(
         id=world.ids.new(),
         name=f"my {type_}",

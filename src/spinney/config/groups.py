@@ -167,6 +167,10 @@ class SchedulerSettings:
 class RetentionSettings:
     actions: float = option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.")
     events: float = option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.")
+    scaling: float = option(
+        14 * 86400.0,
+        "Seconds for which autoscaling's decisions and the metrics they were made from are kept; 0 keeps them for ever.",
+    )
     interval: float = option(300.0, "Seconds between looks for old actions and events.")
 
 

@@ -16,6 +16,8 @@ from spinney.config import (
 )
 from spinney.drivers.base import HostConnector, MetricsReader
 from spinney.drivers.egress.client import Sender
+from spinney.engine.autoscaling.wanted import Wanted
+from spinney.engine.balancing.names import Resolve, resolve
 from spinney.engine.carrying.secrets import ReferenceReader
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
@@ -46,8 +48,12 @@ class EngineContext:
     balancer: BalancerSettings = field(default_factory=BalancerSettings)
     #: Shared with whoever looks into hosts for the API.
     measurements: Measurements = field(default_factory=Measurements)
+    #: What is to be found out about members of autoscaled clusters.
+    wanted: Wanted = field(default_factory=Wanted)
     #: Where the limits of projects come from.
     limits: Limits = field(default_factory=OwnLimits)
+    #: The addresses behind the names of hosts, for load balancers.
+    resolve: Resolve = resolve
     #: None: secrets that are kept elsewhere cannot be had.
     references: ReferenceReader | None = None
     #: None: metrics URLs of hosts are not read.

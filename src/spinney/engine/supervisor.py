@@ -12,6 +12,8 @@ from spinney.domain import ownership
 from spinney.domain.host import Host
 from spinney.domain.retry import backoff
 from spinney.engine import outbox, resealing
+from spinney.engine.autoscaling import deciding as autoscaling
+from spinney.engine.balancing import loop as balancing
 from spinney.engine.cancelling import apart
 from spinney.engine.context import EngineContext
 from spinney.engine.intent import quotas
@@ -86,9 +88,11 @@ class Engine:
                 group.create_task(measuring.keep_books(self.context))
                 group.create_task(evening.look_after(session))
                 group.create_task(host_scaling.scale(session))
+                group.create_task(autoscaling.look_after(session))
                 group.create_task(revoking.look_after(session))
                 group.create_task(runs.look_after(session))
                 group.create_task(outbox.deliver(self.context))
+                group.create_task(balancing.keep(session))
                 group.create_task(resealing.keep_up(self.context))
                 group.create_task(quotas.keep_copies(self.context.limits, self.context.clock))
                 group.create_task(self._prune())

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from spinney.config import RetentionSettings
 from spinney.domain.action import LIVE_STATUSES
-from spinney.store import database, exec_sessions, idempotency
+from spinney.store import database, exec_sessions, idempotency, scaling_history
 from spinney.store.fleets import SETBACK_WINDOW
 from spinney.store.tables import action, cluster, decision, event, hold, node, resolved_image, setback, webhook_use
 
@@ -43,6 +43,7 @@ def prune(connection: Connection, settings: RetentionSettings) -> int:
         node.c.id == resolved_image.c.owner_id
     )
     removed += connection.execute(resolved_image.delete().where(~owned)).rowcount
+    removed += scaling_history.prune(connection, now, settings.scaling, _CHUNK)
     removed += idempotency.prune(connection, now, _CHUNK)
     removed += exec_sessions.prune(connection, now)
     removed += connection.execute(webhook_use.delete().where(webhook_use.c.expires_at < now - _MINUTE)).rowcount

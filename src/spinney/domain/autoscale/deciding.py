@@ -125,14 +125,13 @@ def _honoured(answer: _Answer, found: Bounds, state: State, now: float, held: bo
     return found.since if done else state.honoured
 
 
-_DECISIVE = (Kind.WINDOW, Kind.RATE, Kind.DISABLED, Kind.COOLDOWN, Kind.BUSY, Kind.HELD)
+#: What may make another size of what metrics ask for, or put it off.
+_LIMITS = (Kind.BOUNDS, Kind.WINDOW, Kind.RATE, Kind.DISABLED, Kind.COOLDOWN, Kind.BUSY, Kind.HELD)
 
 
 def _sentence(size: int, answer: _Answer, reasons: list[Reason], held: bool) -> str:
-    because = answer.because.rstrip(".")
-    if answer.wanted != size and not held:
-        verb = "Grows" if answer.wanted > size else "Shrinks"
-        return f"{verb} from {size} to {answer.wanted}: {because}."
-    stops = [one.text.rstrip(".") for one in reasons if one.kind in _DECISIVE]
-    bound = [one.text.rstrip(".") for one in reasons if one.kind is Kind.BOUNDS]
-    return f"Stays at {size}: {'. '.join([because, *(stops or bound)])}."
+    limits = [] if answer.by is By.BOUNDS else [one.text for one in reasons if one.kind in _LIMITS]
+    said = " ".join([f"{answer.because.rstrip('.')}.", *limits])
+    if answer.wanted == size or held:
+        return f"Stays at {size}: {said}"
+    return f"{'Grows' if answer.wanted > size else 'Shrinks'} from {size} to {answer.wanted}: {said}"

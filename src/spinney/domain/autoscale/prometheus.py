@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterator
 
 from spinney.domain.autoscale.rules import Scrape
+from spinney.domain.probe import LARGEST_BODY
 
 #: Bytes of an answer at most.
-LARGEST = 1 << 20
+LARGEST = LARGEST_BODY
 #: Characters of a line at most; longer ones are passed over.
 _LONGEST_LINE = 16384
 #: Series that match at most; more are another mistake than this can mend.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from spinney.domain.container import ContainerStats
 from spinney.domain.host import HelperMode
 from spinney.domain.utilization import (
+    ContainerReading,
     ContainersReading,
     ContainerTrack,
     HostCounters,
@@ -75,6 +76,12 @@ class Measurements:
         if track is None or track.cpu is None or not is_fresh(track.sampled_at, now, max_age):
             return None
         return container_stats(track)
+
+    def counters(self, host_id: str, container_id: str, now: float, max_age: float) -> ContainerReading | None:
+        """As they were last read; None: nothing fresh is known here."""
+        track = self._containers.get(host_id, {}).get(container_id)
+        fresh = track is not None and is_fresh(track.sampled_at, now, max_age)
+        return ContainerReading(track.at, track.counters) if track is not None and fresh else None
 
     def take_news(self) -> tuple[dict[str, HostUse], dict[str, HelperMode]]:
         """What is to be told of hosts, by their ids, since the last time."""

@@ -1,0 +1,1 @@
+"""Autoscaling at work: what members use is collected by whoever watches their hosts, one engine decides for each cluster."""
