@@ -9,11 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from engine.policed import a_policy, attach, seen
+from engine.policed import attach
 from engine.world import World
 from spinney.domain.action import Action, ActionKind, Cause
-from spinney.store import autoscaling
-from spinney.store.autoscaling import Scaled
 from spinney.store.tables import scaling_decision
 
 SCALING = "spinney.policy.autoscaling"
@@ -24,41 +22,25 @@ CORE = {"cpu": {"limit": 1.0, "reservation": 0.1}}
 _TICK = 1.0
 
 
-class Demand:
-    """Cores that all members of the world have to do together, divided among those that run; each does one core at most."""
-
-    def __init__(self, world: World, cores: Callable[[float], float]) -> None:
-        self._world = world
-        self._cores = cores
-        #: Moment, cores wanted, members.
-        self.course: list[tuple[float, float, int]] = []
-
-    async def run(self) -> None:
-        clock, began = self._world.clock, self._world.clock.monotonic()
-        while True:
-            now = clock.monotonic() - began
-            running, cores = self._world.running(), self._cores(now)
-            self.course.append((now, cores, len(running)))
-            for engine in self._world.connector.engines.values():
-                for one in engine.core.containers({}, clock.now()):
-                    if one.id in {container.id for container in running}:
-                        engine.core.set_load(one.id, min(1.0, cores / len(running)), 64 * 2**20)
-            await clock.sleep(_TICK)
-
-    def sizes(self) -> list[int]:
-        """Each size once, in the order in which they came."""
-        found: list[int] = []
-        for _, _, size in self.course:
-            found += [] if found and found[-1] == size else [size]
-        return found
+async def _demand(world: World, cores: Callable[[float], float]) -> None:
+    began = world.clock.monotonic()
+    while True:
+        running = {container.id for container in world.running()}
+        share = min(1.0, cores(world.clock.monotonic() - began) / max(1, len(running)))
+        for engine in world.connector.engines.values():
+            for one in engine.core.containers({}, world.clock.now()):
+                if one.id in running:
+                    engine.core.set_load(one.id, share, 64 * 2**20)
+        await world.clock.sleep(_TICK)
 
 
 @asynccontextmanager
-async def demanding(world: World, cores: Callable[[float], float]) -> AsyncIterator[Demand]:
-    demand = Demand(world, cores)
-    task = asyncio.create_task(demand.run())
+async def demanding(world: World, cores: Callable[[float], float]) -> AsyncIterator[None]:
+    """Cores by the seconds since it began, that all members of the world have to do together: divided among those that run;
+    each does one core at most."""
+    task = asyncio.create_task(_demand(world, cores))
     try:
-        yield demand
+        yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -85,10 +67,3 @@ def decisions(world: World) -> list[Any]:
     query = sa.select(scaling_decision).order_by(scaling_decision.c.at, scaling_decision.c.id)
     return list(world.store.run(lambda c: c.execute(query).all()))
 
-
-def policy_of(world: World, cluster_id: str) -> Scaled:
-    (one,) = world.store.run(autoscaling.scaled, cluster_id)
-    return one
-
-
-__all__ = ["CORE", "CPU", "SCALING", "a_policy", "demanding", "seen"]
