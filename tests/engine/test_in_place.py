@@ -15,7 +15,7 @@ from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.container import ContainerLimits, ContainerState
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.drivers.simulated.faults import Failure, Fault, FaultKind, FaultPlan, Operation, Rule
-from spinney.store import image_rules, tables
+from spinney.store import adjusting, image_rules, tables
 from virtual_time import run_virtually
 
 MIB = 1 << 20
@@ -163,6 +163,26 @@ def test_one_that_finds_room_nowhere_is_left_as_it_was() -> None:
         assert (after.status, after.reserved_cpu) == (NodeStatus.ACTIVE, before.reserved_cpu)
 
     _play(story, cores=2.0)
+
+
+@pytest.mark.parametrize("used", [200 * MIB, 1 * MIB])
+def test_within_an_update_of_the_cluster_another_way_is_left_to_that(used: int) -> None:
+    """One container uses too much memory, the other finds no room for more."""
+
+    async def story(world: World, cluster_id: str) -> None:
+        (before,) = world.members(cluster_id)
+        world.host_engine(0).core.set_load(before.physical_id or "", 0.1, used)
+        profile_id = world.profile(cpu=1.0, memory="128m") if used > MIB else world.profile(cpu=1.0, memory="64g")
+        inputs = {"new_profile_id": profile_id, "manner": "in-place", "batch": 1}
+        action_id = world.submit(ActionKind.NODE_UPDATE, before.id, inputs)
+        await world.settle()
+        (after,) = world.members(cluster_id)
+        action = world.action(action_id)
+        assert action.status is ActionStatus.FAILED and adjusting.REPLACE in action.outputs
+        assert _same_container(before, after) and after.profile_id == before.profile_id
+        assert (after.status, after.reserved_memory) == (NodeStatus.ACTIVE, 256 * MIB)
+
+    _play(story, cpu=1.0, memory="256m")
 
 
 @pytest.mark.parametrize("kind", [FaultKind.BEFORE, FaultKind.AFTER])
