@@ -43,6 +43,11 @@ KEYS = SecretKeys("the tests' key", [SecretKey("the tests' key", X25519PrivateKe
 HOSTS = "c0000000-0000-4000-8000-000000000000"  # the host cluster
 FAST = HealthSettings(listing_interval=5.0, reap_after=4.0)
 QUICK = EngineSettings(lease=4.0)
+#: Asked at every step, so it is not put together anew each time.
+_LIES = (
+    "SELECT name, status, power, physical_id FROM node WHERE ready "
+    "AND (status IN ('INIT', 'CREATING', 'DELETING', 'ERROR') OR power <> 'running' OR physical_id IS NULL)"
+)
 
 
 class World:
@@ -186,6 +191,11 @@ class World:
             assert host.reserved_memory == sum(memory for _, memory in here)
             assert host.reserved_cpu <= host.cpu + 1e-6
 
+    def check_readiness(self) -> None:
+        """Whoever is ready has a container that is meant to run, and nothing is known to be wrong with it."""
+        lies = self.store.run(lambda c: c.exec_driver_sql(_LIES).all())
+        assert not lies, lies
+
     def holds(self) -> list[Hold]:
         nodes = self.store.run(NODES.all)
         return list(self.store.run(placements.holds, [n.id for n in nodes]).values())
@@ -229,6 +239,7 @@ class World:
         deadline = self.clock.monotonic() + seconds
         while not condition():
             assert self.clock.monotonic() < deadline, f"not within {seconds} virtual seconds: {self.describe()}"
+            self.check_readiness()
             await self.clock.sleep(0.05)
 
     async def settle(self, seconds: float = 120.0) -> None:

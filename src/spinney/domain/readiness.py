@@ -17,9 +17,9 @@ from typing import Any
 from spinney.domain.container import Container, ContainerState
 from spinney.domain.probe_spec import Answer, ExecCheck, Probe, Probes, Role, Said
 
-#: Seconds until a probe is asked for the second time at first; doubles each time until it is the interval. A command costs
-#: its host far more than a connection.
-_FIRST_PACE, _FIRST_PACE_OF_COMMANDS = 0.1, 0.5
+#: Seconds between two questions at first; a command costs its host far more than a connection. Then this share of the time
+#: that has passed, so that what takes long is noticed little later, until it is the interval.
+_PACE, _PACE_OF_COMMANDS, _SHARE = 0.1, 0.5, 0.125
 #: A probe that could not be asked for so many intervals, and for so many seconds, is told of.
 _UNKNOWN_INTERVALS, _UNKNOWN_SECONDS = 3, 30.0
 _LATER: tuple[Role, ...] = (Role.READY, Role.ALIVE)
@@ -38,8 +38,8 @@ class Track:
     failures: int = 0
     #: The latest failure that counted; before the first, the beginning.
     counted_at: float = 0.0
-    #: Seconds until it is asked again while it has not passed yet.
-    pace: float = _FIRST_PACE
+    #: When its turn came.
+    begun: float = 0.0
     #: The latest failure.
     text: str = ""
     #: Since when it could not be asked, and why.
@@ -94,8 +94,8 @@ def _begin_others(probes: Probes, now: float) -> State:
 
 
 def _first(probe: Probe, now: float) -> Track:
-    pace = _FIRST_PACE_OF_COMMANDS if isinstance(probe.check, ExecCheck) else _FIRST_PACE
-    return Track(now + probe.delay, counted_at=now + probe.delay, pace=min(pace, probe.interval))
+    first = now + probe.delay
+    return Track(first, counted_at=first, begun=first)
 
 
 def next_ask(state: State) -> tuple[float, Role] | None:
@@ -118,8 +118,7 @@ def answered(probes: Probes, state: State, role: Role, answer: Answer, asked: fl
 def _after(probe: Probe, track: Track, answer: Answer, asked: float, now: float) -> Track:
     if answer.said is Said.UNKNOWN:
         since = asked if track.unknown_since is None else track.unknown_since
-        due, pace = _again(probe, track, asked, now)
-        return replace(track, due=due, pace=pace, unknown_since=since, unknown=answer.text)
+        return replace(track, due=_again(probe, track, asked, now), unknown_since=since, unknown=answer.text)
     track = replace(track, unknown_since=None, unknown="")
     if answer.said is Said.PASSED:
         passes = track.passes + 1
@@ -138,18 +137,17 @@ def _after(probe: Probe, track: Track, answer: Answer, asked: float, now: float)
         counted_at=asked if counts else track.counted_at,
         text=answer.text,
     )
-    due, pace = _again(probe, track, asked, now)
-    return replace(track, due=due, pace=pace)
+    return replace(track, due=_again(probe, track, asked, now))
 
 
-def _again(probe: Probe, track: Track, asked: float, now: float) -> tuple[float, float]:
-    """When to ask after what was no pass, and the pace from then on."""
+def _again(probe: Probe, track: Track, asked: float, now: float) -> float:
+    """When to ask after what was no pass."""
     if track.passing is not None:
-        return max(asked + probe.interval, now), track.pace
+        return max(asked + probe.interval, now)
+    pace = _PACE_OF_COMMANDS if isinstance(probe.check, ExecCheck) else _PACE
+    due = asked + min(max(pace, _SHARE * (asked - track.begun)), probe.interval)
     counting = track.counted_at + probe.interval
-    if asked >= counting:  # it could not be asked when a failure would have counted
-        return max(asked + probe.interval, now), track.pace
-    return max(min(asked + track.pace, counting), now), min(2 * track.pace, probe.interval)
+    return max(min(due, counting) if counting > asked else due, now)
 
 
 def verdict(probes: Probes, state: State, container: Container, now: float) -> Verdict:

@@ -36,6 +36,25 @@ class Finding:
     event: Event | None = None
 
 
+#: What readiness is about, and whose it is: looked at every second.
+_CONCERNED = (
+    "id", "name", "profile_id", "cluster_id", "status", "physical_id", "user", "project", "domain", "power", "host_id",
+    "ready", "ready_at", "ready_reason",
+)  # fmt: skip
+_LOOK = sa.select(*(table.c[name] for name in _CONCERNED)).where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
+def look(connection: Connection, node_ids: Collection[str]) -> list[Node]:
+    """The nodes with what concerns their readiness; the rest of them is left out."""
+    rows = connection.execute(_LOOK, {"ids": list(node_ids)})
+    found = []
+    for row in rows:
+        values = dict(zip(_CONCERNED, row, strict=True))
+        values |= {"status": NodeStatus(values["status"]), "power": PowerState(values["power"])}
+        found.append(Node(**values))
+    return found
+
+
 def withdraw(connection: Connection, reasons: Mapping[str, str], now: float) -> None:
     """Nodes, by id, that are not ready from now on, and why. Of those that were not, only the reason changes."""
     rows = [{"b_id": node_id, "b_reason": reason} for node_id, reason in sorted(reasons.items())]
