@@ -52,7 +52,7 @@ _FETCH = ("wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{_PORT}/")
 _HTTP = ProbeRequest(ProbeKind.HTTP, _PORT, path="/", timeout=5.0)
 _TCP = ProbeRequest(ProbeKind.TCP, _PORT, timeout=5.0)
 #: Seconds between health checks of a container, and how long they are watched.
-_INTERVAL = 1.0
+_INTERVAL = 2.0
 _WATCHED = 12.0
 
 
@@ -129,17 +129,17 @@ class Bench:
         idle = await self.idle()
         made = await self.start(check=Healthcheck(("CMD", *_FETCH), _INTERVAL, 5.0, 3))
         await asyncio.sleep(2 * _INTERVAL)
-        since, before = time.time(), self.processes.cpu()
-        await asyncio.sleep(_WATCHED)
-        used, until = self.processes.cpu() - before, time.time()
         wanted = quote(json.dumps({"event": ["exec_die"]}))
-        path = f"/events?since={since:.6f}&until={until:.6f}&filters={wanted}"
+        since, before = time.time(), self.processes.cpu()
+        path = f"/events?since={since:.6f}&until={since + _WATCHED:.6f}&filters={wanted}"
         events = await asyncio.to_thread(_lines, self._socket, path)
+        used = self.processes.cpu() - before
         await self.remove(made)
         return Cost(0.0, (used * 1000 - idle * _WATCHED) / events, 0.0)
 
 
 def _lines(socket: str, path: str) -> int:
+    """How many there are, once there will be no more."""
     connection = docker_engine._UnixConnection(socket, 30.0)
     try:
         connection.request("GET", path)

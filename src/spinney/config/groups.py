@@ -148,7 +148,8 @@ class HostSettings:
     helper: str = option(
         "plain",
         "The host helper of host clusters whose configuration has no spinney.helper: plain measures hosts, full their "
-        "containers too, none leaves hosts as they are.",
+        "containers too and probes these from inside (which takes rights like those of root), none leaves hosts as they "
+        "are.",
     )
     sample_interval: float = option(5.0, "Seconds between two readings of a host, from 0.1 to 30.")
     average_over: float = option(
