@@ -156,6 +156,14 @@ def finished(node: Node) -> bool:
     return _MEMBER in node.data and _ENDING in node.data and node.power is PowerState.STOPPED
 
 
+def shown_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a member shows that has ended, from its node's data."""
+    place, ending = Place(**data[_MEMBER]), data[_ENDING]
+    which = f"Completion {place.completion} of run {place.number}, attempt {place.attempt}"
+    status = NodeStatus.ACTIVE if ending["exit_code"] == 0 else NodeStatus.ERROR
+    return {"status": status, "status_reason": f"{which}: {ending['reason']}."}
+
+
 def environment(data: Mapping[str, Any]) -> dict[str, str]:
     """What a member's container is told about itself, from its node's data."""
     place = place_of(data)
@@ -189,15 +197,15 @@ def ending_of(node: Node, container: Container | None, now: float) -> Ending | N
 
 def ended_changes(node: Node, ending: Ending, now: float) -> dict[str, Any]:
     """The columns of a member's row once its container has ended: healing leaves it alone from then on."""
-    place = place_of(node.data)
-    assert place is not None
-    shown = {"exit_code": ending.exit_code, "reason": ending.reason, "ended_at": iso(ending.ended_at)}
-    reason = f"Completion {place.completion} of run {place.number}, attempt {place.attempt}: {ending.reason}."
+    told = {"exit_code": ending.exit_code, "reason": ending.reason, "ended_at": iso(ending.ended_at)}
+    data = {**node.data, _ENDING: told}
     return {
+        **shown_of(data),
         "power": PowerState.STOPPED,
-        "status": NodeStatus.ACTIVE if ending.good else NodeStatus.ERROR,
-        "status_reason": reason,
-        "data": {**node.data, _ENDING: shown},
+        "data": data,
+        "ready": False,
+        "ready_reason": "It has ended.",
+        "ready_at": now if node.ready else node.ready_at,
         "updated_at": now,
     }
 

@@ -152,6 +152,9 @@ class Recorder:
 
     def _ended(self, job: Job, container: Container, changes: dict[str, Any], now: float) -> Outcome | None:
         """A member of a run that is done already, however that went; None: it is at work, or no such member."""
+        if runs.at_rest(job.node, container):
+            kept = {**runs.shown_of(job.node.data), "updated_at": now}
+            return self._end(job, ActionStatus.SUCCEEDED, "It had ended, and was stopped.", kept, now)
         ending = runs.ending_of(job.node, container, now)
         if ending is None:
             return None

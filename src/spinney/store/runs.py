@@ -21,7 +21,7 @@ from spinney.domain.event import Event
 from spinney.domain.host import HostState
 from spinney.domain.node import Node
 from spinney.domain.runs import Ending, Run, Seen
-from spinney.store import actions, readiness, status
+from spinney.store import actions, status
 from spinney.store.rows import CLUSTERS, EVENTS, NODES, RUNS
 from spinney.store.tables import action, cluster, host
 from spinney.store.tables import node as nodes
@@ -176,6 +176,4 @@ def note_end(connection: Connection, before: Node, ending: Ending, event: Event,
 
 
 def end(connection: Connection, node: Node, ending: Ending, now: float) -> None:
-    changes = domain.ended_changes(node, ending, now)
-    connection.execute(nodes.update().where(nodes.c.id == node.id).values(changes))
-    readiness.withdraw(connection, {node.id: "It has ended."}, now)
+    connection.execute(nodes.update().where(nodes.c.id == node.id).values(domain.ended_changes(node, ending, now)))
