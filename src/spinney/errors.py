@@ -16,7 +16,7 @@
     │   ├── InvalidGlobalAPIVersion 406
     │   ├── Conflict              409    ActionConflict, ActionCooldown, ActionInProgress, ActionImmutable,
     │   │                                ResourceIsLocked, ResourceInUse, FeatureNotSupported,
-    │   │                                IdempotencyKeyInUse
+    │   │                                IdempotencyKeyInUse, RevisionConflict
     │   ├── IdempotencyKeyReused  422
     │   └── TooManyRequests       429
     ├── IdentityUnavailable      503    retry  the identity service cannot be asked whose token it is
@@ -195,6 +195,10 @@ class FeatureNotSupported(Conflict):
 
 class IdempotencyKeyInUse(Conflict):
     """The first request with the Idempotency-Key is still at work."""
+
+
+class RevisionConflict(Conflict):
+    """The cluster is at another revision than the request was made for, or the revision cannot be restored."""
 
 
 class IdempotencyKeyReused(UserError):

@@ -204,6 +204,7 @@ class TestUpdate:
             "timeout": 7,
             "profile_only": True,
             "config": {"a": 1},
+            "revision": 1,
         }
         assert answer.json["cluster"]["id"] == cluster.id
         assert answer.json["cluster"]["metadata"] == {}  # as it is now

@@ -38,8 +38,9 @@ def _rules() -> Mapping[str, frozenset[str]]:
             "profiles:index profiles:get policies:index policies:get clusters:index clusters:get "
             "clusters:collect cluster_policies:index cluster_policies:get nodes:index nodes:get receivers:index "
             "receivers:get actions:index actions:get events:index events:get hosts:index hosts:get "
-            "nodes:placement nodes:stats clusters:stats clusters:shared shares:index shares:get "
-            "secrets:index secrets:get quotas:get image_rules:get grants:index"
+            "nodes:placement nodes:stats clusters:stats clusters:scaling_decisions clusters:metrics "
+            "clusters:shared shares:index shares:get "
+            "secrets:index secrets:get quotas:get image_rules:get grants:index clusters:revisions"
         ),
         MEMBER: (
             "profiles:create profiles:update profiles:delete profiles:validate policies:create policies:validate "

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
-from spinney.api import membership
+from spinney.api import membership, updating
 from spinney.api.bindings import PolicyAttach, PolicyDetach, attach_inputs, detach_inputs, update_inputs
 from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
@@ -31,7 +31,7 @@ from spinney.policies.scaling import EVENTS as SCALINGS
 from spinney.policies.scaling import ScalingProperties, cooling
 from spinney.profiles import registry
 from spinney.store import action_requests, bindings, clusters, lifecycle, nodes
-from spinney.store.identity import Scope, as_uuid
+from spinney.store.identity import as_uuid
 from spinney.store.quotas import Change
 
 
@@ -83,15 +83,16 @@ class Check(Request):
 class Verb:
     """``inputs`` gives the inputs of the action from what was asked and the cluster, or raises.
 
-    ``kind`` None: it is no action of its own.
+    ``kind`` None: ``does`` all of it, given an id for what it may queue, and returns the id of the action that answers.
     """
 
     kind: ActionKind | None
     #: What it does.
     says: str
     model: type[SpecModel] | None
-    inputs: Callable[[Connection, Call, Row[Any], Any], dict[str, Any]]
+    inputs: Callable[[Connection, Call, Row[Any], Any], dict[str, Any]] = lambda connection, call, row, data: dict(data)
     since: int = 0
+    does: Callable[[Connection, Call, Any, str], str] | None = None
     #: Checks that need no cluster.
     shape: Callable[[Any], Any] | None = None
     #: There only for callers who negotiate Spinney's own version.
@@ -100,10 +101,12 @@ class Verb:
 
 async def act(call: Call) -> Reply:
     verb, data = read_verb(call, VERBS)
-    if verb.kind is None:
-        return await _complete_lifecycle(call, data)
     action_id = call.deps.ids.new()
-    await call.deps.store.transact(order, call, verb.kind, verb, data, action_id)
+    if verb.kind is None:
+        assert verb.does is not None
+        action_id = await call.deps.store.transact(verb.does, call, data, action_id)
+    else:
+        await call.deps.store.transact(order, call, verb.kind, verb, data, action_id)
     call.deps.ring()
     return queued(action_id, {"action": action_id})
 
@@ -269,19 +272,13 @@ def _rebalance(connection: Connection, call: Call, row: Row[Any], data: Rebalanc
     return data.given()
 
 
-async def _complete_lifecycle(call: Call, data: CompleteLifecycle) -> Reply:
-    token = as_uuid(data.lifecycle_action_token)
-    action_id = await call.deps.store.transact(_release, call.scope, data.lifecycle_action_token, token, call.now)
-    call.deps.ring()
-    return queued(action_id, {"action": action_id})
-
-
-def _release(connection: Connection, scope: Scope, word: str, token: str | None, now: float) -> str:
+def _complete_lifecycle(connection: Connection, call: Call, data: CompleteLifecycle, _: str) -> str:
     """Let an action go on that waits for its lifecycle hook; one that does not wait is left as it is."""
+    token = as_uuid(data.lifecycle_action_token)
     if token is None:
-        raise action_requests.FINDER.absent(word)
-    row = action_requests.FINDER.get(connection, token, scope)
-    lifecycle.release(connection, row.id, now)
+        raise action_requests.FINDER.absent(data.lifecycle_action_token)
+    row = action_requests.FINDER.get(connection, token, call.scope)
+    lifecycle.release(connection, row.id, call.now)
     return str(row.id)
 
 
@@ -309,7 +306,16 @@ VERBS: Mapping[str, Verb] = {
     "rebalance": Verb(
         ActionKind.CLUSTER_REBALANCE, "Even out the hosts of a host cluster.", Rebalance, _rebalance, ours=True
     ),
-    "complete_lifecycle": Verb(None, "Let an action go on that waits for this.", CompleteLifecycle, _as_given, since=9),
+    "rollback": Verb(
+        None, "Go back to an earlier revision.", updating.Rollback, does=updating.roll_back, ours=True
+    ),
+    **{
+        wish.value: Verb(None, says, updating.Nothing, does=updating.saying(wish), ours=True)
+        for wish, says in updating.WISHES.items()
+    },
+    "complete_lifecycle": Verb(
+        None, "Let an action go on that waits for this.", CompleteLifecycle, since=9, does=_complete_lifecycle
+    ),
 }
 
 _FILTERS = ("name", "profile_id", "status", "role")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import Field
+from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.bindings import PolicyAttach, attach_all
+from spinney.api.faults import malformed
 from spinney.api.grants import require_grants
 from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.quotas import require_growth, share_of
@@ -27,8 +28,16 @@ from spinney.domain.cluster_config import config_fault
 from spinney.domain.fanout import machines_fault
 from spinney.domain.host import HelperMode
 from spinney.domain.quota import CLUSTERS, ClusterUse
+from spinney.domain.revision import UPDATE
 from spinney.domain.schema import Since, at_most
-from spinney.errors import ActionInProgress, BadRequest, FeatureNotSupported, Forbidden, HTTPBadRequest
+from spinney.errors import (
+    ActionInProgress,
+    BadRequest,
+    FeatureNotSupported,
+    Forbidden,
+    HTTPBadRequest,
+    RevisionConflict,
+)
 from spinney.profiles.hosts import check_not_pinned
 from spinney.store import (
     action_requests,
@@ -71,7 +80,7 @@ class ClusterCreate(Request):
     )
 
 
-class ClusterUpdate(Request):
+class SenlinUpdate(Request):
     name: Name | None = None
     profile_id: String | None = Field(
         None, description="Another profile, of the same type: its nodes are changed to it."
@@ -82,6 +91,17 @@ class ClusterUpdate(Request):
         None, description="Only new nodes are made from the profile."
     )
     config: Annotated[Object | None, Since("1.7")] = Field(None, description="Stands in for what was there.")
+
+
+class ClusterUpdate(SenlinUpdate):
+    base_revision: Annotated[Count | None, Since("spinney 1.0")] = Field(
+        None, description="Refused when the cluster is at another revision."
+    )
+    supersede: Annotated[Bool | None, Since("spinney 1.0")] = Field(
+        None,
+        description="With profile_id: an update under way stops where it is, and this one goes on from there; given none, this "
+        "one is refused.",
+    )
 
 
 async def create(call: Call) -> Reply:
@@ -184,6 +204,8 @@ async def update(call: Call) -> Reply:
     data = call.data(ClusterUpdate)
     action_id = call.deps.ids.new()
     changes = data.given()
+    if not call.ours:
+        _refuse_as_unknown(changes.keys() - SenlinUpdate.model_fields.keys())
     if not call.since(6):
         changes.pop("profile_only", None)
     if not call.since(7):
@@ -194,8 +216,16 @@ async def update(call: Call) -> Reply:
     return queued(action_id, {"cluster": view})
 
 
+def _refuse_as_unknown(keys: Collection[str]) -> None:
+    try:
+        SenlinUpdate.model_validate(dict.fromkeys(keys))
+    except ValidationError as error:
+        raise malformed(error, SenlinUpdate, "cluster") from error
+
+
 def order_update(connection: Connection, call: Call, given: Mapping[str, Any], action_id: str) -> dict[str, Any]:
     row = clusters.FINDER.get(connection, call.word, call.scope)
+    check_base(connection, row, given.get("base_revision"))
     if row.status == ClusterStatus.ERROR:
         raise FeatureNotSupported(
             f"The cluster '{row.name}' is in ERROR and cannot be updated; recover it first, or resize it: {row.status_reason}"
@@ -208,10 +238,15 @@ def order_update(connection: Connection, call: Call, given: Mapping[str, Any], a
         changes |= {"timeout": timeout} if timeout != row.timeout else {}
     if "profile_id" in given:
         changes |= new_profile(connection, call, row, given["profile_id"])
+    elif given.get("supersede"):
+        raise BadRequest("supersede: it says what becomes of another update to a profile; give profile_id too.")
     if not changes:
         raise BadRequest("Nothing would change: give at least one value that differs from what the cluster has.")
     if given.get("profile_only") is not None:
         changes["profile_only"] = given["profile_only"]
+    if "new_profile_id" in changes:
+        changes |= {"supersede": True} if given.get("supersede") else {}
+        changes["revision"] = take_revision(connection, call, row, changes["new_profile_id"], action_id, UPDATE)
     submit_on(connection, call, action_id, ActionKind.CLUSTER_UPDATE, row, changes)
     return show(connection, call, row)
 
@@ -223,11 +258,36 @@ def new_profile(connection: Connection, call: Call, row: Row[Any], word: str) ->
             f"profile_id: the profile '{profile.name}' is of type {profile.type}, the cluster's of {row.profile_type}; a "
             f"cluster keeps its type: give a profile of that, or make another cluster."
         )
+    check_usable(connection, call, row, profile)
+    return {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
+
+
+def check_usable(connection: Connection, call: Call, row: Row[Any], profile: Row[Any]) -> None:
+    """Whether the cluster of the row may have its nodes made from the profile, which is of its type."""
     require_operator(call, profile.type)
     require_hosts(connection, profile, row.project)
     require_grants(call, profile)
     require_growth(connection, call, row, Change(profile_id=profile.id))
-    return {"new_profile_id": profile.id} if profile.id != row.profile_id else {}
+
+
+def check_base(connection: Connection, row: Row[Any], wanted: int | None) -> None:
+    """Refuse what was meant for another revision. Raises: RevisionConflict."""
+    if wanted is None:
+        return
+    found = revisions.current(connection, row.id)
+    if found != wanted:
+        raise RevisionConflict(
+            f"base_revision: the cluster '{row.name}' is at revision {found}, and the request was made for revision {wanted}; "
+            f"look at what has changed, and ask again with {found}."
+        )
+
+
+def take_revision(
+    connection: Connection, call: Call, row: Row[Any], profile_id: str, action_id: str, reason: str
+) -> int:
+    """The number of what an action is to make of the cluster."""
+    keep = call.deps.settings.revisions_kept
+    return revisions.begin(connection, row.id, profile_id, action_id, reason, call.now, keep)
 
 
 async def delete(call: Call) -> Reply:

@@ -15,14 +15,17 @@ from sqlalchemy import Row
 from spinney.domain.action import FINAL_STATUSES
 from spinney.domain.alias import Called, HostIdentity, called
 from spinney.domain.event import Level
+from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
+from spinney.profiles.container import CONTAINER
 from spinney.store import bindings, clusters, nodes
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
 from spinney.store.rows import ACTIONS, EVENTS, POLICIES, PROFILES
 
+_SILENT = (HostState.SUSPECT, HostState.LOST)
 _FINAL = frozenset(status.value for status in FINAL_STATUSES)
 _LEVELS = {level.value: level.label for level in Level}
 
@@ -111,7 +114,8 @@ def cluster(
         "user": row["user"],
     }
     if count is not None:
-        view["members"] = {"active": count.active, "total": count.total}
+        view["members"] = {"active": count.active, "ready": count.ready, "total": count.total}
+        view["revision"] = row["revision"]
     return view
 
 
@@ -146,8 +150,11 @@ def node(found: Row[Any], *, tainted: bool, operator: bool, dependents: Dependen
 
 
 def _node_data(row: Mapping[str, Any], operator: bool) -> Any:
-    """What is stored, with the placement in brief, and the power state if it is not running."""
+    """What is stored, with the placement in brief, of containers whether they are ready, and the power state if it is not
+    running."""
     data = row["data"]
+    if row["profile_type"] == CONTAINER.name_version:
+        data = {**data, "readiness": _readiness(row)}
     if row["power"] != PowerState.RUNNING:
         data = {**data, "power": row["power"]}
     if row["host_id"] is None:
@@ -162,6 +169,15 @@ def _node_data(row: Mapping[str, Any], operator: bool) -> Any:
             "decided_at": when(row["placed_at"]),
         },
     }
+
+
+def _readiness(row: Mapping[str, Any]) -> dict[str, Any]:
+    reason = row["ready_reason"]
+    if row["ready"] and row["host_state"] in _SILENT:
+        reason = "Its host does not answer: this is what was known last."
+    elif not row["ready"] and not reason:
+        reason = "It has no container yet."
+    return {"ready": row["ready"], "since": when(row["ready_at"]), "reason": reason}
 
 
 def host_of(found: Row[Any], *, operator: bool) -> Called | None:

@@ -65,6 +65,12 @@ def digest_of(connection: Connection, owner_id: str, profile_id: str) -> str | N
     return connection.execute(sa.select(resolved.c.digest).where(*where)).scalar()
 
 
+def digests_for(connection: Connection, owner_id: str) -> dict[str, str]:
+    """By profile, all that its tags were found to stand for."""
+    rows = connection.execute(sa.select(resolved.c.profile_id, resolved.c.digest).where(resolved.c.owner_id == owner_id))
+    return {profile_id: digest for profile_id, digest in rows}
+
+
 def resolve(connection: Connection, owner_id: str, profile_id: str, digest: str, now: float) -> str:
     """Store what the tag stands for, unless somebody was first; what is stored."""
     row = {"owner_id": owner_id, "profile_id": profile_id, "digest": digest, "resolved_at": now}

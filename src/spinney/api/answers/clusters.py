@@ -23,7 +23,8 @@ class Dependents(Answer):
 
 
 class MemberCount(Answer):
-    active: int = Field(description="How many are in service.")
+    active: int = Field(description="How many are ACTIVE.")
+    ready: int = Field(0, description="How many may be given work.")
     total: int
 
 
@@ -48,6 +49,20 @@ class Cluster(Owned):
     nodes: list[Id] = Field(description="Ids of its members.")
     policies: list[Id] = Field(description="Ids of bindings, not of policies.")
     members: Annotated[MemberCount, Since("spinney 1.0")] = Field(default=MemberCount(active=0, total=0))
+    revision: Annotated[int, Since("spinney 1.0")] = Field(0, description="The number of the one that it is at.")
+
+
+class Revision(Answer):
+    number: int = Field(description="Given once.")
+    profile_id: Id
+    profile_name: str = Field(description="Unknown: the profile is gone.")
+    image: str | None = Field(description="As the profile names it; null: it makes no containers, or is gone.")
+    digest: str | None = Field(description="What that was resolved to; null: it was not.")
+    reason: str = Field(description="What brought it; where it was not reached, why not.")
+    created_at: Time = Field(description="When it was asked for.")
+    reached_at: Time | None = Field(description="When all members were made from it; null: not yet, or never.")
+    current: bool = Field(description="Whether the cluster is at it.")
+    action_id: Id | None = Field(description="What brought it; null: the cluster was made with it.")
 
 
 class SharedHost(Answer):
@@ -84,7 +99,10 @@ class Node(Owned):
     updated_at: Time | None = Field(description="Null: never.")
     status: NodeStatus = Field(strict=False)
     status_reason: str
-    data: Map = Field(description="placement: its host; power: stopped or paused by its user.")
+    data: Map = Field(
+        description="placement: its host; power: stopped or paused by its user; readiness: whether its container may be given "
+        "work, since when, and why not."
+    )
     metadata: Map = Field(description="The user's own.")
     dependents: Dependents = Field(description="Of a host.")
     tainted: Annotated[bool, Since("1.13")] = Field(False, description="Whether it is the first to go.")

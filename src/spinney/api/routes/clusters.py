@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from spinney.api import bindings, cluster_actions, clusters, insight
+from spinney.api import bindings, cluster_actions, clusters, insight, revisions
 from spinney.api.answers.base import Shape
-from spinney.api.answers.clusters import Cluster, ClusterAttribute, ClusterPolicy, Queued, SharedCluster
+from spinney.api.answers.clusters import (
+    Cluster,
+    ClusterAttribute,
+    ClusterPolicy,
+    Queued,
+    Revision,
+    SharedCluster,
+)
 from spinney.api.wire import Body, Route
 
 ROUTES = (
@@ -90,6 +97,16 @@ ROUTES = (
         since=4,
         refusals=(404, 409),
         answer=Shape(Queued),
+    ),
+    Route(
+        "GET",
+        "clusters/{cluster}/revisions",
+        revisions.index,
+        "clusters:revisions",
+        "List the revisions of a cluster, the latest first",
+        ours=True,
+        refusals=(404,),
+        answer=Shape(Revision, "revisions", many=True),
     ),
     Route(
         "GET",
