@@ -20,6 +20,7 @@ from spinney.engine.cycle import Rules
 from spinney.engine.intent.clusters import ClusterRules
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import autoscaling, balancing
+from spinney.store.autoscaling import Stretch
 from spinney.store.tables import balancer, binding, usage
 from virtual_time import run_virtually
 
@@ -68,7 +69,7 @@ def test_each_evaluation_is_a_record_also_when_nothing_was_done() -> None:
         unknown, known = decisions(world)
         assert "cpu is unknown" in unknown.body["sentence"]
         assert (known.size, known.wanted, known.acted, known.body["times"] >= 4) == (2, 2, False, True)
-        samples = world.store.run(autoscaling.find_samples, cluster_id, [], None, None, 100)
+        samples = world.store.run(autoscaling.find_samples, cluster_id, Stretch())
         assert {sample.value for sample in samples[-4:]} == {100.0}
         assert len(samples) == sum(row.body["times"] for row in decisions(world))
 
@@ -159,7 +160,7 @@ def test_what_containers_tell_of_themselves() -> None:
         assert told["scrape:9102/metrics#waiting{}"] == 35.0
         assert world.host_engine(0).calls[Operation.STATS] == 0, "nobody wanted to know of CPU"
         rates = world.store.run(
-            autoscaling.find_samples, cluster_id, ["scrape:9102/metrics#done_total{}:rate"], None, None, 100
+            autoscaling.find_samples, cluster_id, Stretch(("scrape:9102/metrics#done_total{}:rate",))
         )
         assert any(one.value is not None and 10 < one.value < 30 for one in rates)
 

@@ -14,7 +14,7 @@ from spinney.domain.autoscale.rules import Metric, Rules, Signal, Target
 from spinney.domain.autoscale.usage import Usage
 from spinney.domain.autoscale.values import MemberSample, Sample, Situation
 from spinney.store import autoscaling, scaling_history, tables
-from spinney.store.autoscaling import Scaled
+from spinney.store.autoscaling import Scaled, Stretch
 from spinney.store.tables import metric, scaling_decision
 
 NOW = 1_800_000_000.0
@@ -53,8 +53,10 @@ def test_decisions_that_say_the_same_are_one_row(connection: Connection) -> None
         (105.0, 105.0, 1, 8, True),
     ]
     assert rows[0].body["reasons"][0]["data"]["figure"] == 52.0, "the latest of them is told"
-    found = autoscaling.find_samples(connection, "c", ["cpu"], NOW + 30, NOW + 60, 10)
+    found = autoscaling.find_samples(connection, "c", Stretch(("cpu",), NOW + 30, NOW + 60))
     assert [(one.value, one.counted, one.members) for one in found] == [(208.0, 4, 4), (None, 0, 4), (None, 0, 4)]
+    later = autoscaling.find_samples(connection, "c", Stretch(after=(NOW + 60, "cpu"), limit=2))
+    assert [one.at - NOW for one in later] == [75.0, 90.0]
 
 
 def test_the_latest_decision_counts_however_old_it_is(connection: Connection) -> None:

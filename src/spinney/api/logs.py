@@ -13,14 +13,13 @@ import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
 from spinney.api.insight import CONCURRENCY, members, require_container
-from spinney.api.reading import read_switch
+from spinney.api.reading import read_moment, read_switch
 from spinney.api.wire import Call, Reply, Stream
 from spinney.domain.container import LogChunk, LogQuery
 from spinney.errors import Conflict, HostError, HTTPBadRequest
@@ -35,7 +34,6 @@ _BACKLOG = 1000
 _LARGEST_TAIL = 10**9
 #: A failure to open the log within this many seconds is answered with an error status, a later one with a last line.
 _PATIENCE = 2.0
-_SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _STAMP = re.compile(rb"[0-9T:.+Z-]{20,40} ")
 
 
@@ -173,8 +171,8 @@ def read_query(call: Call) -> LogQuery:
     both = call.flag("stdout") is None and call.flag("stderr") is None
     return LogQuery(
         tail=_tail(call.flag("tail")),
-        since=_moment("since", call.flag("since"), call.now),
-        until=_moment("until", call.flag("until"), call.now),
+        since=read_moment("since", call.flag("since"), call.now),
+        until=read_moment("until", call.flag("until"), call.now),
         follow=read_switch("follow", call.flag("follow")),
         timestamps=read_switch("timestamps", call.flag("timestamps")),
         stdout=both or _wanted(call, "stdout", "stderr"),
@@ -196,22 +194,3 @@ def _tail(text: str | None) -> int | None:
             f"tail: '{text[:80]}' is not allowed: a number of lines up to {_LARGEST_TAIL - 1}, or all."
         )
     return int(text)
-
-
-def _moment(name: str, text: str | None, now: float) -> float | None:
-    """Seconds since the epoch, an ISO 8601 time, or an age such as ``10m``."""
-    if not text:
-        return None
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    age = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
-    if age is not None:
-        return now - int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise HTTPBadRequest(
-            f"{name}: '{text[:80]}' is not allowed: a time such as 2026-11-22T08:00:00Z, seconds since the epoch, or an age "
-            f"such as 10m."
-        ) from None
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

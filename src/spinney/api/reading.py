@@ -5,7 +5,9 @@ Guaranteed: a body is never held beyond its limit, and nothing that came through
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,6 +28,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _DEEPEST = 64
 _PARAMETERS = 200
 _LARGEST_LIMIT = 2**31 - 1
+_SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 _JSON_TYPES = (b"application/json", b"text/plain", b"")
 _COMMON = ("limit", "marker", "sort", "global_project")
 
@@ -234,3 +237,22 @@ def one_of(values: Iterable[str]) -> Callable[[str], str]:
         return value
 
     return read
+
+
+def read_moment(name: str, text: str | None, now: float) -> float | None:
+    """Seconds since the epoch, an ISO 8601 time, or an age such as ``10m``."""
+    if not text:
+        return None
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    age = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+    if age is not None:
+        return now - int(age[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[age[2]]
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise HTTPBadRequest(
+            f"{name}: '{text[:80]}' is not allowed: a time such as 2026-11-22T08:00:00Z, seconds since the epoch, or an age "
+            f"such as 10m."
+        ) from None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

@@ -32,6 +32,9 @@ class SpinneyGroup(LazyGroup):
         "action": Entry(_CLI + "action", "app", "Work under way and work done.", _LOOK),
         "event": Entry(_CLI + "event", "app", "What happened.", _LOOK),
         "plan": Entry(_CLI + "plan", "app", "What an action would do, without doing it.", _LOOK),
+        "autoscale": Entry(
+            _CLI + "autoscale", "app", "Why clusters grow and shrink with their load, or do not.", _LOOK
+        ),
         "why": Entry(_CLI + "why", "why", "Why a node is where it is, or why it waits.", _LOOK),
         "logs": Entry(_CLI + "logs", "logs", "What a node, or every node of a cluster, prints.", _LOOK),
         "exec": Entry(_CLI + "exec", "command", "Run a command in a node's container.", _LOOK),

@@ -250,15 +250,29 @@ def find_decisions(connection: Connection, query: ListQuery) -> Sequence[Row[Any
     return listing.run(connection, scaling_decision, sa.select(scaling_decision), query)
 
 
-def find_samples(
-    connection: Connection, cluster_id: str, names: Collection[str], since: float | None, until: float | None, most: int
-) -> list[Sample]:
-    """Of a cluster's history the latest ones, oldest first. No ``names``: all."""
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Which part of a history. No ``names``: all. ``after``: moment and name of the sample that comes before it."""
+
+    names: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+    after: tuple[float, str] | None = None
+    limit: int = 1000
+
+
+def find_samples(connection: Connection, cluster_id: str, stretch: Stretch) -> list[Sample]:
+    """Oldest first, and those of one moment by their names."""
     c = metric.c
     where = [c.cluster_id == cluster_id]
-    where += [c.name.in_(list(names))] if names else []
-    where += [] if since is None else [c.at >= since]
-    where += [] if until is None else [c.at <= until]
+    if stretch.names:
+        where.append(c.name.in_(stretch.names))
+    if stretch.since is not None:
+        where.append(c.at >= stretch.since)
+    if stretch.until is not None:
+        where.append(c.at <= stretch.until)
+    if stretch.after is not None:
+        at, name = stretch.after
+        where.append(sa.or_(c.at > at, sa.and_(c.at == at, c.name > name)))
     query = sa.select(c.name, c.at, c.value, c.counted, c.members).where(*where)
-    rows = connection.execute(query.order_by(c.at.desc(), c.name).limit(most)).all()
-    return [Sample(*row) for row in reversed(rows)]
+    return [Sample(*row) for row in connection.execute(query.order_by(c.at, c.name).limit(stretch.limit))]

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from spinney.api import openapi
 from spinney.api.routes import (
+    autoscaling,
     clusters,
     credentials,
     history,
@@ -48,6 +49,7 @@ _SENLINS = (
 _OURS = (
     *hosts.ROUTES,
     *insight.ROUTES,
+    *autoscaling.ROUTES,
     *shares.ROUTES,
     *limits.ROUTES,
     *credentials.ROUTES,

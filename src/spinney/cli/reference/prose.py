@@ -175,6 +175,9 @@ PARAMETERS: Mapping[str, str] = {
 }
 #: Of single routes.
 PARAMETERS_OF: Mapping[tuple[str, str], str] = {
+    ("clusters/{cluster}/metrics", "name"): "Only of this metric; may be repeated.",
+    ("clusters/{cluster}/metrics", "limit"): "At most so many, 1000 if none is given, 10000 at most.",
+    ("clusters/{cluster}/metrics", "marker"): "The id of the last sample of the page before.",
     ("actions/{action}", "force"): "true: end it at once, and that of nodes with it, whatever an engine is doing.",
 }
 
