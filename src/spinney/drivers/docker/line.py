@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from socket import SHUT_RDWR
 from typing import Any
 
 import aiohttp
@@ -28,6 +29,7 @@ class Line:
     def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._session = session
         self._socket = socket
+        self._raw = socket.get_extra_info("socket")
 
     async def send(self, data: bytes) -> None:
         await self._socket.send_bytes(data)
@@ -45,6 +47,10 @@ class Line:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FAREWELL):
                 await self._socket.close()
+        # Over TLS a farewell of that kind too would be waited for, longer than we may last.
+        if self._raw is not None:
+            with contextlib.suppress(OSError):
+                self._raw.shutdown(SHUT_RDWR)
         await self._session.close()
 
 
