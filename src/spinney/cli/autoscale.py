@@ -5,19 +5,39 @@ What is shown was written down at the evaluation; nothing is decided again for i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from spinney.cli import listing, output
-from spinney.cli.command import Limit, Marker, Use, command
+from spinney.cli.command import Limit, Marker, Use, standing_alone
 from spinney.cli.faults import CliError
+from spinney.cli.lazy import Entry, LazyGroup
 from spinney.cli.output import Column, Format, Row
 from spinney.cli.text import ago, one_line
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Clusters that are as large as their load asks for.")
+_HERE = "spinney.cli.autoscale"
+
+
+class AutoscaleGroup(LazyGroup):
+    """A back-test evaluates policies itself, and so loads much that looking at decisions does without."""
+
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "explain": Entry(_HERE, "explain", "Tell why a cluster has the size it has.", "Commands"),
+        "history": Entry(_HERE, "history", "List what was decided about a cluster.", "Commands"),
+        "backtest": Entry("spinney.cli.backtest", "command", "Show what a policy would have done.", "Commands"),
+    }
+
+
+app = typer.Typer(cls=AutoscaleGroup, no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def _group() -> None:
+    """Clusters that are as large as their load asks for."""
+
 
 Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beginning of the id.")]
 
@@ -59,7 +79,7 @@ def _decisions(use: Use, cluster: str, query: dict[str, str | list[str]]) -> lis
     return list(use.service.get("clusters", cluster, "scaling-decisions", query=wanted)["scaling_decisions"])
 
 
-@command(app, "explain")
+@standing_alone
 def explain(use: Use, cluster: Cluster) -> None:
     """Tell why a cluster has the size it has: each metric beside its target, what holds a change back, what would bring one."""
     found = _decisions(use, cluster, {"limit": "1"})
@@ -104,7 +124,7 @@ def _list(heading: str, reasons: Sequence[Row]) -> None:
             output.emit(f"  - {one_line(reason.get('text'))}")
 
 
-@command(app, "history")
+@standing_alone
 def history(
     use: Use,
     cluster: Cluster,

@@ -45,10 +45,11 @@ def _commands(path: str, found: Any, says: str = "") -> Iterator[str]:
     """``found`` is a command or a group of them, as Typer made it."""
     inside = getattr(found, "commands", None)
     if inside is not None:
+        lazy = getattr(found, "entries", {})
         yield f"{says}\n"
         for name in sorted(inside):
             yield f"### {path} {name}\n"
-            yield from _commands(f"{path} {name}", inside[name])
+            yield from _commands(f"{path} {name}", load(name, lazy[name]) if name in lazy else inside[name])
         return
     arguments = [parameter for parameter in found.params if not hasattr(parameter, "is_flag")]
     given = [parameter for parameter in found.params if hasattr(parameter, "is_flag")]
