@@ -37,9 +37,11 @@ class VirtualClock:
     """Wall clock and monotonic clock of whatever virtual loop is running; outside of one, time stands still."""
 
     EPOCH = 1_800_000_000.0
+    #: By how many seconds somebody has set the wall clock.
+    set_by = 0.0
 
     def now(self) -> float:
-        return self.EPOCH + self.monotonic()
+        return self.EPOCH + self.monotonic() + self.set_by
 
     def monotonic(self) -> float:
         try:
