@@ -65,7 +65,7 @@ def _deploy(
         raise CliError(f"--dry-run and {given} are both given: a dry run changes nothing; leave one out")
     if remove and prune:
         raise CliError("--remove and --prune are both given: --remove takes everything away already; leave one out")
-    asked = _Asked(use, dry_run, yes)
+    asked = Asked(use, dry_run, yes)
     try:
         if remove:
             _remove(asked, file, project_name, env_file or ())
@@ -81,7 +81,7 @@ def _deploy(
 deploy = standing_alone(_deploy, waits=True)
 
 
-class _Asked:
+class Asked:
     """How to go about it."""
 
     def __init__(self, use: Use, dry_run: bool, yes: bool) -> None:
@@ -103,7 +103,7 @@ class _Asked:
             raise CliError("nothing was changed")
 
 
-def _update(asked: _Asked, wanted: Any, prune: bool) -> None:
+def _update(asked: Asked, wanted: Any, prune: bool) -> None:
     use = asked.use
     for said in wanted.notes:
         output.note(said)
@@ -115,7 +115,7 @@ def _update(asked: _Asked, wanted: Any, prune: bool) -> None:
     steps = [step for one in (*going, *plan.services) for step in one.steps]
     if steps or asked.dry_run:
         _show(asked, steps, [told for one in plan.services if (told := _foresee(use, one)) is not None])
-    output.note(f"{wanted.project}: {view.summary(plan)}")
+    output.note(f"{wanted.project}: {view.summary(plan, len(going))}")
     if plan.orphans and not prune:
         output.note(view.left_alone(plan.orphans))
         if asked.interactive and typer.confirm("Remove what is gone from the file, too?", err=True):
@@ -132,7 +132,7 @@ def _update(asked: _Asked, wanted: Any, prune: bool) -> None:
     _report(use, run)
 
 
-def _remove(asked: _Asked, file: str | None, project_name: str | None, env_files: Sequence[str]) -> None:
+def _remove(asked: Asked, file: str | None, project_name: str | None, env_files: Sequence[str]) -> None:
     use, order = asked.use, list[str]()
     if project_name is None:
         wanted = reading.read(file, project=None, host_cluster="-", env_files=env_files, profiles=("*",))
@@ -213,7 +213,7 @@ def _foresee(use: Use, one: ServicePlan) -> Any:
     return unwrapped(use.service.post("clusters", one.running.id, "plan", body=question)[0])
 
 
-def _show(asked: _Asked, steps: Sequence[Step], foreseen: Sequence[Any]) -> None:
+def _show(asked: Asked, steps: Sequence[Step], foreseen: Sequence[Any]) -> None:
     """Programs are shown the plan of a dry run alone, else what came of it."""
     if asked.dry_run or asked.use.form is Format.TABLE:
         view.show(asked.use, steps, foreseen)

@@ -46,11 +46,12 @@ def show(use: Use, steps: Sequence[Step], foreseen: Sequence[Any]) -> None:
             output.show_list(plan_view.alike(unplaceable), plan_view.UNPLACEABLE, Format.TABLE, "")
 
 
-def summary(plan: Plan) -> str:
-    """How many services are as they should be, and which are left alone."""
+def summary(plan: Plan, going: int) -> str:
+    """How many services are to be changed or go, and how many are as they should be."""
     same = sum(not one.steps for one in plan.services)
     changing = len(plan.services) - same
-    words = [f"{_services(changing)} to be changed" if changing else "nothing to do"]
+    told = ((changing, "to be made or changed"), (going, "to be removed"))
+    words = [f"{_services(count)} {what}" for count, what in told if count] or ["nothing to do"]
     if same:
         words.append(f"{_services(same)} as the file has {'it' if same == 1 else 'them'}")
     return ", ".join(words)

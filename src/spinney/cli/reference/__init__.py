@@ -11,6 +11,7 @@ from functools import partial
 
 from spinney.cli.reference import calls, overview
 from spinney.cli.reference.commands import cli_page
+from spinney.cli.reference.compose import compose_page
 from spinney.cli.reference.options import configuration_page
 from spinney.cli.reference.prose import PAGES as API_PAGES
 from spinney.cli.reference.specs import policies_page, profiles_page
@@ -21,6 +22,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "policies": policies_page,
     "configuration": configuration_page,
     "cli": cli_page,
+    "compose": compose_page,
     "api": overview.page,
     **{f"api/{name}": partial(calls.page, name) for name in API_PAGES},
 }
