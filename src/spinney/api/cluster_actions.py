@@ -306,9 +306,7 @@ VERBS: Mapping[str, Verb] = {
     "rebalance": Verb(
         ActionKind.CLUSTER_REBALANCE, "Even out the hosts of a host cluster.", Rebalance, _rebalance, ours=True
     ),
-    "rollback": Verb(
-        None, "Go back to an earlier revision.", updating.Rollback, does=updating.roll_back, ours=True
-    ),
+    "rollback": Verb(None, "Go back to an earlier revision.", updating.Rollback, does=updating.roll_back, ours=True),
     **{
         wish.value: Verb(None, says, updating.Nothing, does=updating.saying(wish), ours=True)
         for wish, says in updating.WISHES.items()

@@ -12,8 +12,10 @@ from spinney.cli import (
     cluster_policies,
     cluster_rebalance,
     cluster_shares,
+    cluster_updates,
     looking,
     output,
+    plan_view,
     waiting,
 )
 from spinney.cli.command import (
@@ -41,6 +43,7 @@ cluster_members.register(app)
 cluster_rebalance.register(app)
 cluster_policies.register(app)
 cluster_shares.register(app)
+cluster_updates.register(app)
 
 TIMES = ("init_at", "created_at", "updated_at")
 Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beginning of the id.")]
@@ -58,10 +61,10 @@ def _sizes(row: output.Row) -> str:
 
 
 def _members(row: output.Row) -> str:
-    """How many are in service of how many are wanted. A service that is not ours does not tell the first."""
+    """How many may be given work of how many are wanted. A service that is not ours does not tell the first."""
     count = row.get("members")
-    active = count.get("active") if isinstance(count, dict) else None
-    return f"{one_line(active)}/{one_line(row.get('desired_capacity'))}"
+    ready = count.get("ready") if isinstance(count, dict) else None
+    return f"{one_line(ready)}/{one_line(row.get('desired_capacity'))}"
 
 
 COLUMNS = (
@@ -150,20 +153,29 @@ def update(
     action_timeout: ActionTimeout = None,
     metadata: Metadata = None,
     config: Config = None,
+    supersede: cluster_updates.Supersede = False,
+    base_revision: cluster_updates.BaseRevision = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would become of each member.")] = False,
 ) -> None:
     """Change a cluster; with a new profile its nodes are replaced or changed to match."""
+    if plan:
+        _plan_update(use, cluster, profile)
+        return
     given = {"name": name, "profile_id": profile, "timeout": action_timeout}
     asked: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if profile_only:
         if profile is None:
             raise CliError("--profile-only says how to use a new profile, and none is given: add --profile")
         asked["profile_only"] = True
+    if supersede and profile is None:
+        raise CliError("--supersede says what becomes of another update to a profile: add --profile")
     if metadata is not None:
         asked["metadata"] = pairs(metadata, "--metadata")
     if config is not None:
         asked["config"] = scalars(config, "--config")
     if not asked:
         raise CliError("nothing to change is given: add --name, --profile, --action-timeout, --metadata or --config")
+    asked |= cluster_updates.conditions(supersede, base_revision)
     wanted: dict[str, Any] = {key: value for key, value in asked.items() if key in ("name", "timeout")}
     if use.wait and profile is not None:
         wanted["profile_id"] = looking.unwrapped(use.service.get("profiles", profile))["id"]
@@ -175,6 +187,15 @@ def update(
     members = {"profile_id": wanted["profile_id"]} if profile is not None and not profile_only else {}
     look = looking.at_cluster(use.service, current["id"], action)
     finish(use, cluster, look, waiting.matches(wanted, members), _shown(use))
+
+
+def _plan_update(use: Use, cluster: str, profile: str | None) -> None:
+    if profile is None:
+        raise CliError("--plan tells what another profile would mean, and none is given: add --profile")
+    if use.wait:
+        raise CliError("--plan and --wait are both given: a plan has nothing to wait for; leave one out")
+    reply, _ = use.service.post("clusters", cluster, "plan", body={"update": {"profile_id": profile}})
+    plan_view.show(use, looking.unwrapped(reply))
 
 
 @command(app, "delete", waits=True)

@@ -19,6 +19,8 @@ Seen = Mapping[str, Any]
 
 FINAL_ACTIONS = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 SETTLED_BADLY = frozenset({"WARNING", "ERROR", "CRITICAL"})
+#: States of an update in which it begins nothing.
+_STANDING = frozenset({"paused", "canary", "held"})
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
 SLOWEST_PAUSE = 5.0
@@ -93,7 +95,21 @@ def describe(scene: Scene) -> str:
         in_error = sum(1 for member in scene.members if member.get("status") == "ERROR")
         if in_error:
             words.append(f"{in_error} in ERROR")
-    return ", ".join(words)
+    return ", ".join([*words, *_update(scene.action)])
+
+
+def _update(action: Seen | None) -> list[str]:
+    """How far an update of a cluster is; what it waits for where it does not go on by itself."""
+    told = (action or {}).get("outputs")
+    if not isinstance(told, Mapping) or "state" not in told or "batch" not in told:
+        return []
+    words = [f"batch {told['batch']} of {told.get('of')}"] if told["batch"] else []
+    words.append(f"{told.get('done')} of {told.get('total')} {'restored' if told.get('rolling_back') else 'updated'}")
+    if told.get("failed"):
+        words.append(f"{told['failed']} failed")
+    if told["state"] in _STANDING:
+        words.append(f"{told['state']}: {told.get('reason')}")
+    return words
 
 
 def _pending(scene: Scene) -> Verdict:
