@@ -12,6 +12,7 @@ from spinney.clock import Ids
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
+from spinney.domain.image_rule import ImageRule
 from spinney.domain.node import Node, NodeStatus
 from spinney.engine import endings
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
@@ -146,8 +147,25 @@ class Batch:
         profile = self._profiles.get(str(action.inputs.get("new_profile_id") or node.profile_id))
         if not isinstance(profile, ContainerProfile):
             return None
-        rule = self._images.of(node.project)
-        return making_fault(profile.properties, node.project, rule, self._allowed.grants)
+        return making_fault(profile.properties, node.project, self._rule(node, profile), self._allowed.grants)
+
+    def _rule(self, node: Node, profile: ContainerProfile | HostProfile) -> ImageRule:
+        """The one about the node's image; there is none about that which the operator gave for load balancers."""
+        ours = isinstance(profile, ContainerProfile) and profile.properties.image == self._allowed.own_image
+        return ImageRule() if ours else self._images.of(node.project)
+
+    def _fetch(self, action: Action, node: Node) -> None:
+        """The image of a profile on a host that has members, wherever this one is by now."""
+        profile = self._profiles.get(str(action.inputs["new_profile_id"]))
+        host = self._hosts({str(action.inputs["host"])}).get(str(action.inputs["host"]))
+        no = self._may_not_make(action, node)
+        if no is not None or host is None or not isinstance(profile, ContainerProfile):
+            reason = no or "the host, or the profile, is there no more"
+            self._ended.append(endings.unmoved(action, node, reason, self._ids, self._now))
+            return
+        made = replace(node, profile_id=profile.profile.id)
+        pin = self._images.of(node.project).pin
+        self.jobs.append(Job(task=Task.FETCH, action=action, node=made, profile=profile, host=host, pin=pin))
 
     def _refuse(self, action: Action, node: Node, reason: str) -> None:
         """A node that has a container keeps it; healing wants one in the place of what is broken."""
@@ -208,7 +226,7 @@ class Batch:
                 previous_host=known.get(str(action.data.get("previous_host"))),
                 subnet_index=subnet_index,
                 at_most_one=node.cluster_id in careful,
-                pin=task in _MAKING and self._images.of(node.project).pin,
+                pin=task in _MAKING and self._rule(node, self._profiles[node.profile_id]).pin,
             )
             self.jobs.append(job)
         # Before anything is stopped, so that nobody gives it work meanwhile.

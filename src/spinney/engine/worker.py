@@ -20,6 +20,7 @@ from spinney.domain.action import Action, ActionStatus
 from spinney.domain.host import Host
 from spinney.domain.runs import place_of
 from spinney.domain.subnets import network_name
+from spinney.drivers.balancer.provided import provided
 from spinney.engine.carrying.hosts import HostPool, working_for
 from spinney.engine.carrying.leaving import Leaving
 from spinney.engine.carrying.perform import Performer
@@ -55,7 +56,8 @@ class Session:
     def __init__(self, context: EngineContext, engine_id: str) -> None:
         self.context = context
         self.lease = Lease(engine_id, context.settings.lease, context.clock)
-        self.pool = HostPool(context.connector, context.settings.host_concurrency, self.lease, self._image_arrived)
+        own = provided(context.balancer)
+        self.pool = HostPool(context.connector, context.settings.host_concurrency, self.lease, self._image_arrived, own)
         #: Set when somebody waits for a container to leave its pools.
         self.pools = asyncio.Event()
         self._store = context.store

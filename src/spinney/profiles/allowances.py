@@ -27,6 +27,8 @@ class Allowances:
     images: ImageRule = ImageRule()
     grants: Grants = field(default_factory=dict)
     containers: ContainerDefaults = ContainerDefaults()
+    #: The image that the operator gave for load balancers: no image rule is about it.
+    own_image: str = ""
 
 
 def allowances(settings: Settings, grants: Grants) -> Allowances:

@@ -25,9 +25,10 @@ from spinney.policies.base import Contribution, Toward
 from spinney.policies.deletion import DeletionProperties
 from spinney.policies.host_scaling import HOST_SCALING, HostScalingProperties, host_scaling
 from spinney.policies.job import JOB, JobProperties, job_rules
+from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.merge import Names, merge
 from spinney.policies.registry import ValidatedPolicy
-from spinney.store import lifecycle, listing
+from spinney.store import balancing, lifecycle, listing
 from spinney.store.listing import ListQuery
 from spinney.store.rows import BINDINGS
 from spinney.store.tables import binding as table
@@ -133,6 +134,8 @@ def attach(connection: Connection, cluster_id: str, new: Attached, binding_id: s
         data=new.data,
     )
     BINDINGS.insert(connection, [bound])
+    if new.policy.kind.name == LOADBALANCE:
+        balancing.begin(connection, binding_id, cluster_id, new.policy_id)
 
 
 def enable(connection: Connection, cluster_id: str, policy_id: str, enabled: bool) -> None:
@@ -145,6 +148,7 @@ def detach(connection: Connection, cluster_id: str, policy_id: str | None = None
     """Without ``policy_id``: all of them."""
     one = [] if policy_id is None else [table.c.policy_id == policy_id]
     connection.execute(table.delete().where(table.c.cluster_id == cluster_id, *one))
+    balancing.end(connection, cluster_id, policy_id)
 
 
 # --- what they come to ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from spinney.domain.action import Action
 from spinney.domain.cluster import Cluster
 from spinney.domain.event import Event
 from spinney.domain.node import Node, NodeStatus
-from spinney.store import actions, readiness, status
+from spinney.store import actions, balancing, readiness, status
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
@@ -28,6 +28,8 @@ class Expectation:
     busy: frozenset[str]
     clusters: Mapping[str, Cluster]
     coming: frozenset[str] = frozenset()
+    #: Those that are load balancers.
+    balancing: frozenset[str] = frozenset()
 
 
 def on_host(connection: Connection, host_id: str, also: Collection[str] = ()) -> Expectation:
@@ -47,7 +49,12 @@ def _expect(connection: Connection, nodes: Iterable[Node]) -> Expectation:
     by_id = {n.id: n for n in nodes}
     cluster_ids = {n.cluster_id for n in by_id.values() if n.cluster_id}
     found = CLUSTERS.all(connection, cluster_table.c.id.in_(cluster_ids)) if cluster_ids else []
-    return Expectation(by_id, frozenset(actions.live_targets(connection, by_id)), {c.id: c for c in found})
+    return Expectation(
+        by_id,
+        frozenset(actions.live_targets(connection, by_id)),
+        {c.id: c for c in found},
+        balancing=balancing.among(connection, by_id),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,12 @@ def recovered(connection: Connection, nodes: Iterable[Node], reason: str) -> Non
             continue
         changed = connection.execute(
             table.update()
-            .where(table.c.id == node.id, table.c.status == node.status, table.c.physical_id == node.physical_id)
+            .where(
+                table.c.id == node.id,
+                table.c.status == node.status,
+                table.c.physical_id == node.physical_id,
+                ~table.c.status_reason.startswith(balancing.COMPLAINT, autoescape=True),
+            )
             .values(status=NodeStatus.ACTIVE, status_reason=reason)
         )
         if changed.rowcount:

@@ -13,6 +13,7 @@ from spinney import standalone
 from spinney.clock import Clock, Ids
 from spinney.config import Settings, has_section
 from spinney.domain import subnets
+from spinney.drivers.balancer.provided import provided
 from spinney.drivers.base import HostConnector
 from spinney.drivers.docker.client import TimeLimits
 from spinney.drivers.docker.connector import DockerConnector
@@ -100,7 +101,9 @@ def engine_context(
         doorbell=doorbell,
         rules=Rules(
             Catalog(allowed.containers, allowed.grants),
-            ClusterRules(settings.api.max_nodes_per_cluster, allowed.limits),
+            ClusterRules(
+                settings.api.max_nodes_per_cluster, allowed.limits, provided(settings.balancer).missing
+            ),
             subnets.count(settings.network),
             allowed,
         ),

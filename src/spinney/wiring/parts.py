@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -10,6 +11,7 @@ from spinney.clock import Clock
 from spinney.config import Settings
 from spinney.domain import egress, grant
 from spinney.domain.credential import CredentialType
+from spinney.drivers.balancer.provided import provided
 from spinney.drivers.openstack.limits import KeystoneLimits
 from spinney.engine.looking.reach import LinkTls
 from spinney.errors import BadConfiguration
@@ -59,7 +61,7 @@ def allowances_of(settings: Settings) -> Allowances:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise BadConfiguration(f"[container] grants_file: {file}: {error}") from error
     try:
-        return allowances(settings, grants)
+        return replace(allowances(settings, grants), own_image=provided(settings.balancer).reference)
     except ValueError as error:
         raise BadConfiguration(str(error)) from error
 

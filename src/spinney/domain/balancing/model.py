@@ -124,6 +124,11 @@ class Member:
     #: ``asked_by``: the action that wants it out. ``former_since``: when its node was first seen with another container.
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def unreached(self) -> bool:
+        """Whether it could be given work, were it within reach; ``state_reason`` says why it is not."""
+        return self.state is MemberState.OUT and self.address is None and self.leave_by is None
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

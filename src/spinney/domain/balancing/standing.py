@@ -82,9 +82,8 @@ def _judged(pool: Pool, member: Member) -> Member | None:
             return None
         return _wanted_in(pool, member, present)
     if member.state is MemberState.OUT:
-        unreached = present is not None and present.ready and not asked and pool.admits
-        if unreached:
-            return replace(member, state_reason=present.problem if present is not None else "")
+        if present is not None and present.ready and not asked and pool.admits:
+            return replace(member, address=None, port=None, state_reason=present.problem)
         return member if asked else None
     if member.state is MemberState.DRAINING:
         return member

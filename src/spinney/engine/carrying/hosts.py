@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from spinney.domain.container import ImageRequest, NetworkRequest
 from spinney.domain.host import Host
 from spinney.domain.images import familiar
+from spinney.drivers.balancer.provided import Provided
 from spinney.drivers.base import ContainerHost, HostAddress, HostConnector
 from spinney.engine.lease import Lease
 from spinney.queueing import Lines
@@ -21,6 +22,7 @@ from spinney.queueing import Lines
 _PULLS_REMEMBERED = 256
 #: Places beyond those that one project may take up on a host.
 _FOR_OTHERS = 2
+_NOTHING = Provided()
 #: On whose behalf a task works: a project; empty: our own.
 working_for: ContextVar[str] = ContextVar("working_for", default="")
 #: Told the host's id and the reference of an image that was pulled to it.
@@ -31,11 +33,19 @@ class Connected:
     """One host. Work that makes a Docker engine busy goes through ``slots``; waiting for a container to stop does not."""
 
     def __init__(
-        self, host: Host, docker: ContainerHost, address: HostAddress, concurrency: int, lease: Lease, arrived: Arrived
+        self,
+        host: Host,
+        docker: ContainerHost,
+        address: HostAddress,
+        concurrency: int,
+        lease: Lease,
+        arrived: Arrived,
+        own: Provided,
     ) -> None:
         self.name = host.name
         self._id = host.node_id
         self._arrived = arrived
+        self._own = own
         self.docker = docker
         self.address = address
         self._slots = Lines(concurrency + _FOR_OTHERS, concurrency)
@@ -78,6 +88,16 @@ class Connected:
         if await self.docker.ensure_image(image):
             await self._arrived(self._id, familiar(image.reference))
 
+    async def bring(self, reference: str) -> bool:
+        """Have it there if it is the image that the service brings itself. False: it is another one."""
+        own = self._own
+        if own.archive is None or familiar(reference) != familiar(own.reference):
+            return False
+        self._lease.require()
+        # Some milliseconds, once for each host.
+        await self.docker.load_image(own.reference, own.archive.read_bytes())
+        return True
+
     async def pull_for(self, image: ImageRequest, cause: str) -> None:
         """Pull once for all nodes that one cause (an action and its children) brings to this host."""
         key = (image.reference, cause)
@@ -89,8 +109,11 @@ class Connected:
 
 
 class HostPool:
-    def __init__(self, connector: HostConnector, concurrency: int, lease: Lease, arrived: Arrived) -> None:
+    def __init__(
+        self, connector: HostConnector, concurrency: int, lease: Lease, arrived: Arrived, own: Provided = _NOTHING
+    ) -> None:
         self._connector = connector
+        self._own = own
         self._concurrency = concurrency
         self._lease = lease
         self._arrived = arrived
@@ -102,7 +125,7 @@ class HostPool:
         known = self._hosts.get(host.node_id)
         if known is None or known.address != address:
             docker = self._connector.connect(address)
-            known = Connected(host, docker, address, self._concurrency, self._lease, self._arrived)
+            known = Connected(host, docker, address, self._concurrency, self._lease, self._arrived, self._own)
             self._hosts[host.node_id] = known
         return known
 

@@ -85,6 +85,11 @@ class Maker:
                 if pulled or request.image.policy is PullPolicy.NEVER:
                     raise
                 await host.fetch(request.image)
+                if await host.bring(request.image.reference):
+                    continue
+                if request.image.policy is PullPolicy.NEVER:
+                    raise
+                await host.fetch(request.image)
                 pulled = True
             except NetworkMissing:
                 assert request.network is not None

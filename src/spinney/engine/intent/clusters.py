@@ -48,6 +48,8 @@ class ClusterRules:
     max_nodes: int
     #: Quotas of projects for which nothing else is set.
     limits: Amounts = field(default_factory=unlimited)
+    #: Why the service makes no load balancers of its own; empty: it does.
+    unbalanced: str = ""
 
 
 def advance(connection: Connection, action: Action, rules: ClusterRules, ids: Ids, now: float) -> None:
@@ -99,8 +101,8 @@ def decide(
 def _begin(connection: Connection, action: Action, cluster: Cluster, rules: ClusterRules, ids: Ids, now: float) -> None:
     EVENTS.insert(connection, [_event(action, cluster.name, "start", Level.INFO, "", ids, now)])
     if action.action in policies.KINDS:
-        _end(connection, action, policies.carry_out(connection, action, cluster, ids), cluster, ids, now)
-        return
+        _end(connection, action, policies.carry_out(connection, action, cluster, ids, rules.unbalanced), cluster, ids, now)
+        return None
     if action.action in wishes.KINDS:
         scene = Scene(connection, cluster, rules.max_nodes, rules.limits, ids, now)
         verdict, outputs = wishes.carry_out(scene, action)

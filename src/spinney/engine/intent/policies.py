@@ -20,6 +20,7 @@ from spinney.domain.member import Member
 from spinney.policies import pipeline
 from spinney.policies.attaching import Attached, contradiction, hindrance
 from spinney.policies.checking import Look
+from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.registry import POLICY_TYPES, validate_spec
 from spinney.profiles.registry import attach_target
 from spinney.store import bindings, policies
@@ -84,13 +85,16 @@ def after(connection: Connection, action: Action, verdict: Verdict, now: float) 
         connection.execute(action_table.update().where(action_table.c.id == action.id).values(inputs=inputs))
 
 
-def carry_out(connection: Connection, action: Action, cluster: Cluster, ids: Ids) -> Verdict:
-    """The whole of an action of one of ``KINDS``; a failure has changed nothing."""
+def carry_out(connection: Connection, action: Action, cluster: Cluster, ids: Ids, unbalanced: str = "") -> Verdict:
+    """The whole of an action of one of ``KINDS``; a failure has changed nothing. ``unbalanced``: why no load balancer can be
+    made; empty: one can."""
     policy_id = str(action.inputs["policy_id"])
     others = bindings.attached(connection, cluster.id)
     present = next((other for other in others if other.policy_id == policy_id), None)
     if action.action is ActionKind.CLUSTER_ATTACH_POLICY:
-        return _done(action) if present is not None else _attach(connection, action, cluster, policy_id, others, ids)
+        if present is not None:
+            return _done(action)
+        return _attach(connection, action, cluster, policy_id, others, ids, unbalanced)
     if present is None:
         return _failed(action, f"policy {policy_id} is not attached to cluster {cluster.name}: attach it first")
     if action.action is ActionKind.CLUSTER_DETACH_POLICY:
@@ -100,7 +104,13 @@ def carry_out(connection: Connection, action: Action, cluster: Cluster, ids: Ids
 
 
 def _attach(
-    connection: Connection, action: Action, cluster: Cluster, policy_id: str, others: list[Attached], ids: Ids
+    connection: Connection,
+    action: Action,
+    cluster: Cluster,
+    policy_id: str,
+    others: list[Attached],
+    ids: Ids,
+    unbalanced: str,
 ) -> Verdict:
     found = policies.hold(connection, policy_id)
     if found is None:
@@ -117,6 +127,8 @@ def _attach(
     unknown = [] if asked is None else bindings.unknown_clusters(connection, cluster.project, asked)
     if not unknown:
         remark = new.remark(others)
+        if unbalanced and new.policy.kind.name == LOADBALANCE:
+            remark = f"{remark} Now {unbalanced}."
         return _done(action, f" {remark}" if remark else "")
     names = ", ".join(f"'{name}'" for name in unknown)
     return _done(action, f" No cluster of the project is called {names} yet; the rule holds from when there is one.")

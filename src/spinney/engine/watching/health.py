@@ -276,7 +276,7 @@ class Watch:
         ordered = repair(
             node,
             sick,
-            healing=members.heals(node, sick, cluster),
+            healing=node.id in expected.balancing or members.heals(node, sick, cluster),
             policy=policy,
             settings=self._settings,
             now=now,
