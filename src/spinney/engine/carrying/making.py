@@ -82,9 +82,9 @@ class Maker:
                     container = await self._second_look(host, job, made.id)
                 return Made(container, await self.last_words(docker, container, known))
             except ImageNotFound:
-                if pulled or request.image.policy is PullPolicy.NEVER:
+                if pulled:
                     raise
-                await host.fetch(request.image)
+                pulled = True
                 if await host.bring(request.image.reference):
                     continue
                 if request.image.policy is PullPolicy.NEVER:
