@@ -153,9 +153,12 @@ def test_members_in_service_are_counted_for_who_speaks_our_version(world: World)
         cluster = world.cluster(profile, "web", members=1)
         world.cluster(profile, "empty")
         world.node(profile, "ill", cluster_id=cluster.id, status=NodeStatus.ERROR)
+        world.node(profile, "well", cluster_id=cluster.id, status=NodeStatus.ACTIVE, ready=True, index=7)
         ours = world.client.at(OURS)
         listed = {one["name"]: one["members"] for one in (await ours.get("/v1/clusters")).json["clusters"]}
-        assert listed == {"web": {"active": 1, "total": 2}, "empty": {"active": 0, "total": 0}}
+        assert listed == {
+            "web": {"active": 2, "ready": 1, "total": 3}, "empty": {"active": 0, "ready": 0, "total": 0},
+        }  # fmt: skip
         assert (await ours.get("/v1/clusters/web")).json["cluster"]["members"] == listed["web"]
         made = {"cluster": {"name": "new", "profile_id": profile.id}}
         assert (await ours.post("/v1/clusters", made)).json["cluster"]["members"] == listed["empty"]

@@ -11,6 +11,7 @@ import pytest
 from api.world import HOST_TYPE, World, run
 from spinney.domain.action import ActionKind
 from spinney.domain.container import ContainerState
+from spinney.domain.host import HostState
 from spinney.domain.node import NodeStatus
 from spinney.store import tables
 
@@ -141,6 +142,26 @@ class TestDetails:
             "generation": 1,
             "decided_at": "2026-09-21T14:13:20Z",
         }
+        assert shown["data"]["readiness"] == {"ready": False, "since": None, "reason": "It has no container yet."}
+
+    @pytest.mark.parametrize(
+        ("ready", "state", "reason"),
+        [
+            (True, HostState.READY, ""),
+            (True, HostState.SUSPECT, "Its host does not answer: this is what was known last."),
+            (False, HostState.SUSPECT, "its ready probe failed: no"),
+        ],
+    )
+    def test_whether_it_is_ready_and_since_when(self, world: World, ready: bool, state: HostState, reason: str) -> None:
+        node = world.container(world.profile(), world.host())
+        told = {"ready": ready, "ready_at": 1790000000.0, "ready_reason": "" if ready else reason}
+        world.store.run(lambda c: (
+            c.execute(tables.node.update().where(tables.node.c.id == node.id).values(told)),
+            c.execute(tables.host.update().values(state=state)),
+        ))  # fmt: skip
+        shown = run(lambda: world.client.get("/v1/nodes")).json["nodes"]
+        data = next(one["data"] for one in shown if one["id"] == node.id)
+        assert data["readiness"] == {"ready": ready, "since": "2026-09-21T14:13:20Z", "reason": reason}
 
     def test_a_host_that_does_not_answer_costs_details_alone(self, world: World) -> None:
         world.container(world.profile(), world.host(answers=False))

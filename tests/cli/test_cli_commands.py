@@ -313,11 +313,24 @@ def test_only_of_a_host_that_does_not_answer_it_is_told_when_it_last_did(spinney
 
 
 def test_members_counts_those_in_service(spinney: Any, stub: Stub) -> None:
-    broken = cluster("ERROR", nodes=["n1", "n2"], members={"active": 0, "total": 2})
+    broken = cluster("ERROR", nodes=["n1", "n2"], members={"active": 1, "ready": 0, "total": 2})
     stub.on("GET /v1/clusters", {"clusters": [broken, cluster(name="senlins", nodes=["n3"])]})
     lines = [line.split() for line in ok(spinney("cluster", "list")).stdout.splitlines()]
     assert lines[0][3] == "MEMBERS"
     assert [line[3] for line in lines[1:]] == ["0/2", "-/2"]  # who does not tell is not believed to be well
+
+
+def test_nodes_show_whether_they_are_ready_and_why_not(spinney: Any, stub: Stub) -> None:
+    unready = {"ready": False, "since": "2026-01-01T00:00:00Z", "reason": "its ready probe failed: no"}
+    nodes = [
+        node("a", data={"readiness": {**unready, "ready": True, "reason": ""}}),
+        node("b", data={"readiness": unready}),
+    ]
+    stub.on("GET /v1/nodes", {"nodes": [*nodes, node("c", "INIT", status_reason="Waiting.", data={})]})
+    head, *lines = ok(spinney("node", "list")).stdout.splitlines()
+    at, why = head.index("READY"), head.index("REASON")
+    assert [line[at:].split()[0] for line in lines] == ["yes", "no", "-"]
+    assert [line[why:].strip() for line in lines] == ["", "its ready probe failed: no", "Waiting."]
 
 
 def test_nodes_show_ports_and_who_was_put_to_rest(spinney: Any, stub: Stub) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -46,8 +47,8 @@ WAITING = {
 
 @pytest.fixture
 def asked(spinney: Any, stub: Stub) -> Any:
-    def ask(placement: Any, *words: str) -> str:
-        stub.on("GET /v1/nodes/web-1", {"node": node("web-1")})
+    def ask(placement: Any, *words: str, **shown: Any) -> str:
+        stub.on("GET /v1/nodes/web-1", {"node": node("web-1", **shown)})
         stub.on("GET /v1/nodes/web-1/placement", {"placement": placement})
         result = spinney("why", "web-1", *words)
         assert result.exit_code == 0, result.output
@@ -65,6 +66,15 @@ def test_of_a_placed_node_the_chosen_host_comes_first_and_those_that_do_not_fit_
     assert [line.split()[:2] for line in lines[3:7]] == [["h3", "chosen"], ["h2", "fits"], ["h1", "no"], ["zone", "a"]]
     assert "2048 MiB  1536 MiB" in lines[5] and "30.0%" in lines[3]
     assert "\x1b" not in shown and "█" not in shown
+
+
+def test_one_that_is_not_ready_says_so_with_its_reason(asked: Any) -> None:
+    since = (datetime.now(UTC) - timedelta(seconds=65)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    readiness = {"ready": False, "since": since, "reason": "its ready probe failed: no"}
+    shown = asked(PLACED, physical_id="f" * 64, data={"readiness": readiness})
+    assert shown.splitlines()[-1].startswith("web-1 has not been ready for 1m")
+    assert shown.splitlines()[-1].endswith(": its ready probe failed: no")
+    assert "ready" not in asked(PLACED, physical_id="f" * 64, data={"readiness": {"ready": True, "reason": ""}})
 
 
 def test_the_score_that_decided_is_pointed_at(asked: Any) -> None:

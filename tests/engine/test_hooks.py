@@ -137,7 +137,9 @@ def test_only_members_that_serve_are_held() -> None:
             cluster_id = await cluster_of(world, 2, config={"spinney.self_healing": False})
             bad = world.members(cluster_id)[1]
             world.store.run(
-                lambda c: c.execute(tables.node.update().where(tables.node.c.id == bad.id).values(status="ERROR"))
+                lambda c: c.execute(
+                    tables.node.update().where(tables.node.c.id == bad.id).values(status="ERROR", ready=False)
+                )
             )
             await attach(world, cluster_id, "deletion", hooks=WEBHOOK)
             world.submit(IN, cluster_id)

@@ -19,7 +19,6 @@ from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
-from spinney.profiles.container import CONTAINER
 from spinney.store import bindings, clusters, nodes
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
@@ -150,11 +149,8 @@ def node(found: Row[Any], *, tainted: bool, operator: bool, dependents: Dependen
 
 
 def _node_data(row: Mapping[str, Any], operator: bool) -> Any:
-    """What is stored, with the placement in brief, of containers whether they are ready, and the power state if it is not
-    running."""
+    """What is stored, with the placement in brief, whether it is ready, and the power state if it is not running."""
     data = row["data"]
-    if row["profile_type"] == CONTAINER.name_version:
-        data = {**data, "readiness": _readiness(row)}
     if row["power"] != PowerState.RUNNING:
         data = {**data, "power": row["power"]}
     if row["host_id"] is None:
@@ -168,6 +164,7 @@ def _node_data(row: Mapping[str, Any], operator: bool) -> Any:
             "generation": row["generation"],
             "decided_at": when(row["placed_at"]),
         },
+        "readiness": _readiness(row),
     }
 
 

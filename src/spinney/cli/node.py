@@ -46,6 +46,20 @@ def status(row: output.Row) -> str:
     return f"{word} ({one_line(power)})" if power and word == "ACTIVE" else word
 
 
+def ready(row: output.Row) -> str:
+    """Of containers: whether they may be given work."""
+    readiness = (row.get("data") or {}).get("readiness") or {}
+    return {True: "yes", False: "no"}.get(readiness.get("ready"), "-")
+
+
+def reason(row: output.Row) -> str:
+    """Why it has its status, or is not ready though its status is well."""
+    if row.get("status") != "ACTIVE":
+        return one_line(row.get("status_reason"))
+    readiness = (row.get("data") or {}).get("readiness") or {}
+    return one_line(readiness["reason"]) if readiness.get("reason") else ""
+
+
 def ports(row: output.Row) -> str:
     """As ``docker ps`` writes them, without what goes without saying: any address, and TCP."""
     found = (row.get("data") or {}).get("ports") or ()
@@ -66,13 +80,14 @@ COLUMNS = (
     Column("NAME", "name"),
     Column("ID", lambda row: str(row.get("id", ""))[:8]),
     Column("STATUS", status, is_status=True),
+    Column("READY", ready, style=lambda cell: {"yes": "green", "no": "yellow"}.get(cell, "")),
     Column("CLUSTER", lambda row: str(row.get("cluster_id") or "-")[:8]),
     Column("INDEX", lambda row: "-" if row.get("index") in (None, -1) else str(row["index"]), right=True),
     Column("HOST", host_of),
     Column("PORTS", ports, optional=True),
     Column("PROFILE", "profile_name"),
     Column("CREATED", "created_at", is_time=True),
-    output.reason_of("status", "ACTIVE"),
+    Column("REASON", reason, cut=True),
 )
 
 

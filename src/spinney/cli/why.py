@@ -88,8 +88,11 @@ def why(
     elif use.form is not Format.TABLE:
         output.dump(placement, use.form)
     else:
-        name = output.name_of(looking.unwrapped(use.service.get("nodes", node)))
+        found = looking.unwrapped(use.service.get("nodes", node))
+        name = output.name_of(found)
         _tell(name, placement, None if all_ else SHORT)
+        if unready := readiness(name, found, datetime.now(UTC)):
+            output.emit(f"\n{unready}")
 
 
 def _tell(name: str, placement: Row, most: int | None) -> None:
@@ -122,6 +125,15 @@ def sentence(name: str, placement: Row, now: datetime) -> str:
         return f"{name} waits for a host: {summary}"
     when = f", placed {ago(placement['decided_at'], now)}" if placement.get("decided_at") else ""
     return f"{name} is on {one_line(placement.get('host'))}{when}: {summary}"
+
+
+def readiness(name: str, node: Row, now: datetime) -> str:
+    """Why a container that has a host may not be given work; empty: it may."""
+    said = (node.get("data") or {}).get("readiness") or {}
+    if said.get("ready", True) or not node.get("physical_id"):
+        return ""
+    since = f" for {ago(said['since'], now).removesuffix(' ago')}" if said.get("since") else ""
+    return f"{name} has not been ready{since}: {one_line(said.get('reason'))}"
 
 
 def _is_chosen(host: Row, placement: Row) -> bool:

@@ -35,6 +35,8 @@ class Member:
     crowd: int = 0
     #: Its host does not answer, or is to be emptied.
     leaving: bool = False
+    #: It may be given work.
+    ready: bool = True
 
     @property
     def used(self) -> bool:

@@ -28,20 +28,21 @@ COLUMNS = tuple(str(column.key) for column in VIEW.selected_columns)
 FINDER = Finder("cluster", table, VIEW)
 _WIDTH = len(CLUSTERS.names)
 _MEMBERS = sa.select(node.c.id).where(node.c.cluster_id == sa.bindparam("cluster")).order_by(node.c.index, node.c.id)
-#: Two columns that one index has: no row of a node is read.
+#: Three columns that one index has: no row of a node is read.
 _COUNTS = (
-    sa.select(node.c.cluster_id, node.c.status, sa.func.count())
+    sa.select(node.c.cluster_id, node.c.status, node.c.ready, sa.func.count())
     .where(node.c.cluster_id.in_(sa.bindparam("clusters", expanding=True)))
-    .group_by(node.c.cluster_id, node.c.status)
+    .group_by(node.c.cluster_id, node.c.status, node.c.ready)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class MemberCount:
-    """How many members a cluster has, and how many of them are in service."""
+    """How many members a cluster has, how many of them are as they should be, and how many may be given work."""
 
     active: int = 0
     total: int = 0
+    ready: int = 0
 
 
 def value(row: Row[Any]) -> Cluster:
@@ -80,10 +81,11 @@ def member_counts(connection: Connection, cluster_ids: Collection[str]) -> dict[
     """Of many clusters in one statement."""
     found = dict.fromkeys(cluster_ids, MemberCount())
     if found:
-        for cluster_id, status, number in connection.execute(_COUNTS, {"clusters": list(found)}):
+        for cluster_id, status, ready, number in connection.execute(_COUNTS, {"clusters": list(found)}):
             before = found[cluster_id]
             active = number if status == NodeStatus.ACTIVE else 0
-            found[cluster_id] = MemberCount(before.active + active, before.total + number)
+            at_work = number if ready else 0
+            found[cluster_id] = MemberCount(before.active + active, before.total + number, before.ready + at_work)
     return found
 
 

@@ -29,6 +29,7 @@ def members(connection: Connection, cluster_id: str) -> list[Member]:
             c.status,
             c.index.label("position"),  # a row has a method of that name
             c.tainted,
+            c.ready,
             c.physical_id,
             c.created_at,
             c.host_id,
@@ -74,6 +75,7 @@ def _member(row: Row[Any]) -> Member:
         zone=row.zone,
         region=row.region,
         crowd=row.crowd or 0,
+        ready=row.ready,
         leaving=row.host_state in _AWAY or (row.host_duty or "open") != "open",
     )
 

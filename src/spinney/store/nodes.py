@@ -15,6 +15,7 @@ from spinney.store.tables import host, profile
 from spinney.store.tables import node as table
 
 _home = table.alias("home")
+_home_host = host.alias("home_host")
 
 #: What only engines need is left out: a list is as dear as its rows are wide.
 _SHOWN = [
@@ -32,7 +33,8 @@ _SHOWN = [
     )
 ]
 
-#: Each row is a node with its profile's name and type, what names the host it is placed on, and whether it is a host.
+#: Each row is a node with its profile's name and type, what names the host it is placed on, that host's state, and
+#: whether it is a host.
 VIEW: sa.Select[Any] = sa.select(
     *_SHOWN,
     profile.c.name.label("profile_name"),
@@ -40,10 +42,12 @@ VIEW: sa.Select[Any] = sa.select(
     _home.c.name.label("host_name"),
     _home.c.project.label("host_project"),
     _home.c.index.label("host_index"),
+    _home_host.c.state.label("host_state"),
     host.c.node_id.label("as_host"),
 ).select_from(
     table.outerjoin(profile, table.c.profile_id == profile.c.id)
     .outerjoin(_home, table.c.host_id == _home.c.id)
+    .outerjoin(_home_host, table.c.host_id == _home_host.c.node_id)
     .outerjoin(host, table.c.id == host.c.node_id)
 )
 

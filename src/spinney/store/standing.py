@@ -72,7 +72,7 @@ def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
 
 
 def serves(node: Node) -> bool:
-    return node.status is NodeStatus.ACTIVE and node.power is PowerState.RUNNING
+    return node.status is NodeStatus.ACTIVE and node.power is PowerState.RUNNING and node.ready
 
 
 def failures(connection: Connection, parent_id: str) -> Mapping[str, Failure]:
@@ -95,8 +95,8 @@ def failures(connection: Connection, parent_id: str) -> Mapping[str, Failure]:
 def standings(connection: Connection, cluster_ids: Iterable[str]) -> list[Standing]:
     """The clusters as their disruption budgets see them.
 
-    Out of service are members that are not ACTIVE, that something works on which takes them out, or whose host does not
-    answer, and those that are missing. Members that their user has stopped or paused are neither in nor out. Where new
+    Out of service are members that are not ACTIVE and ready, that something works on which takes them out, or whose host does
+    not answer, and those that are missing. Members that their user has stopped or paused are neither in nor out. Where new
     containers come first nobody is counted: nothing depends on it.
     """
     wanted = sorted(set(cluster_ids) - {""})
@@ -124,6 +124,7 @@ def _out(connection: Connection, members: Sequence[Node], silent: Collection[str
         member.power is PowerState.RUNNING
         and (
             member.status is not NodeStatus.ACTIVE
+            or not member.ready
             or member.host_id in silent
             or any(kind not in _HARMLESS for kind in busy.get(member.id, ()))
         )

@@ -21,7 +21,7 @@ from spinney.domain.drain import Situation, decide
 from spinney.domain.fanout import Refusal
 from spinney.domain.grant import Grants
 from spinney.domain.host import Host
-from spinney.domain.node import Node
+from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.scheduler import Fleet
@@ -283,7 +283,11 @@ def _why_ended(node: Node) -> str:
 
 
 def _why_gone(node: Node) -> str:
-    return "tainted" if node.tainted else "the youngest" if standing.serves(node) else f"it is {node.status.value}"
+    if node.tainted or standing.serves(node):
+        return "tainted" if node.tainted else "the youngest"
+    if node.status is NodeStatus.ACTIVE:
+        return "it is not ready" if node.power is PowerState.RUNNING else f"it is {node.power.value}"
+    return f"it is {node.status.value}"
 
 
 def _plan(steps: Sequence[Step], unplaceable: Sequence[Unplaceable]) -> Plan:

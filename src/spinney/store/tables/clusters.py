@@ -114,7 +114,7 @@ node = Table(
     id_column("decision_id"),
     Column("decision_step", Integer),
     Index("ix_node_decision", "decision_id"),
-    Index("ix_node_cluster_status", "cluster_id", "status"),
+    Index("ix_node_cluster_status", "cluster_id", "status", "ready"),
     Index("ix_node_project", "project", "init_at", "id"),
     Index("ix_node_name", "project", "name"),
     Index("ix_node_host", "host_id"),

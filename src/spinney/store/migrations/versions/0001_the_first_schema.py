@@ -304,7 +304,7 @@ def upgrade() -> None:
         sa.Column("decision_step", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("ix_node_cluster_status", "node", ["cluster_id", "status"], unique=False)
+    op.create_index("ix_node_cluster_status", "node", ["cluster_id", "status", "ready"], unique=False)
     op.create_index("ix_node_decision", "node", ["decision_id"], unique=False)
     op.create_index("ix_node_host", "node", ["host_id"], unique=False)
     op.create_index("ix_node_name", "node", ["project", "name"], unique=False)
