@@ -21,7 +21,9 @@ from spinney.domain.schema import (
     Integer,
     Kind,
     Line,
+    NotAllowed,
     Number,
+    Rule,
     SpecModel,
     Text,
     at_most,
@@ -44,6 +46,12 @@ _Path = Annotated[Text, matching(r"/[!-~]*", "a path that begins with / and has 
 _MetricName = Annotated[Text, matching(r"[a-zA-Z_:][a-zA-Z0-9_:]*", "the name of a Prometheus metric", longest=200)]
 _LabelName = Annotated[Text, matching(r"[a-zA-Z_][a-zA-Z0-9_]*", "the name of a Prometheus label", longest=100)]
 _Labels = Annotated[Mapping[_LabelName, LabelValue], Kind("Map", to_map), at_most(10, "labels")]
+
+
+def _positive(value: float) -> float:
+    if value <= 0:
+        raise NotAllowed("a number greater than 0")
+    return value
 
 
 class Scrape(SpecModel):
@@ -98,7 +106,7 @@ class _Looking(SpecModel):
 class Target(_Looking):
     """As many members as it takes for each to have so much of a metric."""
 
-    target: Annotated[Number, between(0.000001, 1e15, "a number")] = Field(
+    target: Annotated[Number, Rule("a number greater than 0", _positive)] = Field(
         description="What each member should have, in the unit of the metric."
     )
 
@@ -202,7 +210,8 @@ class Up(_Behaviour):
         0, description="Seconds over which the least size that was asked for counts; 0: the latest counts."
     )
     rates: Annotated[tuple[Rate, ...], at_most(10, "rates")] = Field(
-        (Rate(percent=100, period=15), Rate(members=4, period=15)), description="How much it may grow in how long."
+        (Rate(percent=100, period=15), Rate(members=4, period=15)),
+        description="How much it may grow in how long; given none, by 100 per cent or 4 members in 15 seconds.",
     )
 
 
