@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
-from spinney.domain.batches import batch_size, batches
 from spinney.domain.cluster import Cluster
 from spinney.domain.member import Member
 from spinney.domain.node import NodeStatus
@@ -24,12 +23,18 @@ from spinney.policies.checking import Look
 from spinney.policies.pipeline import Checked
 from spinney.policies.registry import validate_spec
 
+NEW = {"new_profile_id": "q"}
 IN, OUT, RESIZE = ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_SCALE_OUT, ActionKind.CLUSTER_RESIZE
 
 
 def policy(type_: str, *, enabled: bool = True, last_op: float | None = None, **properties: Any) -> Attached:
     spec = {"type": f"senlin.policy.{type_}", "version": "1.0", "properties": properties}
     return Attached(type_, f"my {type_}", validate_spec(spec), enabled, last_op)
+
+
+def updating(**properties: Any) -> Attached:
+    spec = {"type": "spinney.policy.update", "version": "1.0", "properties": properties}
+    return Attached("update", "my update", validate_spec(spec), True)
 
 
 def scaling(event: ActionKind, last_op: float | None = None, **adjustment: Any) -> Attached:
@@ -286,24 +291,27 @@ def test_growth_that_finds_no_region_fails_only_where_that_was_asked_for() -> No
     assert hard.fault is not None and "1 would find no region" in hard.fault
 
 
-# --- batches ----------------------------------------------------------------------------------------------------------
+# --- updates ----------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(1, 50), st.integers(0, 60), st.one_of(st.just(-1), st.integers(1, 60)))
-def test_batches_are_all_members_once_and_leave_enough_in_service(members: int, stay: int, most: int) -> None:
-    plan = batches(some(members), stay, most)
-    assert sorted(node for batch in plan for node in batch) == sorted(one.id for one in some(members))
-    size = batch_size(members, stay, most)
-    assert all(0 < len(batch) <= size for batch in plan)
-    assert members - size >= min(stay, members // 2)
+def test_what_policies_say_of_updates_is_put_together() -> None:
+    update = {"order": "start-first", "canary": {"percent": 10}}
+    found = data(ask(ActionKind.CLUSTER_UPDATE, policy("batch", pause_time=5), updating(**update), inputs=NEW))
+    assert found["update"] == {
+        "min_in_service": 1, "max_batch_size": -1, "pause_time": 5, "order": "start-first", "monitor": 30,
+        "ready_timeout": 300, "failure_ratio": 0.0, "on_failure": "rollback",
+        "canary": {"count": None, "percent": 10, "promote_after": None},
+    }  # fmt: skip
 
 
-def test_the_broken_are_updated_first() -> None:
-    members = some(4)
-    members[2] = replace(members[2], status=NodeStatus.ERROR)
-    found = data(ask(ActionKind.CLUSTER_UPDATE, policy("batch", max_batch_size=3, pause_time=5), members=members))
-    assert (found["update"]["pause_time"], found["update"]["plan"]) == (5, [["n2", "n0", "n1"], ["n3"]])
-    assert data(ask(ActionKind.CLUSTER_UPDATE, policy("batch"), members=0))["update"]["plan"] == []
+def test_members_that_must_not_overlap_cannot_start_first() -> None:
+    strict = {"spinney.overlap": "at-most-one"}
+    refused = ask(ActionKind.CLUSTER_UPDATE, updating(order="start-first"), inputs=NEW, config=strict)
+    assert refused.fault is not None and "spinney.overlap" in refused.fault
+    assert ask(ActionKind.CLUSTER_UPDATE, updating(), inputs=NEW, config=strict).fault is None
+    assert data(ask(ActionKind.CLUSTER_UPDATE, updating(order="start-first"), config=strict)) == {
+        "status": "OK", "reason": "The policies allow it.",
+    }  # fmt: skip
 
 
 # --- all together -----------------------------------------------------------------------------------------------------

@@ -137,6 +137,20 @@ class Action:
     def final(self) -> bool:
         return self.status in FINAL_STATUSES
 
+    @property
+    def rolling(self) -> bool:
+        """It takes the members of a cluster to another profile."""
+        return rolls(self.action, self.inputs)
+
+
+def rolls(kind: ActionKind, inputs: Mapping[str, Any]) -> bool:
+    """Whether such an action takes the members of a cluster to another profile, and lets others go on meanwhile."""
+    return (
+        kind is ActionKind.CLUSTER_UPDATE
+        and inputs.get("new_profile_id") is not None
+        and not inputs.get("profile_only", False)
+    )
+
 
 def action_name(kind: ActionKind, target: str, operation: str | None = None) -> str:
     """``cluster_create_1a2b3c4d``; operations carry their own name: ``node_restart_…``."""

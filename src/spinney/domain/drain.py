@@ -47,8 +47,10 @@ class Situation:
     deadline: float | None = None
     #: Somebody asked to stop.
     stopping: bool = False
-    #: Nodes still on their way to the host, from before it was drained.
+    #: Nodes still on their way to the host, from before it was drained, or whose old container is still there.
     arriving: int = 0
+    #: Moves whose node lives elsewhere already, and which have not ended yet.
+    ending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Next:
 
 
 def decide(situation: Situation) -> Next:
-    moving = sum(resident.moving for resident in situation.residents)
+    moving = sum(resident.moving for resident in situation.residents) + situation.ending
     late = situation.deadline is not None and situation.now >= situation.deadline
     if not situation.residents and not situation.arriving:
         return Next(Progress.EMPTY)
@@ -141,7 +143,7 @@ def _left_behind(situation: Situation) -> list[Held]:
 
 def told(total: int, situation: Situation, step: Next) -> str:
     """How far it is, in one line. ``total``: containers there were or came."""
-    moving = sum(resident.moving for resident in situation.residents) + len(step.start)
+    moving = sum(resident.moving for resident in situation.residents) + situation.ending + len(step.start)
     gone = max(total - len(situation.residents), 0)
     parts = [f"{gone} of {total} containers have left"]
     if moving:

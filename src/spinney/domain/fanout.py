@@ -13,7 +13,7 @@ from typing import Any
 from spinney.domain import sizing
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.cluster import Cluster
-from spinney.domain.cluster_config import stop_before_delete, stop_timeout_before_update
+from spinney.domain.cluster_config import stop_before_delete
 from spinney.domain.member import Member
 from spinney.domain.node import NodeStatus
 from spinney.domain.victims import shares_of, victims
@@ -259,38 +259,12 @@ def _replace_nodes(cluster: Cluster, action: Action, members: Sequence[Member], 
 
 
 def _update(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:
+    """Members that are to have another profile get it one batch after the other: ``domain.rollout`` decides about that."""
     inputs = action.inputs
     changes = {key: inputs[key] for key in ("name", "metadata", "timeout", "config") if inputs.get(key) is not None}
-    profile = inputs.get("new_profile_id")
-    if profile is None:
-        return Begin(replace(cluster, **changes))
-    updated = replace(cluster, **changes)
-    if inputs.get("profile_only") or not members:
-        return Begin(replace(updated, profile_id=profile))
-    return Begin(updated, children=update_round(action, cluster.config, members, first_batch(action, members)))
-
-
-def first_batch(action: Action, members: Sequence[Member]) -> Sequence[str]:
-    """Without a plan all members are one batch."""
-    plan = plan_of(action)
-    return plan[0] if plan else [member.id for member in members]
-
-
-def plan_of(action: Action) -> Sequence[Sequence[str]]:
-    found: Sequence[Sequence[str]] = (action.data.get("update") or {}).get("plan") or ()
-    return found
-
-
-def update_round(
-    action: Action, config: Mapping[str, Any], members: Sequence[Member], batch: Sequence[str]
-) -> tuple[Child, ...]:
-    """The updates of those of a batch that are still members."""
-    present = {member.id for member in members}
-    inputs = {"new_profile_id": action.inputs["new_profile_id"]}
-    timeout = stop_timeout_before_update(config)
-    if timeout is not None:
-        inputs["stop_timeout"] = timeout
-    return tuple(Child(ActionKind.NODE_UPDATE, node, inputs) for node in batch if node in present)
+    if inputs.get("profile_only") and inputs.get("new_profile_id") is not None:
+        changes["profile_id"] = inputs["new_profile_id"]
+    return Begin(replace(cluster, **changes))
 
 
 def _check(cluster: Cluster, action: Action, members: Sequence[Member], limit: int) -> Begin | Refusal:

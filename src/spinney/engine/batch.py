@@ -14,13 +14,15 @@ from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
 from spinney.domain.image_rule import ImageRule
 from spinney.domain.node import Node, NodeStatus
-from spinney.engine import endings
+from spinney.domain.rollout.model import Manner
+from spinney.engine import adjusting, endings
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
 from spinney.engine.intent import quotas
-from spinney.engine.jobs import Job, Task
-from spinney.engine.placing.landing import SHOWN_WHILE, Lander, Stuck, Work, decided
+from spinney.engine.jobs import Job, Task, beside, leftover
+from spinney.engine.placing.landing import NO_ROOM, SHOWN_WHILE, Lander, Stuck, Work, decided
 from spinney.engine.watching import joining
 from spinney.profiles.allowances import Allowances, making_fault
+from spinney.store import adjusting as rooms
 from spinney.store import hosts, networks, readiness, status, work
 from spinney.store.image_rules import ImageRules
 from spinney.store.rows import EVENTS, NODES
@@ -38,10 +40,12 @@ _TASKS: Mapping[ActionKind, Task] = {
     ActionKind.NODE_UPDATE: Task.RECREATE,
     ActionKind.NODE_MOVE: Task.MOVE,
     ActionKind.NODE_EVICT: Task.EVICT,
+    ActionKind.NODE_FETCH: Task.FETCH,
 }
 
 
 _MAKING = (Task.CREATE, Task.RECREATE, Task.MOVE)
+_OF_IMAGES = (*_MAKING, Task.FETCH)
 
 
 class Batch:
@@ -85,8 +89,20 @@ class Batch:
         EVENTS.insert(self._connection, self._announcements(pending))
         landing: list[Work] = []
         working: list[Work] = []
+        staying: list[Work] = []
         for action, node in pending:
-            if not self._settle(action, node):
+            if leftover(action) is not None:  # whatever else may be, that is taken to its end
+                working.append((action, node))
+                continue
+            if self._settle(action, node):
+                continue
+            stays = self._stays(action, node)
+            if stays is not None:
+                staying.append(stays)
+            elif action.inputs.get("manner") == Manner.IN_PLACE:
+                no = "its container cannot be changed where it is: there is no room, or it is not well"
+                self._ended.append(endings.not_in_place(action, node, no, self._ids, self._now))
+            else:
                 (landing if self._wants_place(action, node) else working).append((action, node))
         lander = Lander(self._connection, self._profiles, self._subnet_count, self._ids, self._now)
         landed = lander.land(landing)
@@ -94,6 +110,7 @@ class Batch:
             self._stuck(stuck)
         working = self._show(working) + list(landed.placed)
         self._make_jobs(working)
+        self._make_adjustments(staying)
         status.refresh(self._connection, {node.cluster_id for action, node in working if action.parent_id is None})
         if self._ended:
             finished = work.finish(self._connection, self._engine_id, self._ended, self._now)
@@ -111,15 +128,18 @@ class Batch:
         """Deal with what needs no container; True when that was all."""
         assert action.start_time is not None
         profile = self._profiles.get(node.profile_id)
-        if action.cancel_requested:
+        if action.cancel_requested and not rooms.begun(action, node):
             self._cancel(action, node)
         elif self._now > action.start_time + action.timeout:
             if not self._called_off(action, node):
-                self._fail(action, node, f"{action.action.value} exceeded its timeout of {action.timeout} s")
+                shows = node.status if rooms.untouched(action, node) else NodeStatus.ERROR
+                self._fail(action, node, f"{action.action.value} exceeded its timeout of {action.timeout} s", shows)
         elif profile is None:
             self._fail(action, node, f"profile {node.profile_id} no longer exists")
         elif action.action is ActionKind.NODE_MOVE and node.host_id is None:
             self._fail(action, node, "the node is on no host: there is nothing to move", shows=node.status)
+        elif action.action is ActionKind.NODE_FETCH:
+            self._fetch(action, node)
         elif action.action is ActionKind.NODE_EVICT and (no := joining.objection(self._connection, action, node)):
             self._ended.append(endings.unmoved(action, node, no, self._ids, self._now))
         elif (
@@ -142,7 +162,7 @@ class Batch:
 
     def _may_not_make(self, action: Action, node: Node) -> str | None:
         """Why no container may be made for the action; None: one may, or none is wanted."""
-        if _task(action, node) not in _MAKING:
+        if _task(action, node) not in _OF_IMAGES:
             return None
         profile = self._profiles.get(str(action.inputs.get("new_profile_id") or node.profile_id))
         if not isinstance(profile, ContainerProfile):
@@ -174,11 +194,26 @@ class Batch:
         else:
             self._fail(action, node, reason)
 
+    def _stays(self, action: Action, node: Node) -> Work | None:
+        """The work, where it is to be done on the container that is there, which goes on serving meanwhile."""
+        before, after = self._profiles.get(node.profile_id), self._profiles.get(str(action.inputs.get("new_profile_id")))
+        return adjusting.begin(self._connection, action, node, before, after, self._now)
+
+    def _make_adjustments(self, staying: Sequence[Work]) -> None:
+        known = self._hosts({node.host_id for _, node in staying if node.host_id is not None})
+        for action, node in staying:
+            before, after = self._profiles[node.profile_id], self._profiles[str(action.inputs["new_profile_id"])]
+            limits = adjusting.change(before, after, self._catalog.defaults)
+            host = known.get(node.host_id or "")
+            self.jobs.append(
+                Job(task=Task.ADJUST, action=action, node=node, profile=after, host=host, limits=limits)
+            )
+
     def _wants_place(self, action: Action, node: Node) -> bool:
         kind = action.action
         if kind is ActionKind.NODE_CREATE:
             return node.host_id is None
-        if kind is ActionKind.NODE_MOVE:
+        if beside(action):
             return not decided(action, node)
         recreates = kind is ActionKind.NODE_UPDATE or (kind is ActionKind.NODE_RECOVER and _recreates(action, node))
         return recreates and not decided(action, node)
@@ -187,7 +222,7 @@ class Batch:
         """Let the API see what the nodes are going through."""
         shown = [
             (action, replace(node, status=SHOWN_WHILE[action.action]))
-            if action.action in SHOWN_WHILE
+            if action.action in SHOWN_WHILE and not beside(action)
             else (action, node)
             for action, node in working
         ]
@@ -200,6 +235,7 @@ class Batch:
         return shown
 
     def _make_jobs(self, working: Sequence[Work]) -> None:
+        working = [(action, _as_made(action, node)) for action, node in working]
         needed = {str(action.data["previous_host"]) for action, _ in working if action.data.get("previous_host")}
         homes = {action.id: _home(action, node) for action, node in working}
         known = self._hosts(needed | {home for home in homes.values() if home is not None})
@@ -286,9 +322,13 @@ class Batch:
             self._ended.append(endings.cancelled(action, node, self._ids, self._now))
 
     def _called_off(self, action: Action, node: Node) -> bool:
-        """Whether the action is a move that was begun: what it may have made is then removed."""
+        """Whether the action was to put a further container in the place of the present one and was begun: what it may have
+        made is then removed."""
+        if not beside(action) or not decided(action, node):
+            return False
+        node = _as_made(action, node)
         profile = self._profiles.get(node.profile_id)
-        if action.action is not ActionKind.NODE_MOVE or not decided(action, node) or profile is None:
+        if profile is None:
             return False
         known = self._hosts({str(action.data["to"]), node.host_id or ""})
         job = Job(
@@ -312,17 +352,26 @@ class Batch:
             self._ended.append(endings.waiting(action, node, stuck.answer, stuck.decision_id, self._ids, self._now))
             return
         reason = f"there is no room for its new container: {stuck.answer.summary}"
-        self._ended.append(endings.unmoved(action, node, reason, self._ids, self._now))
+        ended = endings.unmoved(action, node, reason, self._ids, self._now)
+        self._ended.append(replace(ended, outputs={NO_ROOM: stuck.answer.summary}))
 
 
 def _home(action: Action, node: Node) -> str | None:
     """The host on which the action's container is, or is to be."""
-    return str(action.data["to"]) if action.action is ActionKind.NODE_MOVE else node.host_id
+    return str(action.data["to"]) if beside(action) and leftover(action) is None else node.host_id
+
+
+def _as_made(action: Action, node: Node) -> Node:
+    """The node as its new container is made, where it has its present one until that has taken over."""
+    profile_id = action.inputs.get("new_profile_id")
+    return replace(node, profile_id=str(profile_id)) if beside(action) and profile_id is not None else node
 
 
 def _task(action: Action, node: Node) -> Task:
     if action.action is ActionKind.NODE_RECOVER:
         return Task.RECREATE if _recreates(action, node) else Task.REBOOT
+    if beside(action):
+        return Task.MOVE if leftover(action) is None else Task.LEAVE
     return _TASKS[action.action]
 
 

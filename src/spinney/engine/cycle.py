@@ -25,6 +25,7 @@ from spinney.engine.intent.clusters import ClusterRules
 from spinney.engine.jobs import Job
 from spinney.engine.moving import draining, rebalancing
 from spinney.engine.moving.window import Scene
+from spinney.engine.rollout import stepping
 from spinney.profiles.allowances import Allowances
 from spinney.store import database, duties, windows, work
 from spinney.store.placements import PlacementRace
@@ -119,8 +120,10 @@ def _by_project(actions: Iterable[Action], shares: Shares) -> Counter[str]:
 
 def _step(connection: Connection, action: Action, rules: Rules, ids: Ids, now: float) -> Callable[[], None] | None:
     """What to do about an action that only orders others; None: it is about one node."""
-    if windows.in_window(action.action):
-        scene = Scene(connection, rules.catalog, rules.subnet_count, ids, now)
+    scene = Scene(connection, rules.catalog, rules.subnet_count, ids, now)
+    if action.rolling:
+        return partial(stepping.advance, scene, action, rules.cluster)
+    if action.action in (ActionKind.HOST_DRAIN, ActionKind.CLUSTER_REBALANCE):
         advance = draining.advance if action.action is ActionKind.HOST_DRAIN else rebalancing.advance
         return partial(advance, scene, action)
     if action.action.on_cluster:
@@ -138,7 +141,7 @@ def _guarded(connection: Connection, action: Action, run: Callable[[], None], id
     except Exception as error:
         log.exception("%s %s could not be decided", action.action, action.id)
         reason = f"{action.action.value} failed inside Spinney: {type(error).__name__}: {error}"
-        if windows.in_window(action.action):
+        if action.action in (ActionKind.HOST_DRAIN, ActionKind.CLUSTER_REBALANCE):
             windows.end(connection, action, ActionStatus.FAILED, action.outputs, reason, now)
             duties.drain_ended(connection, action.target, "its drain failed inside Spinney", now)
             return

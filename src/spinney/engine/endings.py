@@ -13,6 +13,8 @@ from spinney.domain.event import Event, Level
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.placement.answers import Waiting
 from spinney.domain.runs import finished
+from spinney.engine.jobs import beside
+from spinney.store.adjusting import REPLACE
 from spinney.store.work import Outcome
 
 _ROW_FIELDS = ("name", "role", "metadata", "tainted")
@@ -70,6 +72,11 @@ def unmoved(action: Action, node: Node, reason: str, ids: Ids, now: float) -> Ou
     return ended(action, node, ActionStatus.FAILED, reason, {}, ids, now)
 
 
+def not_in_place(action: Action, node: Node, reason: str, ids: Ids, now: float) -> Outcome:
+    """The same, where it takes a new container, and whoever ordered the update decides when and how."""
+    return replace(unmoved(action, node, reason, ids, now), outputs={REPLACE: reason})
+
+
 def waiting_reason(answer: Waiting, node: Node) -> str:
     """What a waiting node shows; one that was pushed out says by whom."""
     evicted = node.data.get("evicted")
@@ -113,7 +120,10 @@ def evicted(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
 
 
 def without_network(action: Action, node: Node, networks: int, ids: Ids, now: float) -> Outcome:
-    """Its host has room for it, but not for another project."""
+    """Its host has room for it, but not for another project. One that has a container elsewhere keeps that."""
+    if beside(action):
+        reason = f"all {networks} project networks of the host that it would go to are in use"
+        return replace(unmoved(action, node, reason, ids, now), give_up_hold=True)
     reason = (
         f"all {networks} project networks of the host are in use: recover the node when another host has room, "
         f"or have the operator enlarge [network] pool"
@@ -135,7 +145,7 @@ def cancelled(action: Action, node: Node, ids: Ids, now: float) -> Outcome:
     if action.action is ActionKind.NODE_CREATE:
         gone = {"status": NodeStatus.ERROR, "status_reason": reason, "physical_id": None, "waiting_since": None}
         return ended(action, node, ActionStatus.CANCELLED, reason, gone, ids, now, release_placement=True)
-    if action.action in (ActionKind.NODE_MOVE, ActionKind.NODE_EVICT):
+    if beside(action) or action.action in (ActionKind.NODE_EVICT, ActionKind.NODE_FETCH):
         return replace(ended(action, node, ActionStatus.CANCELLED, reason, {}, ids, now), give_up_hold=True)
     unknown = {"status": NodeStatus.WARNING, "status_reason": f"{reason} Check the node to see how it is."}
     return ended(action, node, ActionStatus.CANCELLED, reason, unknown, ids, now)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from spinney.domain.action import Action
+from spinney.domain.action import Action, ActionKind
+from spinney.domain.container import ContainerLimits
 from spinney.domain.host import Host
 from spinney.domain.node import Node
+from spinney.domain.rollout.model import Manner
 from spinney.engine.catalog import ContainerProfile, HostProfile
 from spinney.profiles.docker_host import Machine
 
@@ -16,23 +20,63 @@ class Task(StrEnum):
     CREATE = "create"
     #: Remove the previous container and make the one of the node's present generation.
     RECREATE = "recreate"
+    #: Change what the container that is there may use, without disturbing it.
+    ADJUST = "adjust"
     #: Start again, or restart, the container that is there.
     REBOOT = "reboot"
     DELETE = "delete"
     CHECK = "check"
     OPERATE = "operate"
-    #: Make the container on another host, and remove the one before it once the new one is ready.
+    #: Make a further container of the node, there or elsewhere, that takes the place of its present one once it is ready.
     MOVE = "move"
+    #: Remove the one whose place was taken.
+    LEAVE = "leave"
+    #: Have the image on a host.
+    FETCH = "fetch"
     #: End the container to make room: the node waits.
     EVICT = "evict"
     #: A cancelled creation: remove what it may have made.
     UNDO = "undo"
-    #: A move that is not to be: remove what it may have made, and let the container before it serve.
+    #: A move that is not to be: remove what it may have made, and let the present container serve.
     CALL_OFF = "call-off"
     HOST_JOIN = "host-join"
     HOST_CHECK = "host-check"
     #: Whether its Docker engine answers to another credential.
     HOST_TRY = "host-try"
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """The container whose place another one has taken, since that moment."""
+
+    host_id: str
+    container_id: str
+    stop_timeout: int
+    since: float
+
+    def stored(self) -> dict[str, Any]:
+        return {
+            "left": {
+                "host": self.host_id,
+                "container": self.container_id,
+                "stop_timeout": self.stop_timeout,
+                "since": self.since,
+            }
+        }
+
+
+def leftover(action: Action) -> Leftover | None:
+    """What the action has still to remove; None: its node has not been handed over to a new container."""
+    left: Mapping[str, Any] | None = action.data.get("left")
+    if left is None:
+        return None
+    return Leftover(left["host"], left["container"], int(left["stop_timeout"]), float(left["since"]))
+
+
+def beside(action: Action) -> bool:
+    """Whether it makes a further container beside the node's present one."""
+    starting = action.action is ActionKind.NODE_UPDATE and action.inputs.get("manner") == Manner.START_FIRST
+    return starting or action.action is ActionKind.NODE_MOVE
 
 
 _OPERATIONS = {
@@ -52,11 +96,13 @@ class Job:
     profile: ContainerProfile | HostProfile
     #: Where to act; of a move, where it leads.
     host: Host | None = None
-    #: Where an earlier container of the node may be, when not on ``host``.
+    #: Where the container is whose place is taken, or where an earlier one may be that is not on ``host``.
     previous_host: Host | None = None
     subnet_index: int | None = None
     #: Of a move: two containers of the node must never run at the same time.
     at_most_one: bool = False
+    #: Of an adjustment: what the Docker engine is told; None: nothing.
+    limits: ContainerLimits | None = None
     #: Its image's tag is resolved once for its whole cluster.
     pin: bool = False
     #: What a joining host node takes.
@@ -86,7 +132,25 @@ class Job:
         return ""
 
     @property
+    def left(self) -> Leftover | None:
+        return leftover(self.action)
+
+    @property
+    def stop_timeout(self) -> int:
+        """Seconds that the container gets to stop: as the action or a deletion policy says, else as the profile says that it
+        was made from."""
+        told = self.action.inputs.get("stop_timeout", (self.action.data.get("deletion") or {}).get("grace_period"))
+        return int(told or self.action.data.get("stop_timeout") or self.container_profile.stop_timeout)
+
+    @property
+    def ready_within(self) -> float | None:
+        """Seconds that the new container has to become ready; None: nobody has said."""
+        told = self.action.inputs.get("ready_timeout")
+        return None if told is None else float(told)
+
+    @property
     def deadline(self) -> float:
-        """Seconds since the epoch."""
+        """Seconds since the epoch. A node that was handed over has as long again to leave the old container."""
         assert self.action.start_time is not None
-        return self.action.start_time + self.action.timeout
+        since = self.action.start_time if self.left is None else self.left.since
+        return since + self.action.timeout

@@ -17,9 +17,24 @@ from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.readiness import as_columns, of_new
 from spinney.domain.retry import TryAgain, after_failure
 from spinney.engine import endings
-from spinney.engine.jobs import Job, Task
-from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
-from spinney.errors import ContainerGone, HostUnreachable
+from spinney.engine.jobs import Job, Leftover, Task
+from spinney.engine.results import (
+    Adjusted,
+    CalledOff,
+    Fetched,
+    Joined,
+    Left,
+    Made,
+    Operated,
+    Ready,
+    Removed,
+    Result,
+    Seen,
+    StillGood,
+    Tried,
+)
+from spinney.errors import ContainerGone, HostError, HostUnreachable
+from spinney.store import adjusting
 from spinney.store.work import Outcome
 
 
@@ -34,12 +49,20 @@ class Recorder:
         match result:
             case Made():
                 return self._made(job, result, now)
-            case Moved():
-                return self._moved(job, result.container, now)
+            case Ready():
+                return self._handed_over(job, result.container, now)
+            case Left():
+                return self._left(job, now)
+            case Fetched():
+                return self._end(job, ActionStatus.SUCCEEDED, "The image is there.", {}, now)
             case Tried():
                 return Outcome(
                     action=job.action, status=ActionStatus.READY, reason="It answers.", ready_at=now, node=job.node
                 )
+            case Adjusted():
+                changes = {"profile_id": job.action.inputs["new_profile_id"], "updated_at": now}
+                changes |= {"status": NodeStatus.ACTIVE, "status_reason": "Changed in place."}
+                return self._end(job, ActionStatus.SUCCEEDED, "Changed in place.", changes, now)
             case CalledOff():
                 return self.cancelled(job, now)
             case Removed():
@@ -97,7 +120,21 @@ class Recorder:
                 changes={} if job.task in _QUIET else {"status_reason": verdict.reason},
                 events=self._put_off(job, verdict.reason, now),
             )
-        if job.task in (Task.EVICT, Task.HOST_TRY):
+        if job.task is Task.ADJUST and isinstance(error, HostError) and not isinstance(error, HostUnreachable):
+            if "manner" in action.inputs:
+                return endings.not_in_place(action, job.node, verdict.reason, self.ids, now)
+            reason = f"{verdict.reason}; the container is made anew instead."
+            return Outcome(
+                action=action,
+                status=ActionStatus.READY,
+                reason=reason,
+                outputs={adjusting.REPLACE: verdict.reason},
+                ready_at=now,
+                node=job.node,
+            )
+        if job.task is Task.LEAVE:  # its successor serves, and the reaper sees to the rest
+            return self._left(job, now)
+        if job.task in (Task.EVICT, Task.HOST_TRY, Task.ADJUST, Task.FETCH):
             return endings.unmoved(action, job.node, verdict.reason, self.ids, now)
         if job.task in (Task.MOVE, Task.CALL_OFF):
             return replace(
@@ -136,15 +173,18 @@ class Recorder:
         if ended is not None:
             return ended
         sick = diagnose(job.node, container)
-        if sick is not None and sick.ailment is Ailment.ENDED:
+        if made.unfit or (sick is not None and sick.ailment is Ailment.ENDED):
             said = f"; it said: {made.last_words}" if made.last_words else ""
-            reason = f"{verb} failed right after its start: {sick.text}{said}"
+            text = "" if sick is None else sick.text
+            reason = made.unfit or f"{verb} failed right after its start: {text}{said}"
             changes |= {"status": NodeStatus.ERROR, "status_reason": reason, "updated_at": now}
             outcome = self._end(job, ActionStatus.FAILED, reason, changes, now)
             return replace(outcome, setback_on=job.host.node_id if job.host is not None else None)
         # One that was found well is left as its user wants it: stopped or paused.
         power = {"power": PowerState.RUNNING} if container.state is ContainerState.RUNNING else {}
         ready = {} if _untouched(job, container) else _readiness(job, container, now)
+        if made.ready:
+            ready = as_columns(True, "", now)
         reason = f"{verb} succeeded."
         moment = "created_at" if job.node.created_at is None else "updated_at"
         status = {"status": NodeStatus.ACTIVE, "status_reason": reason, "waiting_since": None, moment: now}
@@ -162,22 +202,43 @@ class Recorder:
         changes |= {"created_at": job.node.created_at or now, "waiting_since": None}
         return self._end(job, ActionStatus.SUCCEEDED, str(changes["status_reason"]), changes, now)
 
-    def _moved(self, job: Job, container: Container, now: float) -> Outcome:
-        assert job.host is not None
-        reason = "Moved to another host."
-        if job.host.project == job.node.project:  # hosts of others have no names here
-            came = f" from {job.previous_host.name}" if job.previous_host is not None else ""
-            reason = f"Moved{came} to {job.host.name}."
+    def _handed_over(self, job: Job, container: Container, now: float) -> Outcome:
+        """From now on the new container is the node's; the old one, if there is any, is what is left to be done."""
+        old, home = job.node.physical_id, job.node.host_id
         changes = {
             "physical_id": container.id,
             "data": _made_of(job, container),
+            "profile_id": job.node.profile_id,
             "updated_at": now,
             "status": NodeStatus.ACTIVE,
-            "status_reason": reason,
+            "status_reason": "A new container has taken over.",
             # It was waited for.
             **(as_columns(True, "", now) if container.state is ContainerState.RUNNING else {}),
         }
-        return replace(self._end(job, ActionStatus.SUCCEEDED, reason, changes, now), arrived=True)
+        if old is None or home is None:
+            ended = self._end(job, ActionStatus.SUCCEEDED, "It has a new container.", changes, now)
+            return replace(ended, arrived=True, give_up_hold=True)
+        left = Leftover(home, old, job.stop_timeout, now)
+        return Outcome(
+            action=job.action,
+            status=ActionStatus.READY,
+            reason="The new container has taken over; the one before it leaves.",
+            ready_at=now,
+            node=job.node,
+            changes=changes,
+            arrived=True,
+            progress={**job.action.data, **left.stored()},
+        )
+
+    def _left(self, job: Job, now: float) -> Outcome:
+        reason = "Its container was replaced."
+        if job.action.action is ActionKind.NODE_MOVE:
+            reason = "Moved to another host."
+            if job.host is not None and job.host.project == job.node.project:  # hosts of others have no names here
+                came = f" from {job.previous_host.name}" if job.previous_host is not None else ""
+                reason = f"Moved{came} to {job.host.name}."
+        ended = self._end(job, ActionStatus.SUCCEEDED, reason, {"status_reason": reason}, now)
+        return replace(ended, give_up_hold=True)
 
     def _removed(self, job: Job, removed: Removed, now: float) -> Outcome:
         if job.task is Task.UNDO:
@@ -286,7 +347,7 @@ def _was_cancelled(node: Node) -> bool:
 #: What is known of a container and not of the next one.
 _OF_BEFORE = ("grants", "image", "recovery", "completion")
 #: What the node shows is left as it is while they are put off.
-_QUIET = (Task.MOVE, Task.EVICT, Task.HOST_TRY)
+_QUIET = (Task.MOVE, Task.LEAVE, Task.FETCH, Task.EVICT, Task.HOST_TRY, Task.ADJUST)
 _VERBS: Mapping[Task, str] = {Task.CREATE: "Creation", Task.RECREATE: "Recovery", Task.REBOOT: "Restart"}
 
 

@@ -16,18 +16,36 @@ class Made:
     container: Container | None
     #: The end of its output, when it ended at once.
     last_words: str = ""
+    #: It was waited for: whether it became ready, or why it did not.
+    ready: bool = False
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
-    """The container on the new host, which is ready; the one before it is gone or out of reach."""
+class Ready:
+    """A further container of the node, which can take the place of the present one."""
 
     container: Container
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """The container whose place was taken is gone, or out of reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The image is there."""
+
+
+@dataclass(frozen=True, slots=True)
 class CalledOff:
     pass
+
+
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """The container has what its new profile gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +81,4 @@ class Tried:
     """The Docker engine answers to the new credential."""
 
 
-Result = Tried | Made | Moved | CalledOff | Removed | Seen | Operated | Joined | StillGood
+Result = Tried | Made | Adjusted | Ready | Left | Fetched | CalledOff | Removed | Seen | Operated | Joined | StillGood

@@ -79,6 +79,8 @@ class Session:
         self._held: Counter[str] = Counter()  # by project
         self._seen: dict[str, float] = {}  # when a project last had work here
         self._deleting: set[str] = set()  # nodes
+        #: Actions that nobody can call off any more: of some only clearing up is left, others are done in a moment.
+        self._leaving: set[str] = set()
         self._served = ""  # the project
         self._cancelling: set[str] = set()
         self._wake = asyncio.Event()
@@ -218,7 +220,7 @@ class Session:
                 await self._stop_cancelled()
 
     async def _stop_cancelled(self) -> None:
-        asked = dict(self._running)
+        asked = {action_id: task for action_id, task in self._running.items() if action_id not in self._leaving}
         wanted = await self._store.read(work.wanted_of, self.id, list(asked))
         for action_id, task in asked.items():
             if action_id not in wanted and action_id not in self._cancelling and not task.done():
@@ -245,6 +247,8 @@ class Session:
         self._seen[job.action.project] = self.context.clock.monotonic()
         if job.task is Task.DELETE:
             self._deleting.add(job.node.id)
+        elif job.task in (Task.LEAVE, Task.ADJUST):
+            self._leaving.add(job.action.id)
         task.add_done_callback(lambda _: self._ended(job))
 
     def _ended(self, job: Job) -> None:
@@ -254,15 +258,15 @@ class Session:
             del self._held[job.action.project]
         self._cancelling.discard(job.action.id)
         self._deleting.discard(job.node.id)
+        self._leaving.discard(job.action.id)
         self._freed.set()
 
     async def _run(self, job: Job) -> None:
         working_for.set(job.action.project)
         outcome = await self._outcome(job)
         if outcome is not None:
-            if (job.task is Task.CREATE and outcome.release_placement) or (
-                job.task is Task.MOVE and outcome.give_up_hold
-            ):
+            came_to_nothing = outcome.give_up_hold and not outcome.arrived
+            if (job.task is Task.CREATE and outcome.release_placement) or (job.task is Task.MOVE and came_to_nothing):
                 await self._performer.discard(job)
             self._finisher.add(outcome)
 

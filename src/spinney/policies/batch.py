@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from spinney.domain.action import ActionKind
-from spinney.domain.batches import batches
 from spinney.domain.schema import Contradiction, Integer, SpecModel, between
 from spinney.domain.support import Support
 from spinney.policies.base import PolicyType
@@ -38,8 +37,7 @@ class BatchProperties(SpecModel):
 
 
 def before(properties: BatchProperties, look: Look) -> Mapping[str, Any]:
-    plan = batches(look.members, properties.min_in_service, properties.max_batch_size)
-    return {"update": {**properties.model_dump(mode="json"), "plan": plan}}
+    return {"update": {**(look.action.data.get("update") or {}), **properties.model_dump(mode="json")}}
 
 
 BATCH = PolicyType(

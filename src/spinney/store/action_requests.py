@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from spinney.domain.action import FINAL_STATUSES, LIVE_STATUSES, Action, ActionKind, ActionStatus
 from spinney.domain.node import NodeStatus
-from spinney.store import duties, lifecycle, status, work
+from spinney.store import duties, lifecycle, placements, status, work
 from spinney.store.identity import Finder
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
@@ -75,6 +75,8 @@ def cancel_by_force(connection: Connection, action_id: str, now: float) -> list[
     lifecycle.forget(connection, [found.id for found in ended])
     for drained in (found.target for found in ended if found.action is ActionKind.HOST_DRAIN):
         duties.drain_ended(connection, drained, "its drain was cancelled by force", now)
+    # Whatever was made or left where these are is nobody's now, and is reaped.
+    placements.give_up(connection, [found.target for found in ended])
     reason = "An action on it was cancelled by force. Check or recover the node to see how it is."
     connection.execute(
         node.update()

@@ -4,7 +4,9 @@ The rules of conflict, in the order they are applied to a new action of a user:
 
 1. a deletion stands in nobody's way: whatever lives on its target is asked to stop, and the deletion starts when it has;
 2. an operation on a node queues behind whatever works on the node;
-3. otherwise a running action of a user on the same target refuses the new one (ResourceIsLocked), a waiting one too
+3. an update that takes a cluster's members to another profile stands in the way of other such updates alone, and of those of
+   the cluster's profile; where one supersedes it, it is asked to stop instead, and the new one begins when it has;
+4. otherwise a running action of a user on the same target refuses the new one (ResourceIsLocked), a waiting one too
    (ActionConflict); work of the system is asked to stop instead, because it yields to users.
 """
 
@@ -15,7 +17,7 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
+from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause, rolls
 from spinney.errors import ActionConflict, ActionImmutable, ResourceIsLocked, ResourceNotFound
 from spinney.store import database, lifecycle, windows
 from spinney.store.rows import ACTIONS
@@ -38,22 +40,33 @@ def submit(connection: Connection, action: Action) -> None:
 
 def _refuse_conflict(connection: Connection, action: Action) -> None:
     live = connection.execute(
-        sa.select(table.c.id, table.c.action, table.c.status, table.c.cause, table.c.running_target).where(
-            table.c.target == action.target, table.c.status.in_(_LIVE)
-        )
+        sa.select(
+            table.c.id, table.c.action, table.c.status, table.c.cause, table.c.running_target, table.c.inputs
+        ).where(table.c.target == action.target, table.c.status.in_(_LIVE), table.c.action != ActionKind.NODE_FETCH)
     ).all()
     for other in sorted(live, key=lambda row: row.running_target is None):  # what is at work is told first
         if other.cause == Cause.HEALING:
             request_cancel(connection, table.c.id == other.id)
             continue
         what = f"{other.action} {other.id} ({other.status})"
-        if other.running_target is not None:
+        rolling = rolls(ActionKind(other.action), other.inputs)
+        if rolling and not _of_profile(action):
+            continue
+        if rolling and action.inputs.get("supersede"):
+            request_cancel(connection, table.c.id == other.id)
+            continue
+        if rolling or other.running_target is not None:
             raise ResourceIsLocked(
                 f"{action.action} on {action.target} is refused: {what} is at work on it; wait for it or cancel it."
             )
         raise ActionConflict(
             f"{action.action} on {action.target} is refused: {what} is queued before it; wait for it or cancel it."
         )
+
+
+def _of_profile(action: Action) -> bool:
+    """Whether it changes which profile a cluster has."""
+    return action.action is ActionKind.CLUSTER_UPDATE and action.inputs.get("new_profile_id") is not None
 
 
 def request_cancel(connection: Connection, *where: sa.ColumnElement[bool]) -> None:
@@ -74,7 +87,7 @@ def cancel(connection: Connection, action_id: str) -> None:
         raise ResourceNotFound(f"The action '{action_id}' could not be found.")
     if found.final:
         raise ActionImmutable(f"The action '{action_id}' is already {found.status} and can no longer be cancelled.")
-    # What a drain or a rebalance has begun comes to its end; only no more of it begins.
+    # What a drain, a rebalance or an update has begun is its own to end; only no more of it begins.
     children = sa.false() if windows.in_window(found.action) else table.c.parent_id == action_id
     request_cancel(connection, sa.or_(table.c.id == action_id, children))
 
@@ -89,10 +102,14 @@ def insert(connection: Connection, actions: Sequence[Action]) -> None:
 
 
 def live_targets(connection: Connection, targets: Collection[str]) -> set[str]:
-    """Those of the targets on which an action lives, whatever its status."""
+    """Those of the targets on which an action lives, whatever its status, that does not leave them alone."""
     if not targets:
         return set()
-    rows = connection.execute(sa.select(table.c.target).where(table.c.target.in_(targets), table.c.status.in_(_LIVE)))
+    rows = connection.execute(
+        sa.select(table.c.target).where(
+            table.c.target.in_(targets), table.c.status.in_(_LIVE), table.c.action != ActionKind.NODE_FETCH
+        )
+    )
     return set(rows.scalars())
 
 

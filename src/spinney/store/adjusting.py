@@ -30,6 +30,11 @@ def begun(action: Action, node: Node) -> bool:
     return _of(action, node) is not None and REPLACE not in action.outputs
 
 
+def untouched(action: Action, node: Node) -> bool:
+    """Whether the node's container was to be changed, and is at least as it was."""
+    return _of(action, node) is not None
+
+
 def begin(connection: Connection, action: Action, node: Node, cpu: float, memory: int) -> tuple[Action, Node] | None:
     """Set aside what the node's container is to have, where it is; None: its host has no room for more."""
     wider = replace(node, reserved_cpu=max(node.reserved_cpu, cpu), reserved_memory=max(node.reserved_memory, memory))

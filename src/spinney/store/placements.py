@@ -4,8 +4,8 @@ Guaranteed: a host's reserved sums change in the transaction that sets or clears
 refuses to exceed what is allocatable; a published port has one holder per host. An engine that lost such a race raises
 ``PlacementRace``, which rolls the whole transaction back; it then reads again and decides again.
 
-A *hold* is room on a host that a node is going to: taken when its move is decided, turned into its place when it has arrived,
-or given up. Until then the node is where it was.
+A *hold* is room on a host where a node is not: taken where it is going, when that is decided. When its new container takes
+over, place and hold change their parts: the hold is then what the container before it has, given up when that is gone.
 """
 
 from __future__ import annotations
@@ -169,6 +169,18 @@ def _take(connection: Connection, landings: Sequence[Landing]) -> None:
     _take_ports(connection, landings)
 
 
+def resize(connection: Connection, host_id: str, cpu: float, memory: int) -> bool:
+    """What is set aside on a host for containers that are there already grows by so much, or shrinks; False: no room."""
+    fits = [host.c.reserved_cpu + cpu <= host.c.cpu + _EPSILON] * (cpu > 0)
+    fits += [host.c.reserved_memory + memory <= host.c.memory] * (memory > 0)
+    updated = connection.execute(
+        host.update()
+        .where(host.c.node_id == host_id, *fits)
+        .values(reserved_cpu=_without_dust(host.c.reserved_cpu + cpu), reserved_memory=host.c.reserved_memory + memory)
+    )
+    return updated.rowcount > 0
+
+
 def _take_ports(connection: Connection, landings: Iterable[Landing]) -> None:
     rows = [
         {"host_id": landing.host_id, "protocol": protocol, "port": number, "node_id": landing.request.node_id}
@@ -232,13 +244,12 @@ def _give_back(connection: Connection, rooms: Sequence[_Room], *, leaving: bool 
         total[0] += room.cpu
         total[1] += room.memory
         total[2] += leaving
-    left = host.c.reserved_cpu - sa.bindparam("b_cpu")
+    left: sa.ColumnElement[float] = host.c.reserved_cpu - sa.bindparam("b_cpu")
     connection.execute(
         host.update()
         .where(host.c.node_id == sa.bindparam("b_host"))
         .values(
-            # Adding and subtracting floats leaves dust; it must not turn into a negative reservation.
-            reserved_cpu=sa.case((left < _EPSILON, 0.0), else_=left),
+            reserved_cpu=_without_dust(left),
             reserved_memory=host.c.reserved_memory - sa.bindparam("b_memory"),
             containers=host.c.containers - sa.bindparam("b_count"),
         ),
@@ -248,6 +259,11 @@ def _give_back(connection: Connection, rooms: Sequence[_Room], *, leaving: bool 
         port.delete().where(port.c.host_id == sa.bindparam("b_host"), port.c.node_id == sa.bindparam("b_node")),
         [{"b_host": room.host_id, "b_node": room.node_id} for room in rooms],
     )
+
+
+def _without_dust(cpu: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
+    """Adding and subtracting floats leaves dust; it must not turn into a negative reservation."""
+    return sa.case((cpu < _EPSILON, 0.0), else_=cpu)
 
 
 def holds(connection: Connection, node_ids: Collection[str]) -> dict[str, Hold]:
@@ -267,12 +283,12 @@ def give_up(connection: Connection, node_ids: Collection[str]) -> list[Hold]:
     return given_up
 
 
-def arrive(connection: Connection, nodes: Sequence[Node], now: float) -> None:
-    """Nodes that live where their holds are from now on, and give back what they had before."""
-    arrived = holds(connection, [n.id for n in nodes])
-    if not arrived:
+def hand_over(connection: Connection, nodes: Collection[Node], now: float) -> None:
+    """Nodes that live where their holds are from now on; what they had before is their holds until they have given it up."""
+    found = holds(connection, [n.id for n in nodes])
+    before = {n.id: n for n in nodes if n.id in found and n.host_id is not None}
+    if not before:
         return
-    _leave(connection, [n for n in nodes if n.id in arrived])
     connection.execute(
         node.update()
         .where(node.c.id == sa.bindparam("b_id"))
@@ -293,7 +309,21 @@ def arrive(connection: Connection, nodes: Sequence[Node], now: float) -> None:
                 "b_decision": h.decision_id,
                 "b_step": h.decision_step,
             }
-            for h in arrived.values()
+            for h in (found[node_id] for node_id in before)
         ],
     )
-    connection.execute(hold.delete().where(hold.c.node_id.in_(arrived)))
+    connection.execute(
+        hold.update()
+        .where(hold.c.node_id == sa.bindparam("b_id"))
+        .values(
+            host_id=sa.bindparam("b_host"),
+            cpu=sa.bindparam("b_cpu"),
+            memory=sa.bindparam("b_memory"),
+            decision_id=None,
+            decision_step=None,
+        ),
+        [
+            {"b_id": n.id, "b_host": n.host_id, "b_cpu": n.reserved_cpu, "b_memory": n.reserved_memory}
+            for n in before.values()
+        ],
+    )

@@ -50,18 +50,32 @@ def arriving_at(connection: Connection, host_id: str) -> int:
     return connection.execute(sa.select(sa.func.count()).where(hold.c.host_id == host_id)).scalar_one()
 
 
-def at_work(connection: Connection, node_ids: Collection[str]) -> dict[str, list[ActionKind]]:
-    """The kinds of the live actions on each node; those without any are left out."""
+def at_work(
+    connection: Connection, node_ids: Collection[str], without: Collection[str] = ()
+) -> dict[str, list[ActionKind]]:
+    """The kinds of the live actions on each node, but those that leave it alone and those named by their ids in ``without``;
+    nodes without any are left out."""
     found: dict[str, list[ActionKind]] = defaultdict(list)
     for chunk in _chunks(node_ids):
         rows = connection.execute(
-            sa.select(action.c.target, action.c.action)
-            .where(action.c.target.in_(chunk), action.c.status.in_(_LIVE))
+            sa.select(action.c.target, action.c.action, action.c.id)
+            .where(
+                action.c.target.in_(chunk), action.c.status.in_(_LIVE), action.c.action != ActionKind.NODE_FETCH
+            )
             .order_by(action.c.created_at, action.c.id)
         )
-        for target, kind in rows:
-            found[target].append(ActionKind(kind))
-    return found
+        for target, kind, action_id in rows:
+            if action_id not in without:
+                found[target].append(ActionKind(kind))
+    return dict(found)
+
+
+def ordered_by(connection: Connection, parent_id: str) -> set[str]:
+    """The nodes on which something lives that the action has ordered."""
+    rows = connection.execute(
+        sa.select(action.c.target).where(action.c.parent_id == parent_id, action.c.status.in_(_LIVE))
+    )
+    return set(rows.scalars())
 
 
 def _chunks(ids: Collection[str]) -> Iterator[list[str]]:
@@ -105,7 +119,7 @@ def standings(connection: Connection, cluster_ids: Iterable[str]) -> list[Standi
     members: dict[str, list[Node]] = defaultdict(list)
     for member in NODES.all(connection, table.c.cluster_id.in_(strict)) if strict else ():
         members[member.cluster_id].append(member)
-    silent = _silent_hosts(connection) if strict else set()
+    silent = silent_hosts(connection) if strict else set()
     return [_standing(connection, one, members[one.id], silent) for one in found]
 
 
@@ -132,7 +146,7 @@ def _out(connection: Connection, members: Sequence[Node], silent: Collection[str
     )
 
 
-def _silent_hosts(connection: Connection) -> set[str]:
+def silent_hosts(connection: Connection) -> set[str]:
     rows = connection.execute(sa.select(host.c.node_id).where(host.c.state.in_(["suspect", "lost"])))
     return set(rows.scalars())
 

@@ -1,7 +1,8 @@
 """Actions that keep a window of children at work: they wait, and are woken by each child that ends and after a pause.
 
-Guaranteed: while it waits such an action goes on holding its target. That a child has ended wakes it in the transaction that
-records that end (``work.wake_parents`` asks ``in_window``).
+Guaranteed: while it waits such an action goes on holding its target, unless it is an update: that takes long, and lets scaling,
+healing and policies go on meanwhile. That a child has ended wakes it in the transaction that records that end
+(``work.wake_parents`` asks ``in_window``).
 """
 
 from __future__ import annotations
@@ -15,8 +16,21 @@ from sqlalchemy import Connection
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.store.tables import action as table
 
-KINDS = (ActionKind.HOST_DRAIN, ActionKind.CLUSTER_REBALANCE)
+KINDS = (ActionKind.HOST_DRAIN, ActionKind.CLUSTER_REBALANCE, ActionKind.CLUSTER_UPDATE)
 _IDLE = sa.and_(table.c.status == ActionStatus.WAITING.value, table.c.action.in_([kind.value for kind in KINDS]))
+
+
+#: Whether whatever else works on its target does not keep it from going on: each of its steps is one transaction. An image is
+#: fetched without touching the node that it is for.
+UNHOLDING = sa.or_(
+    table.c.action == ActionKind.NODE_FETCH.value,
+    sa.and_(table.c.action == ActionKind.CLUSTER_UPDATE.value, table.c.start_time.is_not(None)),
+)
+
+
+def unholding(kind: str, start_time: float | None) -> bool:
+    """The same of a row."""
+    return kind == ActionKind.NODE_FETCH or (kind == ActionKind.CLUSTER_UPDATE and start_time is not None)
 
 
 def in_window(kind: str) -> bool:
@@ -28,6 +42,7 @@ def wait(
     connection: Connection, action: Action, data: Mapping[str, Any], outputs: Mapping[str, Any], reason: str, at: float
 ) -> None:
     """Step back until a child ends, or that moment."""
+    lets_go = {"running_target": None} if action.action is ActionKind.CLUSTER_UPDATE else {}
     connection.execute(
         table.update()
         .where(table.c.id == action.id)
@@ -38,6 +53,7 @@ def wait(
             outputs=dict(outputs),
             ready_at=at,
             owner=None,
+            **lets_go,
         )
     )
 

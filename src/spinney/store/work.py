@@ -22,7 +22,7 @@ from spinney.domain.event import Event
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.runs import place_of
 from spinney.errors import LeaseLost
-from spinney.store import engines, networks, placements, readiness, status, windows
+from spinney.store import adjusting, engines, networks, placements, readiness, status, windows
 from spinney.store.rows import ACTIONS, EVENTS
 from spinney.store.tables import action as table
 from spinney.store.tables import cluster, node, setback
@@ -34,8 +34,11 @@ _RESIZING = (ActionKind.NODE_CREATE, ActionKind.NODE_DELETE)
 _PROJECTS = 32
 _MANY = 2**31
 _other = table.alias("other")
-#: Nothing else works on the target. A project all of whose actions wait for that must not use up a place among the served.
-_FREE = ~sa.exists().where(_other.c.running_target == table.c.target, _other.c.id != table.c.id)
+#: Nothing else works on the target, or that does not matter. A project all of whose actions wait for that must not use up a
+#: place among the served.
+_FREE = sa.or_(
+    windows.UNHOLDING, ~sa.exists().where(_other.c.running_target == table.c.target, _other.c.id != table.c.id)
+)
 
 
 def claim(
@@ -48,7 +51,8 @@ def claim(
     """
     now = engines.require(connection, engine_id)
     ready = (table.c.status == ActionStatus.READY.value) & (table.c.ready_at <= now)
-    found: dict[str, Row[Any]] = {}  # by target: two actions on one object never run together
+    # By target: two actions that hold one object never run together.
+    found: dict[str, Row[Any]] = {}
     hungry = [project for project in _projects(connection, ready, after) if allowed(project) > 0]
     # Each project gets its share; what short queues leave of theirs goes to the longer ones in a further round.
     shares = dict.fromkeys(hungry, 0)
@@ -60,7 +64,7 @@ def claim(
             if len(rows) < shares[project] or shares[project] == allowed(project):
                 hungry.remove(project)
             for row in rows:
-                found.setdefault(row.target, row)
+                found.setdefault(row.id if windows.unholding(row.action, row.start_time) else row.target, row)
             if len(found) >= limit:
                 break
     claimed = list(found.values())
@@ -68,7 +72,9 @@ def claim(
         return []
     try:
         with connection.begin_nested():
-            _mark(connection, [row.id for row in claimed], engine_id, now)
+            for holding in (True, False):
+                ids = [r.id for r in claimed if windows.unholding(r.action, r.start_time) is not holding]
+                _mark(connection, ids, engine_id, now, holding=holding)
     except IntegrityError:
         return []  # another engine took an action on one of the targets at the same moment; the next round sees it
     return [_as_claimed(row, engine_id, now) for row in claimed]
@@ -114,7 +120,9 @@ def _claimable(connection: Connection, ready: sa.ColumnElement[bool], limit: int
     return connection.execute(query).all()
 
 
-def _mark(connection: Connection, ids: Sequence[str], engine_id: str, now: float) -> None:
+def _mark(connection: Connection, ids: Sequence[str], engine_id: str, now: float, *, holding: bool) -> None:
+    if not ids:
+        return
     connection.execute(
         table.update()
         .where(table.c.id.in_(ids))
@@ -122,7 +130,7 @@ def _mark(connection: Connection, ids: Sequence[str], engine_id: str, now: float
             status=ActionStatus.RUNNING,
             owner=engine_id,
             attempt=table.c.attempt + 1,
-            running_target=table.c.target,
+            running_target=table.c.target if holding else None,
             start_time=sa.func.coalesce(table.c.start_time, now),
             updated_at=now,
         )
@@ -154,10 +162,12 @@ class Outcome:
     changes: Mapping[str, Any] = field(default_factory=dict)
     remove_node: bool = False
     release_placement: bool = False
-    #: The node lives where its hold is from now on.
+    #: The node lives where its hold is from now on; with ``give_up_hold`` nothing of it is left where it was.
     arrived: bool = False
-    #: The node will not arrive where its hold is.
+    #: The node will not arrive where its hold is, or has left there.
     give_up_hold: bool = False
+    #: The action's ``data`` from now on: it has come a step further, and what failed before that does not count any more.
+    progress: Mapping[str, Any] | None = None
     #: Its container could not be made or run on this host: placement avoids the pair for a while.
     setback_on: str | None = None
     events: tuple[Event, ...] = ()
@@ -181,6 +191,8 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     _end_actions(connection, ours, now)
     _note_setbacks(connection, ours, now)
     freed = _settle_nodes(connection, ours, now)
+    final = [(o.action, o.node, o.status is ActionStatus.SUCCEEDED) for o in ours if o.status is not ActionStatus.READY]
+    roomier = adjusting.settle(connection, final)
     parents = {o.action.parent_id for o in ours if o.action.parent_id is not None}
     more = wake_parents(connection, parents, now) or _queued_behind(connection, ours)
     EVENTS.insert(connection, [event for outcome in ours for event in outcome.events])
@@ -193,7 +205,7 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     }
     for cluster_id, reason in alone.items():
         status.refresh(connection, [cluster_id], reason)
-    return Finished(tuple(freed), more, any(_makes_room(outcome) for outcome in ours))
+    return Finished(tuple(freed), more, roomier or any(_makes_room(outcome) for outcome in ours))
 
 
 def _makes_room(outcome: Outcome) -> bool:
@@ -223,7 +235,7 @@ def _fenced(connection: Connection, engine_id: str, outcomes: Sequence[Outcome])
     return [outcome for outcome in outcomes if (outcome.action.id, outcome.action.attempt) in valid]
 
 
-def _end_actions(connection: Connection, outcomes: Iterable[Outcome], now: float) -> None:
+def _end_actions(connection: Connection, outcomes: Sequence[Outcome], now: float) -> None:
     rows = []
     for outcome in outcomes:
         final = outcome.status is not ActionStatus.READY
@@ -234,7 +246,7 @@ def _end_actions(connection: Connection, outcomes: Iterable[Outcome], now: float
                 "b_reason": outcome.reason,
                 "b_outputs": outcome.outputs,
                 "b_ready_at": outcome.ready_at,
-                "b_retries": outcome.action.retries + (0 if final else 1),
+                "b_retries": outcome.action.retries + (0 if final else 1) if outcome.progress is None else 0,
                 "b_end_time": now if final else None,
             }
         )
@@ -254,6 +266,10 @@ def _end_actions(connection: Connection, outcomes: Iterable[Outcome], now: float
         ),
         rows,
     )
+    further = [{"b_id": o.action.id, "b_data": o.progress} for o in outcomes if o.progress is not None]
+    if further:
+        data: sa.BindParameter[Any] = sa.bindparam("b_data", type_=sa.JSON)
+        connection.execute(table.update().where(table.c.id == sa.bindparam("b_id")).values(data=data), further)
 
 
 def _note_setbacks(connection: Connection, outcomes: Iterable[Outcome], now: float) -> None:
@@ -268,7 +284,7 @@ def _note_setbacks(connection: Connection, outcomes: Iterable[Outcome], now: flo
 
 def _settle_nodes(connection: Connection, outcomes: Sequence[Outcome], now: float) -> list[tuple[str, str]]:
     moved = [o.node for o in outcomes if o.arrived and o.node is not None]
-    placements.arrive(connection, moved, now)
+    placements.hand_over(connection, moved, now)
     given_up = placements.give_up(connection, [o.node.id for o in outcomes if o.give_up_hold and o.node is not None])
     leaving, removed = [], []
     changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
@@ -370,15 +386,6 @@ def wait_for_children(connection: Connection, action: Action, data: Mapping[str,
         table.update()
         .where(table.c.id == action.id)
         .values(status=ActionStatus.WAITING, status_reason=reason, data=dict(data), owner=None)
-    )
-
-
-def pause(connection: Connection, action: Action, data: Mapping[str, Any], reason: str, until: float) -> None:
-    """A claimed action goes back into the queue until then; it goes on holding its target."""
-    connection.execute(
-        table.update()
-        .where(table.c.id == action.id)
-        .values(status=ActionStatus.READY, status_reason=reason, data=dict(data), ready_at=until, owner=None)
     )
 
 

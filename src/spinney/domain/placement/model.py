@@ -45,6 +45,10 @@ class PlacementRequest:
         """The same for a node that is on that host and is to go elsewhere."""
         return replace(self, exclude=self.exclude | {host_id}, counted_on=host_id)
 
+    def staying(self, host_id: str) -> PlacementRequest:
+        """The same for a further container of a node that is on that host, to take its place there or elsewhere."""
+        return replace(self, counted_on=host_id)
+
 
 @dataclass(slots=True)
 class Occupant:

@@ -144,7 +144,6 @@ class Progress(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
-
 @dataclass(frozen=True, slots=True)
 class Start:
     member_id: str

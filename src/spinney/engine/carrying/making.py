@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from spinney.clock import Clock
-from spinney.domain.action import Cause
+from spinney.domain.action import ActionKind, Cause
 from spinney.domain.container import Container, ContainerRequest, ContainerState, LogQuery, PullPolicy
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost
@@ -90,7 +90,6 @@ class Maker:
                 if request.image.policy is PullPolicy.NEVER:
                     raise
                 await host.fetch(request.image)
-                pulled = True
             except NetworkMissing:
                 assert request.network is not None
                 host.forget_network(request.network.name)
@@ -106,6 +105,18 @@ class Maker:
         if not job.pin:
             return request
         return replace(request, image=await self._resolver.pinned(host, job, request.image))
+
+    async def have_image(self, host: Connected, job: Job) -> None:
+        """Have on the host what the container is to be made of."""
+        image = self._templates.request(job, job.subnet_index).image
+        if job.pin:
+            image = await self._resolver.pinned(host, job, image)
+        if await host.bring(image.reference):
+            return
+        if image.policy is PullPolicy.ALWAYS:
+            await host.pull_for(image, job.action.parent_id or job.action.id)
+        else:
+            await host.fetch(image)
 
     async def _second_look(self, host: Connected, job: Job, container_id: str) -> Container | None:
         """A wrong command ends a moment after its start, behind the init process. Until one container of the profile has
@@ -157,6 +168,8 @@ class Maker:
 
 
 def wanted_power(job: Job) -> PowerState:
-    """Healing and moving keep a member as its user wants it; whoever asks for a container asks for one that runs."""
-    kept = job.task is Task.MOVE or job.action.cause is Cause.HEALING
+    """Healing, moving and updates of whole clusters keep a member as its user wants it; whoever asks for a container asks for
+    one that runs."""
+    updated = job.action.action is ActionKind.NODE_UPDATE and job.action.cause.derived
+    kept = job.task is Task.MOVE or job.action.cause is Cause.HEALING or updated
     return job.node.power if kept else PowerState.RUNNING

@@ -13,19 +13,29 @@ from typing import Any
 from spinney.clock import Clock
 from spinney.config import NetworkSettings
 from spinney.domain.action import Cause
-from spinney.domain.container import LABEL_DEPLOYMENT, Container, SecretFile
+from spinney.domain.container import Container, SecretFile
 from spinney.domain.health import Ailment, diagnose
-from spinney.domain.host import HostState
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost, HostAddress
 from spinney.engine.carrying.hosts import Connected, HostPool
 from spinney.engine.carrying.leaving import Leaving
 from spinney.engine.carrying.making import Maker, MoveSubnet, wanted_power
+from spinney.engine.carrying.replacing import Replacer
 from spinney.engine.carrying.resolving import Resolver
 from spinney.engine.carrying.secrets import Known, Secrets
 from spinney.engine.carrying.templates import Templates
 from spinney.engine.jobs import Job, Task
-from spinney.engine.results import CalledOff, Joined, Made, Moved, Operated, Removed, Result, Seen, StillGood, Tried
+from spinney.engine.results import (
+    Adjusted,
+    Joined,
+    Made,
+    Operated,
+    Removed,
+    Result,
+    Seen,
+    StillGood,
+    Tried,
+)
 from spinney.engine.watching import learning
 from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
 from spinney.profiles.allowances import Allowances
@@ -57,22 +67,25 @@ class Performer:
     ) -> None:
         self._pool = pool
         self._clock = clock
-        self._deployment = deployment
         self._templates = Templates(deployment, allowed.containers, network, allowed.grants)
         self._secrets = secrets
         self._leaving = leaving
         self._maker = Maker(clock, self._templates, resolver, secrets, move_subnet, ready_within)
+        self._replacer = Replacer(pool, self._maker, self._templates, secrets, leaving, deployment)
         self._tasks: Mapping[Task, Callable[[Job], Awaitable[Result]]] = {
             Task.CREATE: self._create,
-            Task.RECREATE: self._recreate,
+            Task.RECREATE: self._replacer.anew,
+            Task.ADJUST: self._adjust,
             Task.REBOOT: self._reboot,
             Task.DELETE: self._delete,
             Task.CHECK: self._check,
             Task.OPERATE: self._operate,
-            Task.MOVE: self._move,
+            Task.MOVE: self._replacer.beside,
+            Task.LEAVE: self._replacer.leave,
+            Task.FETCH: self._replacer.fetch,
             Task.EVICT: self._delete,
             Task.UNDO: self._delete,
-            Task.CALL_OFF: self._call_off,
+            Task.CALL_OFF: self._replacer.call_off,
             Task.HOST_JOIN: self._host_join,
             Task.HOST_CHECK: self._host_check,
             Task.HOST_TRY: self._host_try,
@@ -85,10 +98,10 @@ class Performer:
     async def discard(self, job: Job) -> None:
         """Remove what a failed creation or move left behind, as far as the host lets us; the reaper does the rest."""
         with suppress(HostError, LeaseLost):
-            await self._remove_generation(self._host(job), job)
+            await self._replacer.remove_generation(self._host(job), job)
         if job.task is Task.MOVE and job.at_most_one:
             with suppress(HostError, LeaseLost):
-                await self._serve_again(job)
+                await self._replacer.serve_again(job)
 
     def _host(self, job: Job) -> Connected:
         if job.host is None:
@@ -100,22 +113,12 @@ class Performer:
     async def _create(self, job: Job) -> Made:
         return await self._maker.make(self._host(job), job)
 
-    async def _recreate(self, job: Job) -> Made:
-        host = self._host(job)
-        container_id = job.node.physical_id
-        if container_id is not None:
-            before = self._pool.get(job.previous_host) if job.previous_host is not None else host
-            if job.action.inputs.get("check") and before is host:
-                seen = await host.docker.inspect(container_id)
-                if diagnose(job.node, seen) is None:
-                    return Made(seen)
-            try:
-                await self._stop_and_remove(job, before, container_id, _stop_timeout(job))
-            except HostUnreachable:
-                if before is host:
-                    raise
-                # It is replaced because its host is lost; when that host returns, the reaper removes it there.
-        return await self._maker.make(host, job)
+    async def _adjust(self, job: Job) -> Adjusted:
+        if job.limits is not None:
+            assert job.node.physical_id is not None
+            async with self._host(job).slot() as docker:
+                await docker.update(job.node.physical_id, job.limits)
+        return Adjusted()
 
     async def _reboot(self, job: Job) -> Made:
         """Start what has ended, restart what runs, and let go on or freeze again what others paused or let go on; what is
@@ -151,57 +154,6 @@ class Performer:
                 await docker.restart(container_id, job.container_profile.stop_timeout, known.files)
             return await docker.inspect(container_id)
 
-    # -- moving ------------------------------------------------------------------------------------------------------
-
-    async def _move(self, job: Job) -> Moved:
-        """The new container first, unless two must never run at the same time; the old one goes when the new one is ready."""
-        if job.at_most_one:
-            await self._leave_old(job, stop_only=True)
-        host = self._host(job)
-        made = await self._maker.make(host, job)
-        container = await self._maker.ready(host, job, made)
-        await self._leave_old(job)
-        return Moved(container)
-
-    async def _leave_old(self, job: Job, *, stop_only: bool = False) -> None:
-        old, container_id = job.previous_host, job.node.physical_id
-        if old is None or container_id is None:
-            return
-        if old.state in (HostState.SUSPECT, HostState.LOST):
-            if stop_only:
-                raise HostUnreachable(
-                    "its host does not answer, so its container cannot be stopped before another starts"
-                )
-            # Nobody answers there; what is left of it is removed by the reaper when that host returns.
-            return
-        host = self._pool.get(old)
-        timeout = job.container_profile.stop_timeout
-        try:
-            if stop_only:
-                await self._leaving(job, container_id)
-                with suppress(ContainerGone):
-                    await host.stop(container_id, timeout)
-            else:
-                await self._stop_and_remove(job, host, container_id, timeout)
-        except HostUnreachable:
-            if stop_only:
-                raise
-
-    async def _call_off(self, job: Job) -> CalledOff:
-        if job.host is not None:
-            await self._remove_generation(self._host(job), job)
-        await self._serve_again(job)
-        return CalledOff()
-
-    async def _serve_again(self, job: Job) -> None:
-        """The container that was to be left, in the state its user wants."""
-        if job.previous_host is None or job.node.physical_id is None or job.node.power is not PowerState.RUNNING:
-            return
-        known = await self._secrets.of(job)
-        with suppress(ContainerGone), known.discreet():
-            async with self._pool.get(job.previous_host).slot() as docker:
-                await docker.start(job.node.physical_id, known.files)
-
     # -- ending ------------------------------------------------------------------------------------------------------
 
     async def _delete(self, job: Job) -> Removed:
@@ -211,32 +163,15 @@ class Performer:
         try:
             host = self._host(job)
             if node.physical_id is not None:
-                await self._stop_and_remove(job, host, node.physical_id, _stop_timeout(job))
+                await self._replacer.stop_and_remove(job, host, node.physical_id, job.stop_timeout)
             if node.physical_id is None or node.generation > 1:
                 # An interrupted creation or recreation may have left a container that no row names yet.
-                await self._remove_generation(host, job)
+                await self._replacer.remove_generation(host, job)
         except HostError:
             if not job.action.inputs.get("force"):
                 raise
             return Removed(forgotten=True)
         return Removed()
-
-    async def _stop_and_remove(self, job: Job, host: Connected, container_id: str, timeout: int) -> None:
-        await self._leaving(job, container_id)
-        with suppress(ContainerGone):
-            await host.stop(container_id, timeout)
-        async with host.slot() as docker:
-            await docker.remove(container_id)
-
-    async def _remove_generation(self, host: Connected, job: Job) -> None:
-        found = await host.docker.inspect(self._templates.name(job))
-        if (
-            found is not None
-            and found.node_id == job.node.id
-            and found.labels.get(LABEL_DEPLOYMENT) == self._deployment
-        ):
-            async with host.slot() as docker:
-                await docker.remove(found.id)
 
     # -- looking and operating ---------------------------------------------------------------------------------------
 
@@ -291,12 +226,6 @@ class Performer:
         connected = self._host(job)
         assert job.host is not None
         return StillGood(await learning.ask(connected.docker, job.host))
-
-
-def _stop_timeout(job: Job) -> int:
-    """Seconds that the container gets to stop: as the action or a deletion policy says, else as its profile does."""
-    told = job.action.inputs.get("stop_timeout", (job.action.data.get("deletion") or {}).get("grace_period"))
-    return int(told) if told else job.container_profile.stop_timeout
 
 
 async def _kill(docker: ContainerHost, container_id: str, timeout: int, params: Mapping[str, Any]) -> None:

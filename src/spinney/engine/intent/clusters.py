@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids
 from spinney.domain import event as events
+from spinney.domain import fanout
 from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.cluster import STATUS_WHILE, Cluster
 from spinney.domain.event import Event, Level
-from spinney.domain.fanout import Begin, Child, Refusal, Results, Verdict, begin, conclude
+from spinney.domain.fanout import Begin, Child, Refusal, Results, Verdict, conclude
 from spinney.domain.naming import node_name
 from spinney.domain.node import Node
 from spinney.domain.quota import Amounts, unlimited
@@ -38,7 +39,6 @@ _CHANGING = (
     ActionKind.CLUSTER_DEL_NODES,
     ActionKind.CLUSTER_REPLACE_NODES,
 )
-_LOOKING_AGAIN = (ActionKind.CLUSTER_DELETE, ActionKind.CLUSTER_UPDATE)
 _REASONS_TOLD = 3
 _CHUNK = 500
 
@@ -65,9 +65,9 @@ def advance(connection: Connection, action: Action, rules: ClusterRules, ids: Id
     if action.data.get("begun"):
         _conclude(connection, action, cluster, ids, now)
     elif action.cancel_requested:
-        _conclude_with(connection, action, cluster, conclude(action, Results()), ids, now)
+        conclude_with(connection, action, cluster, conclude(action, Results()), ids, now)
     else:
-        _begin(connection, action, cluster, rules, ids, now)
+        begin(connection, action, cluster, rules, ids, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,15 @@ def decide(
     unsigned = rounds.unsigned(connection, checked.action)
     if unsigned is not None:
         return Decision(checked.action, Refusal(f"{action.action.value}: {unsigned}"), asked=False)
-    outcome = begin(cluster, checked.action, checked.members, limit=rules.max_nodes, machines=machines)
+    outcome = fanout.begin(cluster, checked.action, checked.members, limit=rules.max_nodes, machines=machines)
     return Decision(checked.action, outcome)
 
 
-def _begin(connection: Connection, action: Action, cluster: Cluster, rules: ClusterRules, ids: Ids, now: float) -> None:
+def begin(
+    connection: Connection, action: Action, cluster: Cluster, rules: ClusterRules, ids: Ids, now: float
+) -> tuple[Action, Cluster] | None:
+    """Ask the policies, and record what is intended. An update that takes members to another profile is returned as it has
+    begun, with nothing ordered yet; None: it is none, or it has ended."""
     EVENTS.insert(connection, [_event(action, cluster.name, "start", Level.INFO, "", ids, now)])
     if action.action in policies.KINDS:
         _end(connection, action, policies.carry_out(connection, action, cluster, ids, rules.unbalanced), cluster, ids, now)
@@ -106,19 +110,19 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
     if action.action in wishes.KINDS:
         scene = Scene(connection, cluster, rules.max_nodes, rules.limits, ids, now)
         verdict, outputs = wishes.carry_out(scene, action)
-        _note(connection, action, outputs=outputs)
+        note(connection, action, outputs=outputs)
         _end(connection, action, verdict, cluster, ids, now)
-        return
+        return None
     decision = decide(connection, cluster, action, rules, now, hosts.free_machines(connection, cluster.profile_id))
     action = decision.action
     outcome = quotas.within(connection, action, cluster, decision.outcome, rules.limits)
-    _note(connection, action, inputs=action.inputs, data=action.data)
+    note(connection, action, inputs=action.inputs, data=action.data)
     if isinstance(outcome, Refusal):
         verdict = Verdict(ActionStatus.FAILED, outcome.reason)
         if decision.asked:
             policies.after(connection, action, verdict, now)
         _end(connection, action, verdict, cluster, ids, now)
-        return
+        return None
     if action.action is ActionKind.CLUSTER_DELETE:
         bindings.detach(connection, cluster.id)
     showing = STATUS_WHILE.get(action.action, cluster.status)
@@ -131,19 +135,24 @@ def _begin(connection: Connection, action: Action, cluster: Cluster, rules: Clus
         updated_at=now if action.action in _CHANGING else cluster.updated_at,
     )
     _store(connection, cluster, changed)
+    if action.rolling:
+        data = {**action.data, **_BEGUN}
+        note(connection, action, data=data)
+        return replace(action, data=data), changed
     made = _make_nodes(connection, action, changed, outcome.create, ids, now)
     rounds.order(connection, action, outcome.children, ids, now)
     outputs = dict(outcome.outputs) | ({"nodes_added": made} if made else {})
-    _note(connection, action, outputs=outputs)
+    note(connection, action, outputs=outputs)
     count = len(made) + len(outcome.children)
     if count:
         data = rounds.put_later({**action.data, **_BEGUN}, outcome.later)
         work.wait_for_children(connection, action, data, f"Waiting for {count} nodes.")
     else:
-        _conclude_with(connection, replace(action, outputs=outputs), changed, conclude(action, Results()), ids, now)
+        conclude_with(connection, replace(action, outputs=outputs), changed, conclude(action, Results()), ids, now)
+    return None
 
 
-def _note(connection: Connection, action: Action, **values: Any) -> None:
+def note(connection: Connection, action: Action, **values: Any) -> None:
     connection.execute(action_table.update().where(action_table.c.id == action.id).values(values))
 
 
@@ -193,26 +202,18 @@ def _conclude(connection: Connection, action: Action, cluster: Cluster, ids: Ids
         work.wait_for_children(connection, action, data, f"Waiting for {len(postponed)} nodes.")
         return
     verdict = conclude(action, _results(connection, action))
-    if verdict.status is ActionStatus.SUCCEEDED:
-        present = members(connection, cluster.id) if action.action in _LOOKING_AGAIN else []
-        if action.action is ActionKind.CLUSTER_DELETE and present:
-            # Somebody added nodes while the others were leaving: they leave too.
-            late = [Child(ActionKind.NODE_DELETE, member.id) for member in present]
-            rounds.order(connection, action, late, ids, now)
-            work.wait_for_children(connection, action, action.data, f"Waiting for {len(late)} nodes.")
-            return
-        if action.action is ActionKind.CLUSTER_UPDATE:
-            late_by = now - (action.start_time or now) - action.timeout
-            if late_by <= 0 and rounds.go_on(connection, action, cluster, present, ids, now):
-                return
-            if late_by > 0 and rounds.unfinished(action):
-                verdict = Verdict(ActionStatus.FAILED, f"CLUSTER_UPDATE exceeded its timeout of {action.timeout} s.")
-    if action.action is ActionKind.CLUSTER_UPDATE and verdict.status is not ActionStatus.SUCCEEDED:
-        verdict = replace(verdict, reason=f"{verdict.reason}{rounds.stopped(action)}")
-    _conclude_with(connection, action, cluster, verdict, ids, now)
+    deleted = action.action is ActionKind.CLUSTER_DELETE and verdict.status is ActionStatus.SUCCEEDED
+    present = members(connection, cluster.id) if deleted else []
+    if present:
+        # Somebody added nodes while the others were leaving: they leave too.
+        late = [Child(ActionKind.NODE_DELETE, member.id) for member in present]
+        rounds.order(connection, action, late, ids, now)
+        work.wait_for_children(connection, action, action.data, f"Waiting for {len(late)} nodes.")
+        return
+    conclude_with(connection, action, cluster, verdict, ids, now)
 
 
-def _conclude_with(
+def conclude_with(
     connection: Connection, action: Action, cluster: Cluster, verdict: Verdict, ids: Ids, now: float
 ) -> None:
     succeeded = verdict.status is ActionStatus.SUCCEEDED
@@ -235,11 +236,9 @@ def _conclude_with(
 
 def _results(connection: Connection, action: Action) -> Results:
     c = action_table.c
-    ours = c.parent_id == action.id
-    if action.action is not ActionKind.CLUSTER_UPDATE:
-        # A second round of a deletion must not count what the first one counted: the latest children are the round.
-        latest = sa.select(sa.func.max(c.created_at)).where(c.parent_id == action.id).scalar_subquery()
-        ours &= c.created_at == latest
+    # A second round of a deletion must not count what the first one counted: the latest children are the round.
+    latest = sa.select(sa.func.max(c.created_at)).where(c.parent_id == action.id).scalar_subquery()
+    ours = (c.parent_id == action.id) & (c.created_at == latest)
     if action.action is not ActionKind.CLUSTER_OPERATION:
         ours &= c.action != ActionKind.NODE_OPERATION.value  # stops before deletions: whether they succeed is all one
     counts = {

@@ -1,7 +1,7 @@
-"""The children of a cluster's action, ordered round by round, and the actions that go on after a pause.
+"""The children of a cluster's action, ordered round by round.
 
 Guaranteed: which round is at work is stored in the action's ``data`` in the transaction that orders it, so whoever takes the
-action up next goes on from there; while it pauses the action keeps its cluster and nothing else.
+action up next goes on from there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from sqlalchemy import Connection
 
 from spinney.clock import Ids, iso
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
-from spinney.domain.cluster import Cluster
-from spinney.domain.fanout import Child, plan_of, update_round
+from spinney.domain.fanout import Child
 from spinney.domain.identity import Owner
-from spinney.domain.member import Member
-from spinney.store import lifecycle, work
+from spinney.store import lifecycle
 from spinney.store.lifecycle import Message
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import node as node_table
@@ -108,40 +106,3 @@ def later(action: Action) -> list[Child]:
 def put_later(data: Mapping[str, Any], children: Sequence[Child]) -> dict[str, Any]:
     rest = {key: value for key, value in data.items() if key != "later"}
     return {**rest, "later": [[c.action.value, c.node_id, dict(c.inputs)] for c in children]} if children else rest
-
-
-def go_on(
-    connection: Connection, action: Action, cluster: Cluster, present: Sequence[Member], ids: Ids, now: float
-) -> bool:
-    """The next batch of an update, or the pause before it; False: there is no more."""
-    update = dict(action.data.get("update") or {})
-    plan = plan_of(action)
-    at = int(update.get("batch", 0))
-    rounds = ((i, update_round(action, cluster.config, present, plan[i])) for i in range(at + 1, len(plan)))
-    number, children = next(((i, found) for i, found in rounds if found), (at, ()))
-    if not children:
-        return False
-    resume_at = update.setdefault("resume_at", now + float(update.get("pause_time", 0)))
-    said = f"Batch {number + 1} of {len(plan)}"
-    if now < resume_at:
-        data = {**action.data, "update": update}
-        work.pause(connection, action, data, f"{said} begins at {iso(resume_at)}.", resume_at)
-        return True
-    del update["resume_at"]
-    data = {**action.data, "update": {**update, "batch": number}}
-    order(connection, action, children, ids, now)
-    work.wait_for_children(connection, action, data, f"{said}: waiting for {len(children)} nodes.")
-    return True
-
-
-def unfinished(action: Action) -> bool:
-    return int((action.data.get("update") or {}).get("batch", 0)) + 1 < len(plan_of(action))
-
-
-def stopped(action: Action) -> str:
-    """What became of an update in batches that did not come to its end; empty: it had no batches."""
-    plan = plan_of(action)
-    if len(plan) < 2:
-        return " The cluster keeps its profile."
-    at = int((action.data.get("update") or {}).get("batch", 0)) + 1
-    return f" It ended in batch {at} of {len(plan)}; members of later batches, and the cluster, keep the old profile."

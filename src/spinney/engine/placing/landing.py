@@ -15,6 +15,7 @@ from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import PlacementRequest
 from spinney.domain.placement.rules import SETBACKS_TOO_MANY
 from spinney.engine.catalog import ContainerProfile, HostProfile
+from spinney.engine.jobs import beside
 from spinney.engine.placing.asking import discreet, load_fleet, requests_for, store_decisions
 from spinney.store import fleets, hosts, placements
 from spinney.store.placements import Landing
@@ -32,6 +33,9 @@ SHOWN_WHILE = {
     ActionKind.NODE_RECOVER: NodeStatus.RECOVERING,
     ActionKind.NODE_OPERATION: NodeStatus.OPERATING,
 }
+
+#: In the outputs of an action that failed: no host had room, and why.
+NO_ROOM = "no_room"
 
 Work = tuple[Action, Node]
 Profiles = Mapping[str, ContainerProfile | HostProfile]
@@ -66,16 +70,16 @@ class Lander:
         self._now = now
 
     def land(self, pending: Sequence[Work]) -> Landed:
-        """Nodes without a host are placed in one pass, and so are those that move; each of the others gets its new
-        generation by itself.
+        """Nodes without a host are placed in one pass, and so are those that get a further container beside the one they
+        have; each of the others gets its new generation by itself.
 
         Raises: PlacementRace.
         """
         fresh = self._place([(a, n) for a, n in pending if n.host_id is None])
-        moving = self._move([(a, n) for a, n in pending if a.action is ActionKind.NODE_MOVE and n.host_id is not None])
+        moving = self._move([(a, n) for a, n in pending if beside(a) and n.host_id is not None])
         placed, stuck = [*fresh.placed, *moving.placed], [*fresh.stuck, *moving.stuck]
         for action, node in pending:
-            if node.host_id is not None and action.action is not ActionKind.NODE_MOVE:
+            if node.host_id is not None and not beside(action):
                 answer = self._renew(action, node)
                 if isinstance(answer, Stuck):
                     stuck.append(answer)
@@ -96,20 +100,17 @@ class Lander:
         return Landed(tuple(placed), tuple(stuck))
 
     def _move(self, pending: Sequence[Work]) -> Landed:
-        """Room elsewhere, while the node stays where it is."""
+        """Room for a further container, while the node stays where it is."""
         requests = [
-            replace(
-                leaving, exclude=leaving.exclude | set(action.inputs.get("exclude", ())), only=action.inputs.get("to")
-            )
+            self._further(request, action, node)
             for request, (action, node) in zip(self._requests(pending), pending, strict=True)
-            for leaving in (request.leaving(node.host_id or ""),)
         ]
         choices, stuck = self._choose(pending, requests)
         landings: list[Landing] = []
         placed: list[Work] = []
         for action, node, request, choice, decision_id in choices:
             remembered = self._remember(action, node, to=choice.host_id)
-            moving = replace(node, generation=node.generation + 1)
+            moving = replace(node, generation=node.generation + 1, profile_id=_profile_id(action, node))
             landings.append(
                 Landing(
                     request, choice.host_id, moving.generation, node.status, node.profile_id, decision_id, choice.step
@@ -118,6 +119,16 @@ class Lander:
             placed.append((remembered, moving))
         placements.hold_room(self._connection, landings)
         return Landed(tuple(placed), tuple(stuck))
+
+    def _further(self, request: PlacementRequest, action: Action, node: Node) -> PlacementRequest:
+        assert node.host_id is not None
+        if action.action is not ActionKind.NODE_MOVE:
+            present = self._profiles.get(node.profile_id)
+            return beside_itself(request, node.host_id, present)
+        leaving = request.leaving(node.host_id)
+        return replace(
+            leaving, exclude=leaving.exclude | set(action.inputs.get("exclude", ())), only=action.inputs.get("to")
+        )
 
     def _renew(self, action: Action, node: Node) -> Work | Stuck:
         """A new generation: on the same host, unless the profile changes, the host is lost or fails this workload again and
@@ -152,8 +163,12 @@ class Lander:
         return failures.get(node.profile_id, 0) < SETBACKS_TOO_MANY
 
     def _remember(self, action: Action, node: Node, **more: str) -> Action:
-        """Which generation this action makes, and where the container before it is: for whoever resumes the action."""
+        """Which generation this action makes, where the container before it is and how long that gets to stop: for whoever
+        resumes the action."""
         data = {**action.data, "generation": node.generation + 1, "previous_host": node.host_id, **more}
+        present = self._profiles.get(node.profile_id)
+        if isinstance(present, ContainerProfile):
+            data["stop_timeout"] = present.stop_timeout
         self._connection.execute(action_table.update().where(action_table.c.id == action.id).values(data=data))
         return replace(action, data=data)
 
@@ -182,6 +197,15 @@ class Lander:
             else:
                 stuck.append(Stuck(action, node, answer, decision_id))
         return choices, stuck
+
+
+def beside_itself(
+    request: PlacementRequest, host_id: str, present: ContainerProfile | HostProfile | None
+) -> PlacementRequest:
+    """For a further container of a node on that host, there or elsewhere. Two with fixed ports are never on one host, so that
+    the ports of each are told apart."""
+    fixed = bool(request.ports) or (isinstance(present, ContainerProfile) and bool(present.ports))
+    return request.leaving(host_id) if fixed else request.staying(host_id)
 
 
 def decided(action: Action, node: Node) -> bool:

@@ -1,0 +1,1 @@
+"""Taking a cluster's members to another profile."""
