@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import io
 import uuid
 from collections.abc import Awaitable, Mapping
 
 import pytest
 
 from drivers.exec_contract import ExecPromises
-from drivers.probe_contract import ProbePromises
+from drivers.probe_contract import FirstProbePromises, ProbePromises
 from drivers.secret_contract import SecretPromises
 from drivers.update_contract import UpdatePromises
 from drivers.world import FOREVER, World, ended, read_logs, scenario, watch
@@ -152,7 +151,7 @@ class CreationPromises:
     @scenario
     async def test_an_image_is_brought_and_brought_again(self, world: World) -> None:
         archive = balancer_archive({"file": File(world.deployment.encode())}, {}, "amd64", "")
-        name = reference_of(io.BytesIO(archive))
+        name = reference_of(archive)
         with pytest.raises(ImageNotFound):
             await world.host.ensure_image(ImageRequest(name, PullPolicy.NEVER))
         await asyncio.gather(*(world.host.load_image(name, archive) for _ in range(2)))
@@ -561,7 +560,7 @@ class HelperPromises:
         await world.remove_foreign(foreign)
 
 
-class ContractSuite(
+class Essentials(
     CreationPromises,
     LifePromises,
     PortPromises,
@@ -570,8 +569,12 @@ class ContractSuite(
     ReadingPromises,
     ExecPromises,
     HelperPromises,
-    ProbePromises,
+    FirstProbePromises,
     SecretPromises,
     UpdatePromises,
 ):
+    """All promises but those that take long on a real Docker engine."""
+
+
+class ContractSuite(Essentials, ProbePromises):
     """All promises. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

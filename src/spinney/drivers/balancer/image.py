@@ -64,15 +64,20 @@ def reference_in(file: Path) -> str:
     """The name of the image in an archive. Raises: ValueError that says what is wrong with the file."""
     try:
         with file.open("rb") as opened:
-            return reference_of(opened)
+            return _reference(opened)
     except OSError as error:
         raise ValueError(f"{file} cannot be read: {error.strerror or error}") from error
     except (tarfile.TarError, KeyError, ValueError, TypeError, AssertionError) as error:
         raise ValueError(f"{file} is no archive of one image; make one with spinney balancer build-image") from error
 
 
-def reference_of(opened: IO[bytes]) -> str:
-    """The name of the image in an archive. Raises: what reading something else raises."""
+def reference_of(made: bytes) -> str:
+    """The name of the image in what ``archive`` made."""
+    return _reference(io.BytesIO(made))
+
+
+def _reference(opened: IO[bytes]) -> str:
+    """Raises: what reading something else raises."""
     with tarfile.open(fileobj=opened) as members:
         manifest = members.extractfile("manifest.json")
         assert manifest is not None

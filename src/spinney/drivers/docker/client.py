@@ -10,6 +10,7 @@ version in our range is HostRefused.
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ Version = tuple[int, int]
 #: What the contract has passed on: see docs/how-to/docker-engines.md before changing one.
 NEWEST_VERSION: Version = (1, 51)
 OLDEST_VERSION: Version = (1, 41)
+_PIECE = 1 << 18
 LARGEST_ANSWER = 8 << 20
 LARGEST_LISTING = 64 << 20
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
@@ -218,7 +220,8 @@ class EngineClient:
         return await way.session.request(
             method,
             URL(way.base + target, encoded=True),
-            data=data,
+            # In pieces: an image would hold up everything else.
+            data=io.BytesIO(data) if data is not None and len(data) > _PIECE else data,
             headers=headers,
             ssl=way.tls,
             allow_redirects=False,

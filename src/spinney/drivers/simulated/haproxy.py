@@ -153,9 +153,10 @@ def of(record: ContainerRecord) -> Haproxy:
 
 
 def _conversation(record: ContainerRecord) -> Process:
+    run = record.run
     while True:
         line: bytes = (yield Read(line=True)) or b""
-        if not line:
+        if not line or record.run != run:
             return 0
         tag, _, asked = line.decode().strip().partition(" ")
         verb, _, what = asked.partition(" ")

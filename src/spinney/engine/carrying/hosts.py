@@ -40,7 +40,7 @@ class Connected:
         concurrency: int,
         lease: Lease,
         arrived: Arrived,
-        own: Provided,
+        own: Provided = _NOTHING,
     ) -> None:
         self.name = host.name
         self._id = host.node_id
