@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from clients.oracle import Oracle, until
+from clients.oracle import Oracle, policy, until
 from clients.shell import Openstack
 
 
@@ -127,3 +127,38 @@ def test_a_command_in_a_container(ours: Openstack, oracle: Oracle) -> None:
     assert "Say what to run" in ours.run(f"cluster node exec {node['name']}", 1).err
     oracle.done(ours.json(f"cluster node op --operation pause {node['name']}")["action"])
     assert "unpause it first" in ours.run(f"cluster node exec {node['name']} -- true", 1).err
+
+
+def test_revisions_and_going_back_to_them(ours: Openstack, oracle: Oracle) -> None:
+    first = oracle.profile()
+    cluster = oracle.cluster(2, profile_id=first["id"])
+    other = oracle.profile(environment={"A": "b"})
+    ours.run(f"cluster update --profile {other['name']} --base-revision 1 --wait {cluster['name']}")
+    assert "is at revision 2" in ours.run(f"cluster update --name x --base-revision 1 {cluster['name']}", 1).err
+    ours.run(f"cluster rollback --wait {cluster['name']}")
+    assert {member["profile_id"] for member in oracle.members(cluster["id"])} == {first["id"]}
+    rows = ours.json(f"cluster revision list {cluster['name']}")
+    assert [(row["number"], row["current"]) for row in rows] == [(3, True), (2, False), (1, False)]
+    assert rows[0]["reason"] == "rollback to 1"
+    assert "no revision 9" in ours.run(f"cluster rollback --to 9 {cluster['name']}", 1).err
+    for verb in ("pause", "resume", "promote", "abort"):
+        assert "no update under way" in ours.run(f"cluster {verb} {cluster['name']}", 1).err
+
+
+def test_what_is_said_to_an_update(ours: Openstack, oracle: Oracle) -> None:
+    cluster = oracle.cluster(3)
+    batches = oracle.make("policy", name=oracle.name("batch"), spec=policy("senlin.policy.batch", max_batch_size=1, pause_time=3))
+    attached = {"policy_attach": {"policy_id": batches["id"]}}
+    oracle.done(oracle.ask("POST", f"clusters/{cluster['id']}/actions", attached)[1]["action"])
+    other = oracle.profile(environment={"A": "b"})
+    ours.run(f"cluster update --profile {other['name']} {cluster['name']}")
+    action = oracle.get(f"actions?target={cluster['id']}&action=CLUSTER_UPDATE")[0]["id"]
+    until(lambda: oracle.get(f"actions/{action}")["outputs"].get("done"))
+    said = ours.json(f"cluster pause {cluster['name']}")
+    assert said["action"] == action
+    until(lambda: oracle.get(f"actions/{action}")["outputs"]["state"] == "paused")
+    ours.run(f"cluster resume {cluster['name']}")
+    until(lambda: oracle.get(f"actions/{action}")["outputs"]["state"] != "paused")
+    assert "it has no canary" in ours.run(f"cluster promote {cluster['name']}", 1).err
+    ours.run(f"cluster abort {cluster['name']}")
+    until(lambda: oracle.get(f"actions/{action}")["outputs"]["rolling_back"])

@@ -15,6 +15,15 @@ from spinney.osc.waiting import outcome
 from spinney.osc.wire import RENAMES, Api
 
 CLUSTER_RENAMES = {**RENAMES, "nodes": "node_ids"}
+#: What an update is given beside what it changes.
+CONDITIONS: tuple[Flag, ...] = (
+    switch("--supersede", "Stop an update under way where it is, and go on from there."),
+    flag("--base-revision", type=int, metavar="<number>", help="Only if that is the cluster's present revision."),
+)
+
+
+def conditions(args: Namespace) -> dict[str, Any]:
+    return given(supersede=args.supersede or None, base_revision=args.base_revision)
 
 
 class ListClusters(List):
@@ -84,11 +93,12 @@ class UpdateCluster(Show):
         flag("--timeout", help="New time limit of actions, in seconds."),
         pairs_flag("--metadata", "New metadata, instead of all there is; '{}' for none."),
         pairs_flag("--config", "New configuration, instead of all there is; '{}' for none."),
+        *CONDITIONS,
         WAIT,
     )
 
     def found(self, api: Api, args: Namespace, named: str) -> Row:
-        body = given(
+        body = conditions(args) | given(
             name=args.name,
             profile_id=args.profile,
             profile_only=truth(args.profile_only, "--profile-only"),
