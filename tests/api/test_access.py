@@ -78,6 +78,8 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("POST", "nodes/{node}/exec"): (MEMBER, {"exec": {"command": ["true"]}}),
     ("GET", "nodes/{node}/logs"): (MEMBER, None),
     ("GET", "clusters/{cluster}/logs"): (MEMBER, None),
+    ("GET", "clusters/{cluster}/runs"): (READER, None),
+    ("GET", "clusters/{cluster}/runs/{number}"): (READER, None),
     ("GET", "nodes/{node}/stats"): (READER, None),
     ("GET", "clusters/{cluster}/stats"): (READER, None),
     ("GET", "clusters/{cluster}/scaling-decisions"): (READER, None),
@@ -151,6 +153,7 @@ def _objects(world: World) -> dict[str, str]:
     action = run(lambda: world.client.post("/v1/clusters/c1/actions", {"check": {}})).action
     world.change(_actions(), action, status="WAITING", running_target=None, target=world.ids.new())
     unused = world.profile("unused")
+    world.run_of(cluster)
     return {
         "profile": unused.id,
         "policy": world.policy("unused").id,
@@ -216,7 +219,9 @@ class Asking:
         self._executed.append(statement)
 
     async def ask(self, person: str, word: str) -> Answer:
-        path = "/v1/" + self.route.path.replace(f"{{{self.noun}}}", word).replace("{path}", "name")
+        path = "/v1/" + self.route.path.replace(f"{{{self.noun}}}", word).replace("{path}", "name").replace(
+            "{number}", "1"
+        )
         path = path.replace("{policy}", self.objects["bound"])
         return await self.world.client.as_user(person).at(OURS).request(self.route.method, path, self.body)
 

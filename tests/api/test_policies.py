@@ -135,8 +135,11 @@ def test_types(world: World) -> None:
         assert listed[0]["support_status"] == {"1.0": [{"status": "SUPPORTED", "since": "2016.10"}]}
         ours = (await world.client.at(OURS).get("/v1/policy-types")).json["policy_types"]
         assert [kind["name"] for kind in ours[len(senlins) :]] == [
+            "spinney.policy.autoscaling",
             "spinney.policy.host_scaling",
+            "spinney.policy.job",
             "spinney.policy.placement",
+            "spinney.policy.update",
         ]
         balance = (await world.client.get("/v1/policy-types/senlin.policy.loadbalance-1.0")).json["policy_type"]
         assert list(balance["support_status"]) == ["1.0", "1.1", "1.2", "1.3"]

@@ -29,6 +29,7 @@ from spinney.domain.node import Node, NodeStatus
 from spinney.domain.policy import Policy
 from spinney.domain.profile import Profile
 from spinney.domain.receiver import Receiver
+from spinney.domain.runs import Run, RunRules, first_data
 from spinney.domain.secret import Secret, SecretType
 from spinney.domain.terminal import ExecRequest
 from spinney.drivers.base import CommandRunner, ExecSession, HostAddress
@@ -44,7 +45,7 @@ from spinney.sealing import SecretKey, SecretKeys
 from spinney.store import bindings, credentials, hosts, migrate, profiles, secrets, tables
 from spinney.store.database import Store
 from spinney.store.receivers import RECEIVERS
-from spinney.store.rows import ACTIONS, CLUSTERS, NODES, POLICIES
+from spinney.store.rows import ACTIONS, CLUSTERS, NODES, POLICIES, RUNS
 
 T = TypeVar("T")
 
@@ -284,6 +285,13 @@ class World:
         given = self.new(name=name, type=SecretType.OPAQUE, facts={"keys": sorted(held)}, **base)
         made = Secret(sealed=key.seal(orjson.dumps(held), given["id"]), **given)
         self.store.run(secrets.insert, made)
+        return made
+
+    def run_of(self, cluster: Cluster, number: int = 1, **fields: Any) -> Run:
+        data = first_data(RunRules(), cluster.profile_id)
+        values = {"policy_id": self.ids.new(), "created_at": self.clock.now(), "data": data, **fields}
+        made = Run(id=self.ids.new(), cluster_id=cluster.id, number=number, **values)
+        self.insert(RUNS, made)
         return made
 
     def receiver(self, cluster: Cluster, action: str = "CLUSTER_SCALE_OUT", **values: Any) -> Receiver:

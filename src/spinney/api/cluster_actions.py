@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
-from spinney.api import membership, updating
+from spinney.api import membership, runs, updating
 from spinney.api.bindings import PolicyAttach, PolicyDetach, attach_inputs, detach_inputs, update_inputs
 from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
@@ -311,6 +311,10 @@ VERBS: Mapping[str, Verb] = {
         wish.value: Verb(None, says, updating.Nothing, does=updating.saying(wish), ours=True)
         for wish, says in updating.WISHES.items()
     },
+    "run": Verb(ActionKind.CLUSTER_RUN, "Begin a run of a job.", runs.Begin, runs.begin_inputs, ours=True),
+    "cancel_run": Verb(
+        ActionKind.CLUSTER_CANCEL_RUN, "End a run of a job.", runs.Cancel, runs.cancel_inputs, ours=True
+    ),
     "complete_lifecycle": Verb(
         None, "Let an action go on that waits for this.", CompleteLifecycle, since=9, does=_complete_lifecycle
     ),

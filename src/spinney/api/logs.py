@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,10 +22,12 @@ from spinney.api.insight import CONCURRENCY, members, require_container
 from spinney.api.reading import read_moment, read_switch
 from spinney.api.wire import Call, Reply, Stream
 from spinney.domain.container import LogChunk, LogQuery
+from spinney.domain.runs import place_of
 from spinney.errors import Conflict, HostError, HTTPBadRequest
 from spinney.store import nodes
 
 PARAMETERS = ("tail", "since", "until", "follow", "timestamps", "stdout", "stderr")
+OF_CLUSTERS = (*PARAMETERS, "run")
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +70,11 @@ async def _text(first: asyncio.Future[LogChunk | None], chunks: AsyncGenerator[L
 
 
 async def of_cluster(call: Call) -> Reply | Stream:
-    query = read_query(call)
+    query = read_query(call, OF_CLUSTERS)
     rows = await call.deps.store.read(members, call)
+    number = _number(call.flag("run"))
+    if number is not None:
+        rows = [row for row in rows if (place := place_of(row.data)) is not None and place.number == number]
     return Stream(_merged(call, rows, replace(query, timestamps=True)), "application/x-ndjson")
 
 
@@ -163,11 +168,19 @@ async def _close(chunks: AsyncGenerator[LogChunk, None]) -> None:
         await close()
 
 
-def read_query(call: Call) -> LogQuery:
+def _number(text: str | None) -> int | None:
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise HTTPBadRequest(f"run: '{text[:80]}' is not allowed: the number of a run is needed.")
+    return int(text)
+
+
+def read_query(call: Call, known: Sequence[str] = PARAMETERS) -> LogQuery:
     """What the query asks of a log. Raises: HTTPBadRequest."""
     for key, _ in call.query:
-        if key not in PARAMETERS:
-            raise HTTPBadRequest(f"Invalid parameter '{key[:80]}': logs take {', '.join(PARAMETERS)}.")
+        if key not in known:
+            raise HTTPBadRequest(f"Invalid parameter '{key[:80]}': logs take {', '.join(known)}.")
     both = call.flag("stdout") is None and call.flag("stderr") is None
     return LogQuery(
         tail=_tail(call.flag("tail")),

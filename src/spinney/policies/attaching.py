@@ -6,7 +6,7 @@ Not decided here: that a policy which is attached already needs nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +57,8 @@ class Target:
     min_size: int = 0
     max_size: int = -1
     desired_capacity: int = 0
-    #: The restart_policy of its profile; None: that has none.
-    restarts: str | None = None
+    #: Looks up the restart_policy of its profile; None: that has none.
+    restarts: Callable[[], str | None] = lambda: None
 
 
 def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str | None:
@@ -92,7 +92,7 @@ def _unfit_for_runs(target: Target) -> str | None:
         return (
             f"members of runs that have ended would count for the cluster's max_size ({target.max_size}): set it to -1"
         )
-    if target.restarts == "always":
+    if target.restarts() == "always":
         return (
             "containers of the cluster's profile are started again whenever they have ended (restart_policy always): give it "
             "a profile with restart_policy none or on-failure"

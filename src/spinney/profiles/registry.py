@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -59,10 +60,13 @@ def attach_target(name_version: str, spec: Any, cluster: Cluster) -> Target:
     members = None
     if kind is not None:
         members = Members.CONTAINERS if kind.contained else Members.HOSTS if kind.hosts else None
-    properties = validate_spec(spec).properties if members is Members.CONTAINERS else None
-    restarts = properties.restart_policy.condition if isinstance(properties, ContainerProperties) else None
     sizes = (cluster.min_size, cluster.max_size, cluster.desired_capacity)
-    return Target(name_version, members, *sizes, restarts)
+    return Target(name_version, members, *sizes, partial(_restarts, spec))
+
+
+def _restarts(spec: Any) -> str | None:
+    properties = validate_spec(spec).properties
+    return properties.restart_policy.condition if isinstance(properties, ContainerProperties) else None
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:

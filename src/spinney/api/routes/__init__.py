@@ -21,6 +21,7 @@ from spinney.api.routes import (
     policies,
     profiles,
     receivers,
+    runs,
     secrets,
     shares,
     system,
@@ -49,6 +50,7 @@ _SENLINS = (
 _OURS = (
     *hosts.ROUTES,
     *insight.ROUTES,
+    *runs.ROUTES,
     *autoscaling.ROUTES,
     *shares.ROUTES,
     *limits.ROUTES,

@@ -48,7 +48,7 @@ ROUTES = (
         logs.of_cluster,
         "clusters:logs",
         "What the containers of a cluster wrote",
-        parameters=logs.PARAMETERS,
+        parameters=logs.OF_CLUSTERS,
         ours=True,
         media_type="application/x-ndjson",
         refusals=(404,),
