@@ -1,7 +1,7 @@
 """What only a real Docker engine shows, beside the contract: that the hardening is really in force, and its peculiarities.
 
-A test module derives a class from ``DockerSuite`` and gives it a ``world`` made by ``docker_world``: whichever way leads to the
-Docker engine, ``raw`` goes through its unix socket, behind the driver's back.
+A test module derives a class from ``DockerSuite``, or from ``DockerEssentials``, and gives it a ``world`` made by
+``docker_world``: whichever way leads to the Docker engine, ``raw`` goes through its unix socket, behind the driver's back.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import docker_engine
-from drivers.contract import ContractSuite
+from drivers.contract import ContractSuite, Essentials
 from drivers.probe_contract import ProberPromises
 from drivers.secret_contract import RealSecretPromises
 from drivers.world import World, read_logs, scenario
@@ -189,5 +189,9 @@ class PeculiarPromises:
             await world.host.create(world.request(image=image))
 
 
-class DockerSuite(ContractSuite, ProberPromises, HardeningPromises, RealSecretPromises, PeculiarPromises):
+class DockerEssentials(Essentials, HardeningPromises, RealSecretPromises, PeculiarPromises):
+    """What a Docker engine has to do for us, but for what takes long."""
+
+
+class DockerSuite(DockerEssentials, ContractSuite, ProberPromises):
     """Everything a Docker engine has to do for us. Derive a ``Test…`` class from it and give it a ``world`` fixture."""

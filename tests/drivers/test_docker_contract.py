@@ -1,4 +1,4 @@
-"""The contract on this machine's Docker engine, through its unix socket."""
+"""The contract on this machine's Docker engine, through its unix socket; what takes long is tried on the test bed alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from drivers.docker_contract import DockerSuite, DockerWorld, docker_world
+from drivers.docker_contract import DockerEssentials, DockerWorld, docker_world
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector
 
@@ -18,5 +18,5 @@ def world(docker_socket: str) -> Iterator[DockerWorld]:
         yield made
 
 
-class TestDocker(DockerSuite):
+class TestDocker(DockerEssentials):
     pass
