@@ -73,6 +73,7 @@ def test_a_moved_node_has_one_container_and_it_is_on_the_other_host() -> None:
 
 def test_the_old_container_serves_until_the_new_one_is_healthy() -> None:
     async def story(world: World, node: Node) -> None:
+        await world.until(lambda: _now(world, node).ready)
         world.submit(ActionKind.NODE_MOVE, node.id)
         await world.until(lambda: len(world.running()) == 2)
         both = world.clock.monotonic()

@@ -386,6 +386,37 @@ def test_a_move_waits_until_the_new_container_is_ready() -> None:
     play(story, hosts=2, image="sim/web_after-3", probes=READY)
 
 
+def test_where_nothing_is_ready_a_move_need_not_wait() -> None:
+    """Else nobody could drain a host on which something never becomes ready."""
+
+    async def story(world: World, cluster_id: str) -> None:
+        before = member(world, cluster_id)
+        action_id = world.submit(ActionKind.NODE_MOVE, before.id)
+        await world.settle(5.0)
+        assert world.action(action_id).status is ActionStatus.SUCCEEDED
+        node = member(world, cluster_id)
+        assert not node.ready and node.host_id != before.host_id
+        await world.clock.sleep(1.0)
+        assert member(world, cluster_id).ready_reason.startswith("its ready probe has not passed yet: GET / at port 80")
+
+    play(story, hosts=2, image="sim/web_status-500", probes=READY)
+
+
+def test_other_probes_are_asked_of_the_container_that_is_there() -> None:
+    async def story(world: World, cluster_id: str) -> None:
+        before = await become(world, cluster_id, True)
+        other = world.profile(image="sim/web", probes={"ready": {"http": {"port": 81}, "interval": 1}})
+        world.submit(ActionKind.NODE_UPDATE, before.id, {"new_profile_id": other})
+        await world.settle()
+        assert member(world, cluster_id).ready_at == before.ready_at
+        node = await become(world, cluster_id, False)
+        assert (node.physical_id, node.ready_reason[:46]) == (
+            before.physical_id, "its ready probe failed: GET / at port 81 got n",
+        )  # fmt: skip
+
+    play(story, image="sim/web", probes=READY)
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [

@@ -149,6 +149,11 @@ class Job:
         return None if told is None else float(told)
 
     @property
+    def may_be_unready(self) -> bool:
+        """Of a move: the present container is not ready either, so nothing is lost by not waiting for the new one."""
+        return self.action.action is ActionKind.NODE_MOVE and not self.node.ready and not self.at_most_one
+
+    @property
     def deadline(self) -> float:
         """Seconds since the epoch. A node that was handed over has as long again to leave the old container."""
         assert self.action.start_time is not None

@@ -205,6 +205,7 @@ class Recorder:
     def _handed_over(self, job: Job, container: Container, now: float) -> Outcome:
         """From now on the new container is the node's; the old one, if there is any, is what is left to be done."""
         old, home = job.node.physical_id, job.node.host_id
+        ready = _readiness(job, container, now) if job.may_be_unready else as_columns(True, "", now)
         changes = {
             "physical_id": container.id,
             "data": _made_of(job, container),
@@ -212,8 +213,7 @@ class Recorder:
             "updated_at": now,
             "status": NodeStatus.ACTIVE,
             "status_reason": "A new container has taken over.",
-            # It was waited for.
-            **(as_columns(True, "", now) if container.state is ContainerState.RUNNING else {}),
+            **(ready if container.state is ContainerState.RUNNING else {}),
         }
         if old is None or home is None:
             ended = self._end(job, ActionStatus.SUCCEEDED, "It has a new container.", changes, now)

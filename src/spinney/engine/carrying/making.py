@@ -17,11 +17,10 @@ from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost
 from spinney.engine.cancelling import whole
 from spinney.engine.carrying.hosts import Connected
-from spinney.engine.carrying.readying import until_ready
+from spinney.engine.carrying.readying import fit, until_ready
 from spinney.engine.carrying.resolving import Resolver
 from spinney.engine.carrying.secrets import Known, Secrets
 from spinney.engine.carrying.templates import Templates
-from spinney.engine.catalog import ContainerProfile
 from spinney.engine.jobs import Job, Task
 from spinney.engine.results import Made
 from spinney.errors import AddressPoolOverlap, ContainerRefused, HostError, ImageNotFound, NetworkMissing
@@ -137,23 +136,18 @@ class Maker:
         # PostgreSQL stores no NUL, and what a container says must not keep its outcome from being recorded.
         return known.conceal(said.decode(errors="replace").replace("\0", "")).strip()[-500:]
 
-    async def ready(
-        self,
-        host: Connected,
-        job: Job,
-        made: Made,
-        *,
-        profile: ContainerProfile | None = None,
-        within: float | None = None,
-    ) -> Container:
-        """Wait until it may be given work, for ``within`` seconds (default: the setting's). ``profile``: what it was made
-        from, where that is not the job's. Raises: ContainerRefused, HostError."""
+    async def ready(self, host: Connected, job: Job, made: Made, within: float | None = None) -> Container:
+        """Wait until it may be given work, for ``within`` seconds (default: the setting's); one that need not be ready has
+        but to run. Raises: ContainerRefused, HostError."""
         if made.container is None:
             raise ContainerRefused("the new container is not fit to take over: it vanished")
-        made_from = profile or job.container_profile
         patience = self._ready_within if within is None else within
         try:
-            return await until_ready(self._clock, host.docker, job.node, made_from, made.container, patience)
+            if job.may_be_unready:
+                return fit(job.node, made.container)
+            return await until_ready(
+                self._clock, host.docker, job.node, job.container_profile, made.container, patience
+            )
         except ContainerRefused as refused:
             said = made.last_words or await self._last_words_of(host, job, made.container.id)
             if not said:

@@ -7,8 +7,6 @@ and what was wanted.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from spinney.clock import Clock
 from spinney.domain.container import Container
 from spinney.domain.health import diagnose
@@ -34,9 +32,7 @@ async def until_ready(
     begun = clock.monotonic()
     state = begin(profile.probes, begun)
     while True:
-        sick = diagnose(replace(node, physical_id=container.id), container)
-        if sick is not None:
-            raise ContainerRefused(f"the new container is not fit to take over: {sick.text}")
+        fit(node, container)
         if node.power is not PowerState.RUNNING:
             return container
         now = clock.monotonic()
@@ -52,6 +48,14 @@ async def until_ready(
         if looked is None:
             raise ContainerRefused("the new container is not fit to take over: it vanished")
         container = looked
+
+
+def fit(node: Node, container: Container) -> Container:
+    """The container, in which nothing is seen to be wrong. Raises: ContainerRefused."""
+    sick = diagnose(node, container)
+    if sick is not None:
+        raise ContainerRefused(f"the new container is not fit to take over: {sick.text}")
+    return container
 
 
 async def _advance(
