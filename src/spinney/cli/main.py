@@ -22,6 +22,7 @@ class SpinneyGroup(LazyGroup):
         "node": Entry(_CLI + "node", "app", "Single members: one container or one host each.", _OBJECTS),
         "profile": Entry(_CLI + "profile", "app", "What nodes are made from.", _OBJECTS),
         "policy": Entry(_CLI + "policy", "app", "Rules to attach to clusters.", _OBJECTS),
+        "job": Entry(_CLI + "job", "app", "Clusters whose members do a job and end.", _OBJECTS),
         "receiver": Entry(_CLI + "receiver", "app", "What starts actions from outside.", _OBJECTS),
         "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
         "quota": Entry(_CLI + "quota", "app", "What projects may have at most.", _OBJECTS),
