@@ -10,11 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
-from spinney.api.reading import read_list, read_moment
+from spinney.api.reading import read_list, read_moment, switch
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.autoscale import record
 from spinney.domain.autoscale.values import Sample
-from spinney.domain.schema import NotAllowed, to_bool
 from spinney.errors import HTTPBadRequest
 from spinney.store import autoscaling, clusters
 from spinney.store.autoscaling import Stretch
@@ -24,15 +23,7 @@ METRICS = ("name", "since", "until", "limit", "marker")
 #: Samples in one answer, given no limit and at most.
 _USUAL, _MOST = 1000, 10_000
 
-
-def _switch(word: str) -> bool:
-    try:
-        return to_bool(word)
-    except NotAllowed as error:
-        raise ValueError(error.allowed) from error
-
-
-DECISIONS = ListSpec({"acted": Filter("acted", _switch), "policy_id": Filter("policy_id")}, ("at",), "at")
+DECISIONS = ListSpec({"acted": Filter("acted", switch), "policy_id": Filter("policy_id")}, ("at",), "at")
 
 
 async def decisions(call: Call) -> Reply:

@@ -14,11 +14,10 @@ from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
-from spinney.api.reading import read_list
+from spinney.api.reading import read_list, switch
 from spinney.api.values import Bool, Request, String
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.cluster import Cluster
-from spinney.domain.schema import NotAllowed, to_bool
 from spinney.errors import BadRequest, PolicyBindingNotFound
 from spinney.policies.attaching import Attached, hindrance
 from spinney.policies.registry import validate_spec
@@ -26,17 +25,9 @@ from spinney.profiles.registry import attach_target
 from spinney.store import bindings, clusters, policies
 from spinney.store.listing import ListQuery
 
-
-def _switch(word: str) -> bool:
-    try:
-        return to_bool(word)
-    except NotAllowed as error:
-        raise ValueError(error.allowed) from error
-
-
 LIST = ListSpec(
     {
-        "enabled": Filter("enabled", _switch),
+        "enabled": Filter("enabled", switch),
         "policy_name": Filter("policy_name"),
         "policy_type": Filter("policy_type"),
     },

@@ -227,6 +227,14 @@ def read_switch(name: str, value: Any) -> bool:
         raise HTTPBadRequest(f"{name}: {str(value)[:80]!r} is not allowed: {error.allowed}.") from error
 
 
+def switch(word: str) -> bool:
+    """A filter that takes true or false."""
+    try:
+        return to_bool(word)
+    except NotAllowed as error:
+        raise ValueError(error.allowed) from error
+
+
 def one_of(values: Iterable[str]) -> Callable[[str], str]:
     """A filter that takes some words alone."""
     allowed = frozenset(values)

@@ -75,10 +75,11 @@ def _due_now(mine: Iterable[Scaled], due: dict[str, _Due], now: float) -> list[S
     found = []
     for one in mine:
         changed = (one.policy_id, one.min_size, one.max_size)
-        known = due.get(one.cluster_id)
-        if known is None or known.changed != changed or known.at <= now:
-            late = known is None or now - known.at > one.rules.interval
-            due[one.cluster_id] = _Due((now if known is None or late else known.at) + one.rules.interval, changed)
+        known, interval = due.get(one.cluster_id), one.rules.interval
+        if known is None or known.changed != changed or now - known.at > interval:
+            known = _Due(now, changed)
+        if known.at <= now:
+            due[one.cluster_id] = _Due(known.at + interval, changed)
             found.append(one)
     return found
 

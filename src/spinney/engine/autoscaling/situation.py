@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from spinney.clock import iso
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.autoscale import usage
-from spinney.domain.autoscale.rules import Direction, Rules
+from spinney.domain.autoscale.rules import Direction, Metric, Rules
 from spinney.domain.autoscale.usage import Share, Usage
 from spinney.domain.autoscale.values import Gate, MemberSample, Situation
 from spinney.domain.cluster import Cluster
@@ -35,7 +35,7 @@ def look(
     profiles = catalog.load(connection, {node.profile_id for node, _ in found})
     shares = {key: _share(p, catalog) for key, p in profiles.items() if isinstance(p, ContainerProfile)}
     working = autoscaling.at_work(connection, cluster.id)
-    counted = any(signal.shared for signal in one.rules.signals)
+    counted = any(signal.metric is Metric.REQUESTS for signal in one.rules.signals)
     return Situation(
         now=now,
         size=len(found),
