@@ -83,6 +83,7 @@ MATRIX: dict[tuple[str, str], tuple[frozenset[str], Any]] = {
     ("GET", "nodes/{node}/stats"): (READER, None),
     ("GET", "clusters/{cluster}/stats"): (READER, None),
     ("GET", "clusters/{cluster}/scaling-decisions"): (READER, None),
+    ("GET", "clusters/{cluster}/balancers"): (READER, None),
     ("GET", "clusters/{cluster}/metrics"): (READER, None),
     ("GET", "nodes/{node}/placement"): (READER, None),
     ("GET", "openapi.json"): (ABOUT, None),

@@ -39,6 +39,7 @@ def _rules() -> Mapping[str, frozenset[str]]:
             "clusters:collect cluster_policies:index cluster_policies:get nodes:index nodes:get receivers:index "
             "receivers:get actions:index actions:get events:index events:get hosts:index hosts:get "
             "runs:index runs:get nodes:placement nodes:stats clusters:stats clusters:scaling_decisions clusters:metrics "
+            "clusters:balancers "
             "clusters:shared shares:index shares:get "
             "secrets:index secrets:get quotas:get image_rules:get grants:index clusters:revisions"
         ),

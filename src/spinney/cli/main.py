@@ -24,6 +24,7 @@ class SpinneyGroup(LazyGroup):
         "policy": Entry(_CLI + "policy", "app", "Rules to attach to clusters.", _OBJECTS),
         "job": Entry(_CLI + "job", "app", "Clusters whose members do a job and end.", _OBJECTS),
         "receiver": Entry(_CLI + "receiver", "app", "What starts actions from outside.", _OBJECTS),
+        "balancer": Entry(_CLI + "balancer", "app", "Load balancers of clusters.", _OBJECTS),
         "host": Entry(_CLI + "host", "app", "Machines with a Docker engine, on which containers are placed.", _OBJECTS),
         "quota": Entry(_CLI + "quota", "app", "What projects may have at most.", _OBJECTS),
         "image-rule": Entry(_CLI + "image_rule", "app", "Which images projects may use.", _OBJECTS),

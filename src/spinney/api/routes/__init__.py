@@ -11,6 +11,7 @@ from functools import lru_cache
 from spinney.api import openapi
 from spinney.api.routes import (
     autoscaling,
+    balancers,
     clusters,
     credentials,
     history,
@@ -52,6 +53,7 @@ _OURS = (
     *insight.ROUTES,
     *runs.ROUTES,
     *autoscaling.ROUTES,
+    *balancers.ROUTES,
     *shares.ROUTES,
     *limits.ROUTES,
     *credentials.ROUTES,
