@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from engine.policed import a_policy, attach, ended, seen
-from engine.scaled import SCALING, decisions, demanding, orders, scaled_cluster
+from engine.scaled import CORE, SCALING, decisions, demanding, orders, scaled_cluster
 from engine.world import World
 from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.quota import unlimited
@@ -232,5 +232,23 @@ def test_sizes_that_do_not_go_together_are_refused() -> None:
             policy_id = a_policy(world, SCALING, min=3, max=5, targets=[{"metric": "cpu", "target": 50}])
             failed = await ended(world, ActionKind.CLUSTER_ATTACH_POLICY, cluster_id, policy_id=policy_id)
             assert "its min (3) is more than the cluster's max_size (2)" in failed.status_reason
+
+    run_virtually(story())
+
+
+def test_a_rolling_update_does_not_keep_it_from_growing() -> None:
+    async def story() -> None:
+        world = World(2)
+        async with world.engine():
+            cluster_id = await scaled_cluster(world, 2, **QUICK)
+            await attach(world, cluster_id, "batch", max_batch_size=1, pause_time=60)
+            async with demanding(world, lambda now: 1.0 if now < 12 else 3.0):
+                await world.clock.sleep(10.0)
+                inputs = {"new_profile_id": world.profile(**CORE, environment={"a": "b"})}
+                update = world.submit(ActionKind.CLUSTER_UPDATE, cluster_id, inputs)
+                await until(world, lambda: bool(orders(world)), 50.0)
+                assert not world.action(update).final
+                await until(world, lambda: orders(world)[0].final, 20.0)
+                assert orders(world)[0].status is ActionStatus.SUCCEEDED and not world.action(update).final
 
     run_virtually(story())
