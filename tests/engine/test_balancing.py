@@ -15,10 +15,18 @@ from engine.world import World
 from spinney.config import BalancerSettings
 from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.balancing.model import Balancer, BalancerState, Member
+from spinney.domain.image_rule import ImageRule
 from spinney.domain.node import Node, NodeStatus
+from spinney.domain.quota import unlimited
 from spinney.drivers.balancer.image import File, archive
+from spinney.drivers.balancer.provided import provided
 from spinney.drivers.simulated import haproxy
 from spinney.drivers.simulated.haproxy import Haproxy
+from spinney.engine.catalog import Catalog
+from spinney.engine.cycle import Rules
+from spinney.engine.intent.clusters import ClusterRules
+from spinney.profiles.allowances import Allowances
+from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import balancing, tables
 from virtual_time import run_virtually
 
@@ -415,5 +423,133 @@ def test_a_policy_that_no_haproxy_can_carry_out_is_refused(image: Path) -> None:
             done = await ended(world, ActionKind.CLUSTER_ATTACH_POLICY, cluster_id, policy_id=policy_id)
             assert done.status is ActionStatus.FAILED and "do not go together" in done.status_reason
             assert not here.balancers
+
+    run(story)
+
+
+def test_with_its_cluster_it_is_gone(image: Path) -> None:
+    async def story() -> None:
+        async with scene(image) as here:
+            world = here.world
+            cluster_id = await web(world, 2)
+            await attach(world, cluster_id, "loadbalance", **POOL)
+            await here.all_in(cluster_id)
+            here.program().sessions = dict.fromkeys(here.serving(), 5)
+            began = world.clock.now()
+            await ended(world, ActionKind.CLUSTER_DELETE, cluster_id)
+            assert world.containers() == [] and world.clock.now() - began < 4.0  # nobody waits for clients to finish
+            await world.until(lambda: not here.balancers)
+            left = world.store.run(lambda c: [row.name for row in c.execute(tables.profile.select())])
+            assert left == ["web"] and world.store.run(lambda c: c.execute(tables.pool_member.select()).all()) == []
+
+    run(story)
+
+
+def rules(**allowed: Any) -> Rules:
+    return Rules(Catalog(ContainerDefaults()), ClusterRules(1000), 256, Allowances(**allowed))
+
+
+def test_rules_about_images_are_not_about_the_operators_own(image: Path) -> None:
+    async def story() -> None:
+        world = World(1)
+        own = provided(settings(image)).reference
+        given = rules(images=ImageRule(("busybox",), pin=False), own_image=own)
+        async with world.engine(balancer=settings(image), rules=given):
+            here = Scene(world)
+            cluster_id = await web(world, 1)
+            await attach(world, cluster_id, "loadbalance", **POOL)
+            await here.all_in(cluster_id)
+
+    run(story)
+
+
+def test_it_counts_against_the_quota_of_its_clusters_owner(image: Path) -> None:
+    async def story() -> None:
+        world = World(1)
+        given = rules(limits={**unlimited(), "nodes": 2})
+        async with world.engine(balancer=settings(image), rules=given):
+            here = Scene(world)
+            cluster_id = await web(world, 2)
+            await attach(world, cluster_id, "loadbalance", **POOL)
+            await world.until(lambda: here.balancer.state is BalancerState.ERROR)
+            assert "the quota of nodes is used up" in here.balancer.state_reason
+            await ended(world, ActionKind.CLUSTER_SCALE_IN, cluster_id, count=1)
+            await here.all_in(cluster_id)
+
+    run(story)
+
+
+def test_when_its_host_is_drained_it_serves_from_another(image: Path) -> None:
+    async def story() -> None:
+        async with scene(image, hosts=2) as here:
+            world = here.world
+            cluster_id = await web(world, 2)
+            policy_id = await attach(world, cluster_id, "loadbalance", **POOL)
+            await here.all_in(cluster_id)
+            assert here.node is not None
+            before = here.node.host_id or ""
+            await ended(world, ActionKind.HOST_DRAIN, before)
+            assert here.node.host_id not in (None, before)
+            await here.all_in(cluster_id)
+            name = f"h{world.host_ids.index(here.node.host_id or '')}"
+            await world.until(lambda: here.balancer.data["addresses"] == [{"address": name, "port": 8080}])
+            cluster = world.cluster(cluster_id)
+            assert cluster is not None and cluster.data["loadbalancers"][policy_id] == {"vip_address": name}
+
+    run(story)
+
+
+def test_an_update_hands_over_within_the_pool(image: Path) -> None:
+    """Each member's new container serves before its old one stops, and the old one finishes what it has begun."""
+
+    async def story() -> None:
+        async with scene(image) as here:
+            world = here.world
+            cluster_id = await web(world, 2)
+            await attach(world, cluster_id, "loadbalance", **POOL)
+            await here.all_in(cluster_id)
+            old = {one.physical_id for one in world.members(cluster_id)}
+            fewest = 2
+            served_by_the_dead: list[str] = []
+
+            def look() -> bool:
+                nonlocal fewest
+                serving = here.serving()
+                fewest = min(fewest, len(serving))
+                up = {address.addr for one in world.running() for address in one.addresses}
+                served_by_the_dead.extend(address for address, _ in serving if address not in up)
+                return world.action(update).final
+
+            update = world.submit(
+                ActionKind.CLUSTER_UPDATE, cluster_id, {"new_profile_id": world.profile(ports=PUBLISHED, hostname="b")}
+            )
+            await world.until(look)
+            assert world.action(update).status is ActionStatus.SUCCEEDED, world.action(update).status_reason
+            await here.all_in(cluster_id)
+            assert not old & {one.physical_id for one in world.members(cluster_id)}
+            assert not served_by_the_dead and fewest == 2
+
+    run(story)
+
+
+def test_another_engine_goes_on_where_one_ended(image: Path) -> None:
+    async def story() -> None:
+        world = World(1)
+        here = Scene(world)
+        first = world.engine(balancer=settings(image))
+        async with first:
+            cluster_id = await web(world, 3)
+            await attach(world, cluster_id, "loadbalance", **POOL)
+            await here.all_in(cluster_id)
+            here.program().sessions = dict.fromkeys(here.serving(), 1)
+            world.submit(ActionKind.CLUSTER_SCALE_IN, cluster_id, {"count": 1})
+            await world.until(lambda: len(here.serving()) == 2)
+        reloads = here.program().reloads
+        async with world.engine(balancer=settings(image)):
+            await world.clock.sleep(1.0)
+            here.program().sessions = {}
+            await world.settle()
+            await here.all_in(cluster_id)
+            assert len(world.running()) == 3 and here.program().reloads == reloads
 
     run(story)

@@ -76,6 +76,9 @@ def test_what_is_not_known_is_refused_with_the_nearest_that_is(tmp_path: Path, t
         ("[egress]\ndeny = 10.0.0.1/8\n", r"\[egress\] deny: 10\.0\.0\.1/8 .* give one such as 192\.0\.2\.0/24"),
         ("[webhook]\nbase_url = clusters.example\n", r"\[webhook\] base_url: clusters\.example is no root"),
         ("[webhook]\nrate_limit = 0\n", r"\[webhook\] rate_limit: 0 is not possible"),
+        ("[balancer]\nimage = a\nimage_archive = b\n", r"\[balancer\] image: a is given beside image_archive b"),
+        ("[balancer]\nslots = 0\n", r"\[balancer\] slots: 0 is not possible; give at least 1"),
+        ("[balancer]\ndrain_time = -1\n", r"\[balancer\] drain_time: -1 is not possible"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -10,6 +10,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spinney.config.balancer import BalancerSettings
 from spinney.config.groups import (
     ApiSettings,
     AuthSettings,
@@ -96,6 +97,7 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         _check_egress(groups["egress"])
         _check_link(groups["link"])
         _check_webhook(groups["webhook"])
+        _check_balancer(groups["balancer"])
     except (cfg.Error, ValueError) as error:
         raise ValueError(f"configuration: {error}") from error
     return Settings(state_dir=state_dir, files=tuple(files), **groups)
@@ -198,6 +200,22 @@ def _check_webhook(settings: WebhookSettings) -> None:
         )
     if not 1 <= settings.rate_limit <= 6000:
         raise ValueError(f"[webhook] rate_limit: {settings.rate_limit} is not possible; give 1 to 6000 a minute")
+
+
+def _check_balancer(balancer: BalancerSettings) -> None:
+    if balancer.image and balancer.image_archive:
+        raise ValueError(
+            f"[balancer] image: {balancer.image} is given beside image_archive {balancer.image_archive}, which has a name of "
+            f"its own; give one of them"
+        )
+    least: dict[str, float] = {"memory": 16 * 2**20, "slots": 1, "stats_interval": 1, "cpu_limit": 0.05}
+    for name, number in least.items():
+        if getattr(balancer, name) < number:
+            raise ValueError(
+                f"[balancer] {name}: {getattr(balancer, name):g} is not possible; give at least {number:g}"
+            )
+    if not 0 <= balancer.drain_time <= 3600:
+        raise ValueError(f"[balancer] drain_time: {balancer.drain_time:g} is not possible; give 0 to 3600 seconds")
 
 
 def _check_quota(quota: QuotaSettings) -> None:

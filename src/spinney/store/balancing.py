@@ -99,9 +99,9 @@ def of_cluster(connection: Connection, cluster_id: str) -> list[Balancer]:
 
 
 def nodes_of(connection: Connection, cluster_id: str) -> list[str]:
-    """The nodes whose containers are load balancers of the cluster."""
-    query = sa.select(table.c.node_id).where(table.c.cluster_id == cluster_id, table.c.node_id.is_not(None))
-    return [str(found) for found in connection.execute(query).scalars()]
+    """The nodes whose containers are load balancers of the cluster, as long as there are any."""
+    query = sa.select(node.c.id).join(table, table.c.node_id == node.c.id).where(table.c.cluster_id == cluster_id)
+    return list(connection.execute(query).scalars())
 
 
 def among(connection: Connection, node_ids: Collection[str]) -> frozenset[str]:

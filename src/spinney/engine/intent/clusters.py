@@ -21,7 +21,7 @@ from spinney.domain.quota import Amounts, unlimited
 from spinney.engine.intent import policies, quotas, rounds
 from spinney.engine.runs import wishes
 from spinney.engine.runs.scene import Scene
-from spinney.store import bindings, hosts, receivers, revisions, runs, shares, status, work
+from spinney.store import balancing, bindings, hosts, receivers, revisions, runs, shares, status, work
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
@@ -203,10 +203,11 @@ def _conclude(connection: Connection, action: Action, cluster: Cluster, ids: Ids
         return
     verdict = conclude(action, _results(connection, action))
     deleted = action.action is ActionKind.CLUSTER_DELETE and verdict.status is ActionStatus.SUCCEEDED
-    present = members(connection, cluster.id) if deleted else []
+    # Somebody may have added nodes while the others were leaving: they leave too, and so do its load balancers.
+    present = [member.id for member in members(connection, cluster.id)] if deleted else []
+    present += balancing.nodes_of(connection, cluster.id) if deleted else []
     if present:
-        # Somebody added nodes while the others were leaving: they leave too.
-        late = [Child(ActionKind.NODE_DELETE, member.id) for member in present]
+        late = [Child(ActionKind.NODE_DELETE, node_id) for node_id in present]
         rounds.order(connection, action, late, ids, now)
         work.wait_for_children(connection, action, action.data, f"Waiting for {len(late)} nodes.")
         return
