@@ -39,6 +39,20 @@ def test_a_plan_is_a_table_of_steps_and_one_of_those_without_room(spinney: Any, 
     assert json.loads(spinney("plan", "drain", "hosts", "h1", "-o", "json").stdout) == PLAN
 
 
+def test_the_plan_of_an_update_tells_batches_and_manners(spinney: Any, stub: Stub) -> None:
+    common = {"from": "h1", "to": "h1"}
+    steps = [
+        {"step": "change", "node": "web-1", "reason": "cpu can be changed", "batch": 1, "manner": "in-place", **common},
+        {"step": "replace", "node": "web-2", "reason": "spread", "batch": 2, "manner": "start-first", **common},
+        {"step": "stay", "node": "web-3", "reason": "it has that profile", "batch": None, "manner": None, **common},
+    ]
+    stub.on("POST /v1/clusters/web/plan", {"plan": {"summary": "x", "steps": steps, "unplaceable": []}})
+    lines = [line.split() for line in spinney("plan", "update", "web", "new").stdout.splitlines()]
+    assert lines[0] == ["BATCH", "STEP", "HOW", "NODE", "WHERE", "WHY"]
+    assert lines[1][:6] == ["1", "change", "in-place", "web-1", "on", "h1"]
+    assert lines[2][:4] == ["2", "replace", "start-first", "web-2"] and lines[3][:2] == ["stay", "web-3"]
+
+
 def test_what_is_said_of_many_is_said_once(spinney: Any, stub: Stub) -> None:
     without = [{"node": f"web #{n}", "summary": "0 of 2 hosts fit", "nearest_miss": None} for n in range(5)]
     stub.on("POST /v1/clusters/web/plan", {"plan": {"summary": "x", "steps": [], "unplaceable": without}})

@@ -112,7 +112,15 @@ def view(found: Plan) -> dict[str, Any]:
     return {
         "summary": found.summary,
         "steps": [
-            {"step": s.step.value, "node": s.node, "from": s.source, "to": s.target, "reason": s.reason}
+            {
+                "step": s.step.value,
+                "node": s.node,
+                "from": s.source,
+                "to": s.target,
+                "reason": s.reason,
+                "batch": s.batch,
+                "manner": s.manner,
+            }
             for s in found.steps
         ],
         "unplaceable": [_unplaceable(one) for one in found.unplaceable],

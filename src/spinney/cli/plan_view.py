@@ -10,7 +10,14 @@ from spinney.cli.command import Use
 from spinney.cli.output import Column, Format
 from spinney.cli.text import harmless, one_line
 
-_STYLES = {"create": "green", "move": "cyan", "replace": "yellow", "delete": "red", "stay": "magenta"}
+_STYLES = {
+    "create": "green",
+    "change": "green",
+    "move": "cyan",
+    "replace": "yellow",
+    "delete": "red",
+    "stay": "magenta",
+}
 
 
 def route(row: output.Row) -> str:
@@ -21,8 +28,14 @@ def route(row: output.Row) -> str:
     return f"from {one_line(source)}" if source else f"to {one_line(target)}" if target else "-"
 
 
+def _batch(row: output.Row) -> str:
+    return "" if row.get("batch") is None else one_line(row.get("batch"))
+
+
 COLUMNS = (
+    Column("BATCH", _batch, right=True, optional=True),
     Column("STEP", "step", style=lambda cell: _STYLES.get(cell, "")),
+    Column("HOW", lambda row: one_line(row.get("manner")) if row.get("manner") else "", optional=True),
     Column("NODE", "node"),
     Column("WHERE", route),
     Column("WHY", "reason"),

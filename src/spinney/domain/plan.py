@@ -39,19 +39,24 @@ class StepKind(StrEnum):
     MOVE = "move"
     #: The container is made anew, there or elsewhere; the old one goes first or is gone already.
     REPLACE = "replace"
-    #: It stays where it is, though it ought not to.
+    #: Its container goes on running and is changed.
+    CHANGE = "change"
+    #: It stays as it is where it is; of a drain or an update that means that it cannot go.
     STAY = "stay"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Names of a node and of the hosts that it comes from and goes to."""
+    """Names of a node and of the hosts that it comes from and goes to. ``batch``: of an update, when its turn comes;
+    ``manner``: whether the new container or the end of the old one comes first."""
 
     step: StepKind
     node: str
     source: str | None
     target: str | None
     reason: str
+    batch: int | None = None
+    manner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ _DONE = {
     StepKind.DELETE: "deleted",
     StepKind.MOVE: "moved",
     StepKind.REPLACE: "replaced",
+    StepKind.CHANGE: "changed in place",
     StepKind.STAY: "left where it is",
 }
 

@@ -87,6 +87,11 @@ class Step(Answer):
     origin: str | None = Field(alias="from")
     to: str | None = Field(description="Null: nowhere.")
     reason: str
+    batch: int | None = Field(description="Of an update: when its turn comes.")
+    manner: str | None = Field(
+        description="Of an update: in-place; start-first, the new container before the old one ends; stop-first; replace, as "
+        "stop-first of one that is out of service anyway."
+    )
 
 
 class Plan(Answer):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from sqlalchemy import Connection
 
@@ -24,18 +25,19 @@ from spinney.domain.host import Host
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import PlacementRequest
-from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Unplaceable
 from spinney.domain.rebalance import MAX_MOVES, Move
+from spinney.domain.rollout.model import Manner
 from spinney.domain.runs import finished
 from spinney.engine.catalog import Catalog, ContainerProfile
 from spinney.engine.intent import clusters, quotas
 from spinney.engine.intent.clusters import ClusterRules
 from spinney.engine.moving import draining
-from spinney.engine.moving.balance import advise, occupant_of
+from spinney.engine.moving.balance import advise
 from spinney.engine.moving.rebalancing import told
 from spinney.engine.moving.window import Scene
 from spinney.engine.placing.asking import load_fleet, requests_for
+from spinney.engine.rollout.foretelling import Foretold, foretell
 from spinney.errors import BadRequest
 from spinney.profiles.container_request import ContainerDefaults
 from spinney.store import fleets, hosts, standing
@@ -98,21 +100,29 @@ class Planner:
         return _placed(scene, question, StepKind.CREATE, _by_node(requests), answered)
 
     def update(self, scene: Scene, question: Question) -> Plan:
-        """Member by member: each gives up its room before it is placed with the new profile."""
+        """Batch by batch, in the order and the manner in which each member's turn would come."""
         cluster = _cluster(scene, question.target)
         profile_id = str(question.inputs["new_profile_id"])
         profile = scene.catalog.load(scene.connection, {profile_id}).get(profile_id)
-        nodes = _members(scene, cluster)
         if not isinstance(profile, ContainerProfile):
             raise BadRequest(f"profile_id: an update to {profile_id} changes no containers; give a container profile.")
-        before = scene.requests(nodes)
-        after = requests_for(scene.connection, [(replace(node, profile_id=profile_id), profile) for node in nodes])
-        fleet = load_fleet(scene.connection, [*after, *before.values()], scene.network_limit, scene.now)
-        answered = [
-            (node, _again(fleet, node, before.get(node.id), request))
-            for node, request in zip(nodes, after, strict=True)
-        ]
-        steps, unplaceable = _placed(scene, question, StepKind.REPLACE, _by_node(after), answered)
+        decision = clusters.decide(scene.connection, cluster, _as_action(question), self.cluster, scene.now)
+        if isinstance(decision.outcome, Refusal):
+            raise BadRequest(f"{decision.outcome.reason}.")
+        told = foretell(scene, decision.action, cluster, profile)
+        names = _Names(scene, question, [one.node.host_id for one in told])
+        steps: list[Step] = []
+        unplaceable: list[Unplaceable] = []
+        for kind, manner, group in _alike(told):
+            asked = _by_node(requests_for(scene.connection, [(one.node, profile) for one in group]))
+            answered = [(one.node, one.answer) for one in group if one.answer is not None]
+            made, none = _placed(scene, question, kind, asked, answered)
+            batches = {one.node.name: one.batch for one in group}
+            steps += [replace(step, batch=batches[step.node], manner=manner) for step in made]
+            unplaceable += none
+            for one in (one for one in group if one.answer is None):
+                home = names.of(one.node.host_id)
+                steps.append(Step(kind, one.node.name, home, home if manner else None, one.why, one.batch, manner))
         return _plan(steps, unplaceable)
 
     def drain(self, scene: Scene, question: Question) -> Plan:
@@ -184,6 +194,7 @@ _ANSWERS: Mapping[QuestionKind, Callable[[Planner, Scene, Question], Plan]] = {
 }
 
 _KINDS = {
+    QuestionKind.UPDATE: ActionKind.CLUSTER_UPDATE,
     QuestionKind.SCALE_OUT: ActionKind.CLUSTER_SCALE_OUT,
     QuestionKind.SCALE_IN: ActionKind.CLUSTER_SCALE_IN,
     QuestionKind.RESIZE: ActionKind.CLUSTER_RESIZE,
@@ -219,6 +230,23 @@ def _members(scene: Scene, cluster: Cluster) -> list[Node]:
     return sorted(found, key=lambda node: (node.index, node.id))
 
 
+def _alike(told: Sequence[Foretold]) -> list[tuple[StepKind, str | None, list[Foretold]]]:
+    """In their order, neighbours of which the same is told together."""
+    found = []
+    for (kind, manner), group in groupby(told, lambda one: (_STEPS[one.manner], one.manner)):
+        found.append((kind, None if manner is None else manner.value, list(group)))
+    return found
+
+
+_STEPS = {
+    None: StepKind.STAY,
+    Manner.IN_PLACE: StepKind.CHANGE,
+    Manner.START_FIRST: StepKind.REPLACE,
+    Manner.STOP_FIRST: StepKind.REPLACE,
+    Manner.REPLACE: StepKind.REPLACE,
+}
+
+
 class _Names:
     """What hosts are called before whoever asks."""
 
@@ -242,17 +270,6 @@ class _Names:
 
 def _by_node(requests: Sequence[PlacementRequest]) -> dict[str, PlacementRequest]:
     return {request.node_id: request for request in requests}
-
-
-def _again(fleet: Fleet, node: Node, before: PlacementRequest | None, request: PlacementRequest) -> Placed | Waiting:
-    """Give up the room and ask for new; without any the old is kept."""
-    held = occupant_of(node, before) if before is not None and node.host_id is not None else None
-    if held is not None:
-        fleet.leave(held)
-    (answer,) = fleet.place([request])
-    if held is not None and isinstance(answer, Waiting):
-        fleet.enter(held)
-    return answer
 
 
 def _placed(
