@@ -22,8 +22,8 @@ from spinney.domain.container import Container, ContainerState
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.retry import backoff
 
-#: Seconds before a member that is to stop and does not is asked again.
-STOP_AGAIN = 30.0
+#: Seconds before a member that is to stop is asked again: one that was being made may have come to life nevertheless.
+STOP_AGAIN = 3.0
 #: Under which a member says what it is, and how it ended, in its node's ``data``.
 _MEMBER, _ENDING = "run", "completion"
 

@@ -25,12 +25,13 @@ from spinney.store.runs import Member
 
 #: Seconds until an attempt that a limit has held up is looked at again.
 _HELD_UP = 5.0
+#: The event, how bad it is, and what the cluster says of it.
 _TOLD = {
-    RunStatus.RUNNING: ("RUN_STARTED", Level.INFO),
-    RunStatus.SUCCEEDED: ("RUN_SUCCEEDED", Level.INFO),
-    RunStatus.FAILED: ("RUN_FAILED", Level.ERROR),
-    RunStatus.CANCELLED: ("RUN_CANCELLED", Level.WARN),
-    RunStatus.SKIPPED: ("RUN_SKIPPED", Level.WARN),
+    RunStatus.RUNNING: ("RUN_STARTED", Level.INFO, "has begun"),
+    RunStatus.SUCCEEDED: ("RUN_SUCCEEDED", Level.INFO, "has succeeded"),
+    RunStatus.FAILED: ("RUN_FAILED", Level.ERROR, "has failed"),
+    RunStatus.CANCELLED: ("RUN_CANCELLED", Level.WARN, "was cancelled"),
+    RunStatus.SKIPPED: ("RUN_SKIPPED", Level.WARN, "was skipped"),
 }
 
 
@@ -182,9 +183,9 @@ def settle(scene: Scene, before: Run, after: Run) -> None:
         return
     runs.store(scene.connection, before, after)
     if after.status is not before.status:
-        kind, level = _TOLD[after.status]
+        kind, level, happened = _TOLD[after.status]
         scene.tell(kind, level, f"Run {after.number}: {after.status_reason}", after)
-        status.refresh(scene.connection, [scene.cluster.id], f"run {after.number} is {after.status.value}")
+        status.refresh(scene.connection, [scene.cluster.id], f"run {after.number} {happened}")
 
 
 # --- forgetting -------------------------------------------------------------------------------------------------------
