@@ -45,6 +45,9 @@ def test_plan(ours: Openstack, oracle: Oracle) -> None:
     assert len(ours.json(f"cluster plan --capacity 4 {cluster['name']}")) == 3
     (waits,) = ours.json(f"cluster plan --lose metal {cluster['name']}")
     assert waits["step"] in ("stay", "wait") and waits["reason"]
+    wider = oracle.profile(cpu=0.5)
+    (changed,) = ours.json(f"cluster plan --profile {wider['name']} {cluster['name']}")
+    assert (changed["step"], changed["batch"], changed["manner"]) == ("change", 1, "in-place")
     assert "exactly one of" in ours.run(f"cluster plan {cluster['name']}", 1).err
     assert len(oracle.members(cluster["id"])) == 1
 

@@ -136,7 +136,15 @@ class PlanCluster(Base, command.Lister):
         flag("--lose", metavar="<host>", help="A host lost."),
         switch("--rebalance", "Containers spread evenly over the hosts."),
     )
-    columns = (Column("step"), Column("node"), Column("from"), Column("to"), Column("reason"))
+    columns = (
+        Column("step"),
+        Column("node"),
+        Column("from"),
+        Column("to"),
+        Column("batch"),
+        Column("manner"),
+        Column("reason"),
+    )
 
     def take_action(self, parsed_args: Namespace) -> Table:
         plan = self.api.change("POST", "clusters", parsed_args.cluster, "plan", body=question(parsed_args))
