@@ -2,8 +2,9 @@
 
 Four real Docker engines behind mutual TLS, eight members of busybox httpd, clients who ask 500 times a second on connections
 that they keep and never ask twice (``tests/system/load.py``). As often as asked for, in a random order that the seed decides: a
-rolling update to a good version; a drain of a random host; a scaling out and one in; and an update to a version that is broken
-in one of three ways. Counted are failed requests, by what was being done, and broken versions that were not rolled back.
+rolling update to a good version; a drain of a random host; a scaling out and one in; and an update to a version that never
+starts or fails its probe. In the end, on a cluster that watches each batch for longer, versions that die after 20 s. Counted
+are failed requests, by what was being done, and broken versions that were not rolled back.
 
 Needs root. With the usual counts about 40 minutes.
 """
@@ -17,16 +18,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from system.balanced import BROKEN, Shop, balanced_fleet
+from system.balanced import BROKEN, VIP, Shop, balanced_fleet, dying
 from testbed.bed import Bed
 from testbed.host import HostSpec
 
-_SIZE = 8
+_SIZE, _SMALL = 8, 4
+_LIFE = 20
 
 
 class Campaign:
@@ -61,10 +64,10 @@ class Campaign:
     def update(self) -> str:
         return _unless(self.shop.update(), "SUCCEEDED")
 
-    def broken(self, fault: str) -> str:
+    def broken(self, version: dict[str, Any]) -> str:
         before = self.shop.profiles()
-        ended = self.shop.update(**BROKEN[fault])
-        self.shop.until_ready(_SIZE)
+        ended = self.shop.update(**version)
+        self.shop.until_ready(self.shop.size)
         after = self.shop.profiles()
         if after != before:
             return f"not rolled back: {len(after)} profiles, {ended['status_reason']}"
@@ -88,7 +91,7 @@ def _unless(action: dict[str, Any], status: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    for name, usual in (("updates", 50), ("drains", 20), ("scalings", 10), ("broken", 12), ("seed", 1)):
+    for name, usual in (("updates", 50), ("drains", 20), ("scalings", 10), ("broken", 8), ("dying", 4), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--rate", type=float, default=500.0, help="requests per second")
     given = parser.parse_args()
@@ -99,17 +102,21 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         balanced_fleet(bed, Path(folder)) as fleet,
     ):
-        campaign = Campaign(Shop(fleet, _SIZE), chance, given.rate)
-        faults = [list(BROKEN)[number % len(BROKEN)] for number in range(given.broken)]
+        campaign = Campaign(Shop(fleet, _SIZE, monitor=2), chance, given.rate)
+        versions = [(fault, BROKEN[fault]) for fault in ("never starts", "fails its probe")]
+        faults = [versions[number % 2] for number in range(given.broken)]
         deeds: list[tuple[str, Callable[[], str]]] = [
             *([("update", campaign.update)] * given.updates),
             *([("drain", campaign.drain)] * given.drains),
             *([("scale out and in", campaign.scale)] * given.scalings),
-            *((f"broken: {fault}", lambda fault=fault: campaign.broken(fault)) for fault in faults),
+            *((f"broken: {fault}", partial(campaign.broken, version)) for fault, version in faults),
         ]
         chance.shuffle(deeds)
         for what, deed in deeds:
             campaign.under_load(what, deed)
+        campaign.shop = Shop(fleet, _SMALL, monitor=_LIFE + 5, vip=VIP + 1)
+        for _ in range(given.dying):
+            campaign.under_load(f"broken: dies after {_LIFE} s", partial(campaign.broken, dying(_LIFE)))
         fleet.clear()
     print("\n| under load | times | median seconds | requests | failed |\n|---|---:|---:|---:|---:|")
     for what, times in sorted(campaign.done.items()):

@@ -19,11 +19,18 @@ PORT = 8080
 VIP = 8000
 #: Each answers with its version and its name. Whoever is asked to stop ends at once: nobody is to be asked any more by then.
 SERVE = "mkdir /tmp/www; echo $VERSION $HOSTNAME >/tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
-#: What is wrong with each, and the words in which it is told why it was rolled back.
+
+
+def dying(seconds: int) -> dict[str, Any]:
+    """A version that is fine for a while."""
+    return {"command": ["sh", "-c", SERVE.replace("exec", f"exec timeout {seconds}")]}
+
+
+#: Versions that are no good; the last one is found out only if a batch is watched for longer than it lives.
 BROKEN: dict[str, dict[str, Any]] = {
     "never starts": {"command": ["/no/such/program"]},
     "fails its probe": {"command": ["sleep", "3600"]},
-    "dies after a while": {"command": ["sh", "-c", f"(sleep 3; kill -9 1) & {SERVE}"], "init": False},
+    "dies after a while": dying(3),
 }
 
 
@@ -52,7 +59,9 @@ def balanced_fleet(bed: Bed, folder: Path, more: str = "") -> Iterator[Fleet]:
 class Shop:
     """One such cluster."""
 
-    def __init__(self, fleet: Fleet, size: int, *, order: str = "auto", monitor: int = 1, **config: Any) -> None:
+    def __init__(
+        self, fleet: Fleet, size: int, *, order: str = "auto", monitor: int = 5, vip: int = VIP, **config: Any
+    ) -> None:
         self.fleet = fleet
         self.size = size
         self._version = 0
@@ -62,11 +71,11 @@ class Shop:
             self._policy(
                 "senlin.policy.loadbalance",
                 pool={"protocol": "HTTP", "protocol_port": PORT, "subnet": "none"},
-                vip={"subnet": "none", "protocol": "HTTP", "protocol_port": VIP},
+                vip={"subnet": "none", "protocol": "HTTP", "protocol_port": vip},
             ),
         ]
         self.cluster = fleet.active_cluster(
-            self.profile(), size, policies=[{"policy_id": one, "enabled": True} for one in policies], config=config
+            self.profile(), size, policies=[{"policy_id": one, "enabled": True} for one in policies]
         )
         self.url = self._url()
         self.until_ready(size)
