@@ -247,8 +247,8 @@ def test_probes_and_a_health_check_both_have_to_be_content() -> None:
 @pytest.mark.parametrize(
     ("out", "back", "reason"),
     [
-        ("stop", "start", "its container does not run: it is exited"),
-        ("pause", "unpause", "its container does not run: it is paused"),
+        ("stop", "start", "its user has it stopped"),
+        ("pause", "unpause", "its user has it paused"),
     ],
 )
 def test_what_its_user_stops_or_pauses_is_not_ready(

@@ -49,15 +49,18 @@ def status(row: output.Row) -> str:
 def ready(row: output.Row) -> str:
     """Of containers: whether they may be given work."""
     readiness = (row.get("data") or {}).get("readiness") or {}
-    return {True: "yes", False: "no"}.get(readiness.get("ready"), "-")
+    found = readiness.get("ready")
+    return "-" if found is None else "yes" if found else "no"
 
 
 def reason(row: output.Row) -> str:
     """Why it has its status, or is not ready though its status is well."""
     if row.get("status") != "ACTIVE":
         return one_line(row.get("status_reason"))
-    readiness = (row.get("data") or {}).get("readiness") or {}
-    return one_line(readiness["reason"]) if readiness.get("reason") else ""
+    data = row.get("data") or {}
+    readiness = data.get("readiness") or {}
+    # Who is stopped or paused says so in its status.
+    return one_line(readiness["reason"]) if readiness.get("reason") and not data.get("power") else ""
 
 
 def ports(row: output.Row) -> str:

@@ -272,7 +272,7 @@ class Recorder:
         if operated.container is not None:
             changes["data"] = _data(job.node, operated.container)
             if operation != "kill" or operated.container.state is not ContainerState.RUNNING:
-                changes |= _readiness(job, operated.container, now)
+                changes |= _readiness(job, operated.container, now, power)
         running = operated.container is not None and operated.container.state in (
             ContainerState.RUNNING,
             ContainerState.PAUSED,
@@ -310,8 +310,11 @@ class Recorder:
         )
 
 
-def _readiness(job: Job, container: Container, now: float) -> dict[str, Any]:
-    """Of a container that was started or looked at just now."""
+def _readiness(job: Job, container: Container, now: float, power: PowerState | None = None) -> dict[str, Any]:
+    """Of a container that was started or looked at just now; ``power``: what its user wants of it from now on."""
+    wanted = power or job.node.power
+    if container.state is not ContainerState.RUNNING and wanted is not PowerState.RUNNING:
+        return as_columns(False, f"its user has it {wanted.value}", now)
     found = of_new(job.container_profile.probes, container)
     return as_columns(found.ready, found.reason, now)
 
