@@ -13,7 +13,17 @@ import pytest
 from drivers.world import World, scenario
 from spinney.clock import SystemClock
 from spinney.domain.balancing.haproxy import Size
-from spinney.domain.balancing.model import Mode, Persistence, Seen, Service, Stands, Wanted, Wish
+from spinney.domain.balancing.model import (
+    Check,
+    Method,
+    Mode,
+    Persistence,
+    Seen,
+    Service,
+    Stands,
+    Wanted,
+    Wish,
+)
 from spinney.domain.balancing.runtime import Look, read
 from spinney.domain.container import ImageRequest, PullPolicy
 from spinney.domain.host import Host, HostState
@@ -69,6 +79,18 @@ async def running(world: World, archive: bytes) -> AsyncIterator[Running]:
         yield Running(container, console, HaproxyBalancer(console, SystemClock(), Size(128)))
     finally:
         await console.close()
+
+
+EVERY = Check(delay=1, timeout=1, retries=2, method="PUT", path="/a?b=%20&c=(d),e;f!$*", codes="200,204-206")
+#: Each thing that a policy may say is in at least one of them.
+SERVICES = (
+    replace(HTTP, method=Method.LEAST_CONNECTIONS, persistence=Persistence.HTTP_COOKIE, limit=7, check=EVERY),
+    replace(HTTP, method=Method.SOURCE_IP, persistence=Persistence.APP_COOKIE, cookie="JSESSION.id-1_x"),
+    replace(HTTP, persistence=Persistence.SOURCE_IP, check=Check(delay=0, timeout=0, retries=0)),
+    replace(HTTP, mode=Mode.TCP, persistence=Persistence.SOURCE_IP, check=replace(EVERY, tls=True, method="GET")),
+    replace(HTTP, pool_open=False, persistence=Persistence.HTTP_COOKIE, cookie="mine"),
+    replace(HTTP, mode=Mode.TCP, method=Method.SOURCE_IP, open=False),
+)
 
 
 class BalancerPromises:
@@ -134,6 +156,12 @@ class BalancerPromises:
             }
             after = await one.look()
             assert after.backend != before.backend and len(after.places) == 8
+
+    @scenario
+    async def test_all_that_policies_may_say_is_taken(self, world: World, archive: bytes) -> None:
+        async with running(world, archive) as one:
+            for service in SERVICES:
+                assert await one.stands(wanted(wish(1), service=service)) == {"c1": Stands.IN}, service
 
     @scenario
     async def test_what_is_no_configuration_is_not_taken(self, world: World, archive: bytes) -> None:

@@ -553,3 +553,22 @@ def test_another_engine_goes_on_where_one_ended(image: Path) -> None:
             assert len(world.running()) == 3 and here.program().reloads == reloads
 
     run(story)
+
+
+def test_a_member_that_its_docker_engine_started_again_elsewhere_is_found(image: Path) -> None:
+    async def story() -> None:
+        async with scene(image) as here:
+            world = here.world
+            cluster_id = await web(world, 1, restart_policy="on-failure:3")
+            await attach(world, cluster_id, "loadbalance", **POOL)
+            await here.all_in(cluster_id)
+            (node,) = world.members(cluster_id)
+            stored = {"addresses": [{"network": "b", "addr": "10.99.0.1", "version": 4}]}
+            of_it = tables.node.c.id == node.id
+            values = {"data": {**node.data, **stored}, "ready_at": world.clock.now()}
+            world.store.run(lambda c: c.execute(tables.node.update().where(of_it).values(values)))
+            await world.clock.sleep(1.0)
+            (place,) = here.serving()
+            assert place[0] != "10.99.0.1"
+
+    run(story)

@@ -76,10 +76,19 @@ def scaled(fleet: Fleet, cluster: str, size: int) -> None:
     until_balanced(fleet, cluster, size)
 
 
+def updated(fleet: Fleet, cluster: str) -> None:
+    profile = fleet.profile("sh", "-c", SERVE, ports=["80"], memory="32m", environment={"EDITION": "2"})
+    reply = fleet.api.call("PATCH", f"/clusters/{cluster}", {"cluster": {"profile_id": profile}})
+    assert reply.status == 202, reply.body
+    done = fleet.finished(reply.headers["location"].rpartition("/")[2])
+    assert done["status"] == "SUCCEEDED", done
+
+
 def test_no_request_fails_while_members_come_and_go_and_hosts_are_drained(fleet: Fleet) -> None:
     cluster, policy = balanced(fleet, 3)
     (balancer,) = fleet.api.get(f"/clusters/{cluster}/balancers")
     node = fleet.api.get(f"/nodes/{balancer['node_id']}")
+    assert (node["role"], node["cluster_id"]) == ("balancer", "")
     with Load(url(fleet, cluster, policy), rate=200) as load:
         scaled(fleet, cluster, 8)
         scaled(fleet, cluster, 4)
@@ -87,9 +96,13 @@ def test_no_request_fails_while_members_come_and_go_and_hosts_are_drained(fleet:
         restarted = fleet.finished(fleet.api.act(f"/nodes/{first['id']}/ops", restart={}))
         assert restarted["status"] == "SUCCEEDED"
         until_balanced(fleet, cluster, 4)
+        updated(fleet, cluster)
+        until_balanced(fleet, cluster, 4)
         elsewhere = [m["data"]["placement"]["host_name"] for m in fleet.members(cluster)]
         away = next(name for name in elsewhere if name != node["data"]["placement"]["host_name"])
         fleet.tell("host", "drain", away, "--wait")
         until_balanced(fleet, cluster, 4)
     assert load.result["failed"] == 0 and load.result["sent"] > 500, load.result
-    assert load.result["answers"] >= 6, load.result
+    assert load.result["answers"] >= 10, load.result
+    (balancer,) = fleet.api.get(f"/clusters/{cluster}/balancers")
+    assert balancer["requests"] > 500 and balancer["state"] == "active"

@@ -16,13 +16,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from spinney.domain.balancing.haproxy import slots_for
-from spinney.domain.balancing.model import Applied, BalancerState, Candidate, Member, MemberState, Seen, Service, Wanted
-from spinney.domain.balancing.reaching import candidate, host_name
+from spinney.domain.balancing.model import Applied, BalancerState, Member, MemberState, Seen, Service, Wanted
+from spinney.domain.balancing.reaching import host_name
 from spinney.domain.balancing.standing import Pool, applied, decide, in_motion, wishes
 from spinney.engine.balancing import making
 from spinney.engine.balancing.base import LoadBalancer
 from spinney.engine.balancing.console import Console
 from spinney.engine.balancing.haproxy import HaproxyBalancer
+from spinney.engine.balancing.places import Places
 from spinney.engine.balancing.rates import Rates
 from spinney.engine.worker import Session
 from spinney.errors import ContainerGone, ContainerRefused, HostError, LeaseLost
@@ -53,7 +54,7 @@ class Keeper:
         self._of: tuple[str, str] | None = None  # host and container
         self._seen: Mapping[str, Seen] = {}
         self._rates = Rates()
-        self._addresses: dict[str, str | None] = {}
+        self._places = Places(session)
 
     async def run(self) -> None:
         """Runs until cancelled. Raises: LeaseLost."""
@@ -113,7 +114,7 @@ class Keeper:
             balancer_id=found.balancer.id,
             cluster_id=found.balancer.cluster_id,
             members=found.members,
-            candidates=await self._candidates(found, wanted),
+            candidates=await self._places.candidates(found, wanted.member_port),
             busy=found.busy,
             seen=self._seen,
             admits=found.enabled,
@@ -171,22 +172,9 @@ class Keeper:
             self._of, self._seen, self._rates = of, {}, Rates()
         return self._balancer
 
-    async def _candidates(self, found: Situation, wanted: Service) -> dict[str, Candidate]:
-        assert found.host is not None
-        here = found.host.node_id
-        for host in found.hosts.values():
-            name = host_name(host.endpoint)
-            if host.node_id != here and name is not None and name not in self._addresses:
-                self._addresses[name] = await self._context.resolve(name)
-        places = {host.node_id: self._addresses.get(host_name(host.endpoint) or "") for host in found.hosts.values()}
-        all_of_them = [
-            candidate(node, wanted.member_port, here, places.get(node.host_id or "")) for node in found.nodes
-        ]
-        return {one.node_id: one for one in all_of_them if one is not None}
-
     async def _failed(self, reason: str) -> None:
         await self._let_go()
-        self._addresses.clear()
+        self._places.forget()
         log.warning("load balancer %s: %s", self._id, reason)
         found = await self._context.store.read(pools.situation, self._id)
         if found is not None:
