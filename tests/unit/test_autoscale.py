@@ -22,7 +22,7 @@ from spinney.domain.autoscale.rules import (
     Step,
     Target,
 )
-from spinney.domain.autoscale.values import By, Gate, Kind, Order, State
+from spinney.domain.autoscale.values import By, Change, Gate, Kind, Order, State
 from spinney.domain.cron import Cron
 from spinney.domain.sizing import Adjustment
 from unit.autoscale_world import (
@@ -429,3 +429,66 @@ def test_the_sentence_says_the_whole() -> None:
         "Grows from 4 to 7: cpu is 83.0 % of the limit on average in 4 members; the target is 50.0 % of the limit: 7 members "
         "would be right."
     )
+
+
+# --- and in particular ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "size"), [(400.0, 4), (440.0, 4), (441.0, 5), (360.0, 4), (359.0, 4), (300.0, 3), (1000.0, 10), (0.0, 1)]
+)
+def test_what_is_shared_has_the_tolerance_of_each_direction_too(rate: float, size: int) -> None:
+    assert wanted(free(Target(REQUESTS, 100.0)), at([ready(number) for number in range(4)], requests=rate)) == size
+    narrow = free(Target(REQUESTS, 100.0), down=Behaviour(tolerance=0.0), up=Behaviour(tolerance=1.0))
+    assert wanted(narrow, at([ready(number) for number in range(4)], requests=min(rate, 400.0))) <= size
+
+
+def test_members_that_are_coming_share_what_is_shared() -> None:
+    of = free(Target(REQUESTS, 100.0))
+    assert wanted(of, at([ready(0), ready(1), coming(0), coming(1)], requests=400.0)) == 4
+    assert wanted(of, at([coming(0, since=NOW - 999)], requests=50.0)) == 1, "nobody is there, and nobody less is wanted"
+
+
+def test_what_is_ordered() -> None:
+    of = free()
+    assert evaluate(of, each(4, 100.0), settled(of, 4)).order == Order(ActionKind.CLUSTER_SCALE_OUT, 4)
+    shrunk = evaluate(of, each(4, 10.0), settled(of, 4))
+    assert shrunk.order == Order(ActionKind.CLUSTER_SCALE_IN, 3)
+    assert shrunk.sentence.startswith("Shrinks from 4 to 1: cpu is 10.0 %")
+
+
+def test_a_setback_that_is_over_holds_nothing_back() -> None:
+    of, over = free(), (Gate(NOW, "the last scaling failed"),)
+    assert evaluate(of, each(30, 50.0, gates=over), settled(of, 30)).order is not None
+    assert evaluate(of, each(4, 100.0, gates=over), settled(of, 4)).order is not None
+
+
+def test_the_cooldown_begins_with_the_latest_order() -> None:
+    of = free(up=Behaviour(cooldown=60.0))
+    state = State(proposals=settled(of, 4).proposals, changes=(Change(NOW - 90, 2, 3), Change(NOW - 50, 3, 4)))
+    held = evaluate(of, each(4, 100.0, last_scaled=NOW - 85), state)
+    assert held.order is None and "1970-01-12T13:46:50Z" in held.sentence, "50 s ago, and 60 s from then"
+
+
+@pytest.mark.parametrize(
+    ("of", "sizes", "cpu", "at_"),
+    [
+        (rules(up=Behaviour(window=60.0)), (4, 4, 6, 6), 100.0, "1970-01-12T13:47:10Z"),
+        (rules(), (9, 4, 6, 2), 25.0, "1970-01-12T13:50:55Z"),
+    ],
+    ids=["growing", "shrinking"],
+)
+def test_when_a_window_will_be_over(of: Rules, sizes: tuple[int, ...], cpu: float, at_: str) -> None:
+    """The latest proposal that speaks against it leaves the window: the 6 of 30 or 45 s ago."""
+    decision = evaluate(of, each(4, cpu), remembering(*sizes, 8 if cpu == 100.0 else 2, rules=of, size=4))
+    window = next(one for one in decision.reasons if one.kind is Kind.WINDOW)
+    assert window.data["at"] == at_
+
+
+def test_what_is_too_long_ago_is_forgotten() -> None:
+    of = rules(up=Behaviour(rates=(Rate(60, members=3),), cooldown=120.0), down=Behaviour())
+    state = State()
+    for moment, cpu in ((0.0, 100.0), (90.0, 50.0), (100.0, 50.0), (121.0, 50.0)):
+        state = follow(state, evaluate(of, each(4, cpu, now=NOW + moment), state), of)
+        assert len(state.changes) == (1 if moment <= 120.0 else 0)
+    assert [(one.since - NOW, one.until - NOW) for one in state.proposals] == [(90.0, 121.0)]
