@@ -200,7 +200,7 @@ def test_a_tag_is_resolved_once_for_a_cluster_and_anew_for_another_profile() -> 
             await world.settle()
             assert {node.status for node in world.members(other)} == {NodeStatus.ACTIVE}
             assert len(made_of(world)) == 2
-            fresh = world.profile(image="team/app:1", pull_policy="always")
+            fresh = world.profile(image="team/app:1", pull_policy="always", environment={"WHAT": "else"})
             world.submit(ActionKind.CLUSTER_UPDATE, cluster_id, {"new_profile_id": fresh})
             await world.settle()
             assert first not in made_of(world) and len(made_of(world)) == 1

@@ -122,6 +122,11 @@ async def _three_with_a_hook(world: World) -> str:
     return await _with_policy(world, "deletion", hooks=hook)
 
 
+async def _three_asked_about(world: World) -> str:
+    hook = {"type": "webhook", "timeout": 3, "params": {"url": "https://ask.example"}}
+    return await _with_policy(world, "spinney.policy.lifecycle", before_stop=hook, after_start=hook)
+
+
 async def _three_stopped_first(world: World) -> str:
     return await _with_engine(world, 3, {"cluster.stop_node_before_delete": True})
 
@@ -169,12 +174,19 @@ def _shrink(world: World, cluster_id: str) -> str:
     return world.submit(ActionKind.CLUSTER_SCALE_IN, cluster_id, {"count": 2})
 
 
+def _grow(world: World, cluster_id: str) -> str:
+    return world.submit(ActionKind.CLUSTER_SCALE_OUT, cluster_id, {"count": 2})
+
+
 STORIES = {
     "create": Story(_nothing, _create, 3, 40),
-    "scale-out": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_OUT, c, {"count": 2}), 5, 30),
+    "scale-out": Story(_three, _grow, 5, 30),
     "scale-in": Story(_three, lambda w, c: w.submit(ActionKind.CLUSTER_SCALE_IN, c, {"count": 2}), 1, 30),
     "scale-in, told before": Story(_three_with_a_hook, _shrink, 1, 30, _scaled_in),
     "scale-in, stopped first": Story(_three_stopped_first, _shrink, 1, 30, _scaled_in),
+    "scale-in, asked before": Story(_three_asked_about, _shrink, 1, 30, _scaled_in),
+    "scale-out, asked after": Story(_three_asked_about, _grow, 5, 30),
+    "update, asked before and after": Story(_three_asked_about, _update, 3, 30, _updated),
     "update in batches": Story(_three_in_batches, _update, 3, 30, _updated),
     "update, old first": Story(_three_stopped_for_updates, _update, 3, 30, _updated),
     "update that goes back": Story(_three_that_go_back, _update_to_what_dies, 3, 30, _rolled_back),
@@ -237,7 +249,14 @@ _LONG = (
 )
 
 
-_LONGEST = ("update in batches", "update, old first", "update that goes back")
+_LONGEST = (
+    "scale-in, asked before",
+    "scale-out, asked after",
+    "update, asked before and after",
+    "update in batches",
+    "update, old first",
+    "update that goes back",
+)
 
 
 def _stride(name: str) -> int:

@@ -55,7 +55,7 @@ async def foretold(world: World, cluster_id: str, new: str, **inputs: Any) -> tu
         ({}, (), {"image": "alpine"}, [(1, "start-first")] * 5),
         ({}, (), {"cpu": 0.25, "memory": "64m"}, [(1, "in-place")] * 5),
         ({}, (BATCHES,), {"image": "alpine"}, [(n, "start-first") for n in (1, 1, 2, 2, 3)]),
-        (STRICT, (), {"image": "alpine"}, [(n, "stop-first") for n in (1, 2, 3, 4, 5)]),
+        (STRICT, (), {"image": "alpine"}, [(1, "stop-first")] * 5),
         (STRICT, (BATCHES,), {"image": "alpine"}, None),
         ({}, ({**UPDATES, "order": "stop-first"}, BATCHES), {"image": "alpine"}, None),
         (

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinney.domain.rollout.decision import asking, decide
-from spinney.domain.rollout.foresight import foresee
+from spinney.domain.rollout.decision import advanced, asking, decide
 from spinney.domain.rollout.model import (
     Attempt,
     Manner,
@@ -214,14 +213,22 @@ def test_the_pause_runs_beside_the_watch_and_not_after_the_last() -> None:
 def test_a_batch_that_was_held_up_is_filled_later() -> None:
     rules = Rules(size=2, floor=2, order=Order.STOP_FIRST)
     first = ask(some(3), rules)
-    assert (started(first, STOP), first.batch) == (["n0"], 1)
+    assert (started(first, STOP), first.batch, first.planned) == (["n0"], 1, 2)
     members = changed(some(3), 0, under_way=STOP, serving=False)
-    assert ask(members, rules, batch=1).start == ()
+    assert ask(members, rules, batch=1, planned=2).start == ()
     members = changed(some(3), 0, **done(1))
-    second = ask(members, rules, batch=1, now=1.0)
-    assert (started(second, STOP), second.batch) == (["n1"], 2), "without a watch the batch has passed"
-    watched = ask(members, replace(rules, monitor=9.0), batch=1, now=1.0)
-    assert (started(watched, STOP), watched.batch) == (["n1"], 1)
+    second = ask(members, rules, batch=1, planned=2, now=1.0)
+    assert (started(second, STOP), second.batch) == (["n1"], 1)
+    members = changed(members, 1, **done(1))
+    third = ask(members, rules, batch=1, planned=2, now=1.0)
+    assert (started(third, STOP), third.batch, third.planned) == (["n2"], 2, 1)
+
+
+def test_what_holds_up_the_rest_of_a_batch_does_not_hold_up_the_update() -> None:
+    members = [*(replace(one, **done(1)) for one in some(1)), *some(3, busy="NODE_OPERATION")[1:]]
+    rules = Rules(size=2, pause=20.0)
+    assert ask(members, rules, batch=1, planned=2, now=1.0).progress is Progress.RESTING
+    assert ask(members, rules, batch=1, planned=2, now=20.0).progress is Progress.HELD
 
 
 def test_new_members_are_updated_in_turn_and_those_that_left_are_not_waited_for() -> None:
@@ -368,26 +375,6 @@ def test_one_that_cannot_be_restored_does_not_keep_the_others_from_it() -> None:
     assert step.start == (Start("n1", START),)
 
 
-# --- foresight --------------------------------------------------------------------------------------------------------
-
-
-def test_a_plan_tells_batches_and_manners() -> None:
-    members = changed(changed(some(5), 3, broken=True, ready=False, serving=False), 4, in_place=True)
-    rules = Rules(size=2, canary=1, monitor=30.0, pause=5.0)
-    batches, end = foresee(Situation(members=members, rules=rules, now=0.0))
-    assert batches == (
-        (Start("n3", REPLACE),),
-        (Start("n0", START), Start("n1", START)),
-        (Start("n2", START), Start("n4", Manner.IN_PLACE)),
-    )
-    assert end.progress is Progress.DONE
-
-
-def test_a_plan_ends_where_nothing_can_begin() -> None:
-    batches, end = foresee(Situation(members=some(2), rules=Rules(size=2, floor=2, overlap=False), now=0.0))
-    assert batches == () and end.progress is Progress.HELD
-
-
 # --- worlds -----------------------------------------------------------------------------------------------------------
 
 
@@ -401,28 +388,32 @@ class Told:
     restoring: bool
     now: float = 0.0
     batch: int = 0
+    planned: int = 0
     promoted: bool = False
     held_since: float | None = None
+
+    def situation(self, room: Mapping[str, str] | None = None) -> Situation:
+        return Situation(
+            members=self.members,
+            rules=self.rules,
+            now=self.now,
+            batch=self.batch,
+            planned=self.planned,
+            promoted=self.promoted,
+            restoring=self.restoring,
+            held_since=self.held_since,
+            room=room,
+        )
 
     def step(self) -> Next:
         room = None
         if self._one_in(2):
             room = {one.id: self.chance.choice(["", "full"]) for one in self.members}
-        return decide(
-            Situation(
-                members=self.members,
-                rules=self.rules,
-                now=self.now,
-                batch=self.batch,
-                promoted=self.promoted,
-                restoring=self.restoring,
-                held_since=self.held_since,
-                room=room,
-            )
-        )
+        return decide(self.situation(room))
 
     def obey(self, step: Next) -> None:
-        self.batch, self.promoted = step.batch, self.promoted or step.promoted
+        after = advanced(self.situation(), step)
+        self.batch, self.planned, self.promoted = after.batch, after.planned, after.promoted
         held = step.progress is Progress.HELD
         self.held_since = (self.now if self.held_since is None else self.held_since) if held else None
         for one in step.start:

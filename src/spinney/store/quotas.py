@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from spinney.domain import quota as domain
-from spinney.domain.action import ActionKind
+from spinney.domain.action import LIVE_STATUSES, ActionKind
 from spinney.domain.quota import CLUSTERS, CPU, MEMORY, NODES, RECEIVERS, RESOURCES, SECRETS, Amounts, ClusterUse, Share
 from spinney.errors import OverQuota
 from spinney.store.tables import action, cluster, node, profile, receiver, secret, tenant
@@ -217,11 +217,17 @@ def _clusters(connection: Connection, which: sa.ColumnElement[bool], beside: str
 
 
 def _updates(connection: Connection, which: sa.ColumnElement[bool], beside: str | None) -> dict[str, Share]:
-    """Clusters on whose update an engine is at work, with the share of what their members are made of from now on."""
+    """Clusters whose update has begun, with the share of what their members are made of from now on."""
+    begun = sa.and_(
+        action.c.target == cluster.c.id,
+        action.c.action == ActionKind.CLUSTER_UPDATE.value,
+        action.c.status.in_([status.value for status in LIVE_STATUSES]),
+        action.c.start_time.is_not(None),
+    )
     rows = connection.execute(
         sa.select(cluster.c.id, action.c.id.label("action"), action.c.inputs)
-        .select_from(cluster.join(action, action.c.running_target == cluster.c.id))
-        .where(which, action.c.action == ActionKind.CLUSTER_UPDATE.value)
+        .select_from(cluster.join(action, begun))
+        .where(which)
     )
     profiles = {row.id: row.inputs.get("new_profile_id") for row in rows if row.action != beside}
     return {cluster_id: share_of(connection, str(found)) for cluster_id, found in profiles.items() if found is not None}

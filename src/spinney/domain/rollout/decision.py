@@ -10,6 +10,7 @@ guaranteed: that members stay up by themselves.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from spinney.clock import iso
 from spinney.domain.drain import reasons
@@ -89,12 +90,14 @@ def _mend(situation: Situation, wanting: Sequence[Member]) -> Next | None:
 def _within(situation: Situation, batch: Batch, wanting: Sequence[Member]) -> Next | None:
     """The latest batch goes on, or is watched; None: it has passed."""
     watched_until = batch.quiet_since + situation.rules.monitor
-    if not batch.members or (not batch.unsettled and situation.now >= watched_until):
+    if not batch.members:
         return None
-    chosen = choose(situation, wanting, _left(situation, batch))
+    chosen = choose(situation, wanting, min(situation.planned - len(batch.members), _left(situation)))
     number = situation.batch
     if chosen.start or batch.unsettled:
         return Next(Progress.UPDATING, number, _waiting(batch), tuple(chosen.start), tuple(chosen.held))
+    if situation.now >= watched_until:
+        return None
     said = f"Batch {number} has to stay ready until {iso(watched_until)}"
     return Next(Progress.WATCHING, number, said, until=watched_until)
 
@@ -116,10 +119,11 @@ def _between(situation: Situation, batch: Batch, wanting: Sequence[Member]) -> N
         return Next(
             Progress.RESTING, number, f"The next batch begins at {iso(rested)}", until=rested, promoted=promoted
         )
-    chosen = choose(situation, wanting, rules.size if promoted else _left(situation))
+    slots = rules.size if promoted else _left(situation)
+    chosen = choose(situation, wanting, slots)
     if chosen.start:
-        held = tuple(chosen.held)
-        return Next(Progress.UPDATING, number + 1, "", tuple(chosen.start), held, promoted=promoted)
+        start, held, planned = tuple(chosen.start), tuple(chosen.held), min(slots, len(wanting))
+        return Next(Progress.UPDATING, number + 1, "", start, held, promoted=promoted, planned=planned)
     return _held(situation, chosen, promoted)
 
 
@@ -143,15 +147,24 @@ def _ended(situation: Situation) -> Next:
     return Next(Progress.DONE if good else Progress.FAILED, situation.batch, reason)
 
 
-def _left(situation: Situation, batch: Batch | None = None) -> int:
-    """How many more may begin in the batch, or in a new one. Until it is promoted, no more than make up the canary."""
+def _left(situation: Situation) -> int:
+    """How many a batch may have. Until it is promoted, no more than make up the rest of the canary."""
     rules = situation.rules
-    begun = 0 if batch is None else len(batch.members)
-    left = rules.size - begun
-    if rules.canary and not situation.promoted:
-        tried = sum(m.under_way is not None or m.attempt is not None for m in situation.members)
-        left = min(left, rules.canary - tried)
-    return left
+    if not rules.canary or situation.promoted:
+        return rules.size
+    tried = sum(m.under_way is not None or m.attempt is not None for m in situation.members)
+    return min(rules.size, rules.canary - tried)
+
+
+def advanced(situation: Situation, step: Next) -> Situation:
+    """The situation as it is remembered after the step; what becomes of its members is for others to say."""
+    new = step.batch > situation.batch
+    return replace(
+        situation,
+        batch=step.batch,
+        planned=step.planned if new else situation.planned,
+        promoted=situation.promoted or step.promoted,
+    )
 
 
 def _waiting(batch: Batch) -> str:

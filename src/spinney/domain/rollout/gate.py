@@ -50,9 +50,8 @@ def why_failed(member: Member) -> str:
     attempt = member.attempt
     if attempt is not None and attempt.failed:
         return attempt.reason
-    if member.repaired:
-        return "its new container did not stay well"
-    return "its new container is broken" if member.broken else "its new container is not ready any more"
+    what = "is broken" if member.broken else "did not stay well" if member.repaired else "is not ready any more"
+    return f"its new container {what}" + (f": {member.ailment}" if member.ailment else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,8 @@ class Member:
     broken: bool = False
     #: Its container had to be repaired since its attempt ended.
     repaired: bool = False
+    #: What is the matter with it, in words.
+    ailment: str = ""
     #: Why nobody expects it to be ready.
     excused: str = ""
     #: What else is at work on it.
@@ -113,8 +115,9 @@ class Situation:
     members: Sequence[Member]
     rules: Rules
     now: float
-    #: The number of the latest batch.
+    #: The number of the latest batch, and how many it is to have.
     batch: int = 0
+    planned: int = 0
     promoted: bool = False
     #: Why it pauses.
     paused: str = ""
@@ -144,6 +147,7 @@ class Progress(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
+
 @dataclass(frozen=True, slots=True)
 class Start:
     member_id: str
@@ -152,8 +156,8 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """``batch``: the number of the latest batch from now on, which those of ``start`` belong to. ``until``: when it goes on by
-    itself."""
+    """``batch``: the number of the latest batch from now on, which those of ``start`` belong to. ``planned``: how many that one
+    is to have, if it is a new one. ``until``: when it goes on by itself."""
 
     progress: Progress
     batch: int
@@ -162,3 +166,4 @@ class Next:
     held: tuple[Held, ...] = field(default=())
     until: float | None = None
     promoted: bool = False
+    planned: int = 0

@@ -13,7 +13,7 @@ from spinney.domain.drain import Held
 from spinney.domain.node import Node
 from spinney.domain.placement.answers import Placed, Waiting
 from spinney.domain.placement.model import Occupant, PlacementRequest
-from spinney.domain.rollout.decision import asking, decide
+from spinney.domain.rollout.decision import advanced, asking, decide
 from spinney.domain.rollout.model import Attempt, Manner, Member, Next, Progress, Start
 from spinney.engine.catalog import ContainerProfile
 from spinney.engine.moving.balance import occupant_of
@@ -80,7 +80,9 @@ class _Future:
         done = {one.node.id for one in self._told}
         updated = {member.id for member in self._sight.situation.members if member.updated}
         return [
-            Foretold(node, why="it has that profile" if node.id in updated else whys.get(node.id, "its turn does not come"))
+            Foretold(
+                node, why="it has that profile" if node.id in updated else whys.get(node.id, "its turn does not come")
+            )
             for node in self._sight.nodes
             if node.id not in done
         ]
@@ -106,9 +108,8 @@ class _Future:
                 self._told.append(self._one(start, step.batch, answers[start.member_id]))
         begun = {start.member_id for start in step.start} - impossible
         members = [self._later(member, step.batch, begun, impossible) for member in self._situation.members]
-        promoted = self._situation.promoted or step.promoted
-        batch = step.batch if begun else self._situation.batch
-        self._situation = replace(self._situation, members=members, batch=batch, promoted=promoted)
+        situation = advanced(self._situation, step) if begun else self._situation
+        self._situation = replace(situation, members=members)
 
     def _one(self, start: Start, batch: int, answer: Placed | Waiting | None) -> Foretold:
         node = self._nodes[start.member_id]
@@ -166,4 +167,3 @@ class _Future:
 
 def _occupant(request: PlacementRequest, host_id: str) -> Occupant:
     return Occupant(host_id, request.cpu, request.memory, request.workload, request.ports, request.project)
-

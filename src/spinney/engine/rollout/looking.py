@@ -42,6 +42,8 @@ class Progressing:
     """What an update remembers between two steps: the entries of its action's ``data``."""
 
     batch: int = 0
+    #: How many that batch is to have.
+    planned: int = 0
     promoted: bool = False
     #: Why it pauses; empty: it does not.
     paused: str = ""
@@ -107,6 +109,7 @@ def look(scene: Scene, action: Action, cluster: Cluster, progress: Progressing) 
         rules=rules,
         now=scene.now,
         batch=progress.batch,
+        planned=progress.planned,
         promoted=progress.promoted,
         paused=progress.paused,
         restoring=eyes.restoring,
@@ -163,6 +166,7 @@ class _Eyes:
             ready_at=node.ready_at or node.placed_at or node.init_at,
             broken=node.status is NodeStatus.ERROR,
             repaired=repaired,
+            ailment=_ailment(node),
             excused=_excuse(node, in_reach=in_reach),
             busy=working[0].value if working else "",
             under_way=under_way,
@@ -184,6 +188,10 @@ class _Eyes:
 def _idle(node: Node) -> bool:
     """Nobody expects it to serve."""
     return node.power is not PowerState.RUNNING or node.waiting_since is not None
+
+
+def _ailment(node: Node) -> str:
+    return (node.status_reason if node.status is NodeStatus.ERROR else node.ready_reason).rstrip(".")
 
 
 def _excuse(node: Node, *, in_reach: bool) -> str:

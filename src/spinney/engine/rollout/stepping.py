@@ -18,7 +18,7 @@ from spinney.domain.cluster import Cluster
 from spinney.domain.cluster_config import stop_timeout_before_update
 from spinney.domain.event import Level
 from spinney.domain.fanout import Child, Verdict
-from spinney.domain.rollout.decision import asking, decide
+from spinney.domain.rollout.decision import advanced, asking, decide
 from spinney.domain.rollout.model import Manner, Next, Progress, Start
 from spinney.engine.intent import clusters, rounds
 from spinney.engine.intent.clusters import ClusterRules
@@ -114,10 +114,12 @@ class _Step:
             if step.batch > self._progress.batch:
                 self._tell("batch", Level.INFO, telling.batch(sight, step))
         held = self._progress.held_since
+        remembered = advanced(sight.situation, step)
         self._progress = replace(
             self._progress,
-            batch=step.batch,
-            promoted=self._progress.promoted or step.promoted,
+            batch=remembered.batch,
+            planned=remembered.planned,
+            promoted=remembered.promoted,
             paused=step.reason if step.progress is Progress.PAUSED else "",
             held_since=(self._scene.now if held is None else held) if step.progress is Progress.HELD else None,
         )
