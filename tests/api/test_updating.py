@@ -89,7 +89,7 @@ class TestRevisions:
         assert [one["number"] for one in listed(world)] == [3, 2, 1]
         latest, present, original = listed(world)
         assert (latest["action_id"], latest["reached_at"], latest["current"]) == (failed.id, None, False)
-        assert latest["reason"] == "update; not reached: 2 of 2 members failed."
+        assert latest["reason"] == "update; not reached: 2 of 2 members failed"
         assert latest["digest"] == "sha256:" + "b" * 64
         assert (present["current"], present["action_id"], present["reason"]) == (True, first.id, "update")
         assert (present["profile_name"], present["image"]) == ("v2", "registry.example/v2:1")

@@ -49,7 +49,7 @@ def update(store: Store, profile_id: str, status: ActionStatus, *, keep: int = 2
             status_reason="",
             inputs=inputs,
         )
-        revisions.end(connection, action, status, "two members do not start", 3.0)
+        revisions.end(connection, action, status, "CLUSTER_UPDATE: two members do not start.", 3.0)
         return action
 
     return store.run(both)

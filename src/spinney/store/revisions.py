@@ -77,7 +77,8 @@ def end(connection: Connection, action: Action, status: ActionStatus, why: str, 
     one = found(connection, action.target, int(action.inputs.get("revision") or 0))
     if one is not None and one.reached_at is None:
         ours = (table.c.cluster_id == one.cluster_id, table.c.number == one.number)
-        connection.execute(table.update().where(*ours).values(reason=domain.not_reached(one.reason, why)))
+        said = why.removeprefix(f"{action.action.value}: ").rstrip(".")
+        connection.execute(table.update().where(*ours).values(reason=domain.not_reached(one.reason, said)))
 
 
 def _reached(connection: Connection, action: Action, now: float) -> None:
