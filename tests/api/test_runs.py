@@ -158,6 +158,20 @@ def test_logs_of_one_run(world: World) -> None:
     assert refused.error[0] == 400 and "run: 'two' is not allowed" in refused.error[2]
 
 
+def test_a_receiver_begins_runs(world: World) -> None:
+    async def body() -> None:
+        given = {"name": "r", "type": "webhook", "cluster_id": "night", "action": "CLUSTER_RUN"}
+        made = (await world.client.at(OURS).post("/v1/receivers", {"receiver": given})).json["receiver"]
+        url = "/" + made["channel"]["alarm_url"].partition("://")[2].partition("/")[2]
+        answer = await world.client.at(None).request("POST", url, {"status": "firing"}, headers={"authorization": ""})
+        assert world.action(answer.action).action == "CLUSTER_RUN"
+        world.run_of(cluster, 1, status=RunStatus.RUNNING)
+        assert (await world.client.at(None).request("POST", url, None, headers={"authorization": ""})).status == 409
+
+    cluster = job_cluster(world)
+    run(body)
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [

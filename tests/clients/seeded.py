@@ -39,6 +39,7 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, lis
     return {
         **words,
         "host": _ids(api, "host"),
+        "number": ["1", "2"],
         "path": ["details.status", "name", "data.placement.host_name"],
         "project": ["default", "other"],
         "type": ["container.dockerinc.docker-1.0", "senlin.policy.deletion-1.1"],
@@ -46,7 +47,8 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, lis
 
 
 def furnish(api: Api, endpoint: str) -> None:
-    """Make what the examples suppose: the host cluster ``metal`` with the host ``m1`` at that endpoint, a policy ``spread``."""
+    """Make what the examples suppose: the host cluster ``metal`` with the host ``m1`` at that endpoint, a policy ``spread``, and
+    a cluster ``nightly`` that has had a run."""
     machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": endpoint}}
     api.create("profile", name="machine", spec=machine)
     api.create("cluster", name="metal", profile_id="machine", desired_capacity=1, config={"node.name.format": "m1"})
@@ -54,6 +56,17 @@ def furnish(api: Api, endpoint: str) -> None:
     reply = api.call("POST", "/policies", {"policy": {"name": "spread", "spec": spread}})
     assert reply.status == 201, reply.body
     until(lambda: api.call("GET", "/hosts/m1").status == 200 and api.get("/hosts/m1")["state"] == "ready")
+    _have_run(api)
+
+
+def _have_run(api: Api) -> None:
+    properties = {"image": "busybox", "command": "true", "restart_policy": "none", "host_cluster": "metal"}
+    ends = {"type": "container.dockerinc.docker", "version": "1.0", "properties": properties}
+    api.create("profile", name="ends", spec=ends)
+    job = {"type": "spinney.policy.job", "version": "1.0", "properties": {}}
+    assert api.call("POST", "/policies", {"policy": {"name": "job", "spec": job}}).status == 201
+    api.create("cluster", name="nightly", profile_id="ends", policies=[{"policy_id": "job"}])
+    until(lambda: [run for run in api.get("/clusters/nightly/runs") if run["ended_at"] is not None])
 
 
 def _ids(api: Api, noun: str) -> list[str]:

@@ -27,6 +27,7 @@ _WORDS = {
     "events": "$EVENT",
     "attrs": "name",
     "shares": "*",
+    "runs": "1",
     "quotas": "$PROJECT",
     "image-rules": "$PROJECT",
     "profile-types": "container.dockerinc.docker-1.0",
@@ -35,6 +36,8 @@ _WORDS = {
 #: Where it is another word.
 _OTHERS = {
     "clusters/{cluster}/policies/{policy}": {"policies": "spread"},
+    "clusters/{cluster}/runs": {"clusters": "nightly"},
+    "clusters/{cluster}/runs/{number}": {"clusters": "nightly"},
     "clusters/{cluster}/shares": {"clusters": "metal"},
     "clusters/{cluster}/shares/{project}": {"clusters": "metal"},
 }

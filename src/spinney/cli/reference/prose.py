@@ -170,6 +170,7 @@ PARAMETERS: Mapping[str, str] = {
     "timestamps": "true: begin each line with its time.",
     "stdout": "Whether what was written there; given neither this nor the next, both.",
     "stderr": "Likewise.",
+    "run": "Only members of the run with that number.",
     "V": "1 or 2: where in the body the inputs are. Required.",
     "secret": "The receiver's secret, where no header has it.",
 }
