@@ -56,9 +56,8 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
             request_cancel(connection, table.c.id == other.id)
             continue
         if rolling or other.running_target is not None:
-            raise ResourceIsLocked(
-                f"{action.action} on {action.target} is refused: {what} is at work on it; wait for it or cancel it."
-            )
+            remedy = "wait for it, cancel it or supersede it" if rolling else "wait for it or cancel it"
+            raise ResourceIsLocked(f"{action.action} on {action.target} is refused: {what} is at work on it; {remedy}.")
         raise ActionConflict(
             f"{action.action} on {action.target} is refused: {what} is queued before it; wait for it or cancel it."
         )
