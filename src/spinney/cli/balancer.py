@@ -48,7 +48,7 @@ MEMBERS = (
     Column("SINCE", "since", is_time=True),
     Column("SESSIONS", "sessions", right=True),
     Column("REQUESTS", _rate, right=True),
-    Column("REASON", "state_reason", cut=True, optional=True),
+    Column("REASON", lambda row: one_line(row.get("state_reason") or ""), cut=True, optional=True),
 )
 
 
