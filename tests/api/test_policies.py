@@ -138,6 +138,7 @@ def test_types(world: World) -> None:
             "spinney.policy.autoscaling",
             "spinney.policy.host_scaling",
             "spinney.policy.job",
+            "spinney.policy.lifecycle",
             "spinney.policy.placement",
             "spinney.policy.update",
         ]

@@ -10,9 +10,9 @@ from api.world import World, run
 from spinney.domain.action import ActionKind, ActionStatus, Cause, queued
 from spinney.domain.cluster import Cluster
 from spinney.domain.identity import Owner
-from spinney.store import bindings, lifecycle, tables
-from spinney.store.lifecycle import Message
+from spinney.store import bindings, tables, telling
 from spinney.store.rows import ACTIONS
+from spinney.store.telling import Message
 
 SCALING = "senlin.policy.scaling-1.0"
 OUT, IN = "CLUSTER_SCALE_OUT", "CLUSTER_SCALE_IN"
@@ -73,7 +73,7 @@ class TestCompletingALifecycle:
         waiting = ActionStatus.WAITING_LIFECYCLE_COMPLETION
         world.change(tables.action, action.id, status=waiting, ready_at=world.clock.now() + 99)
         message = Message(world.ids.new(), action.id, "https://a", {}, world.clock.now() + 99)
-        world.store.run(lifecycle.tell, "ours", [message], world.clock.now())
+        world.store.run(telling.tell, "ours", [message], world.clock.now())
         return action.id
 
     def complete(self, world: World, token: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.container import ContainerLimits
 from spinney.domain.host import Host
+from spinney.domain.lifecycle import Launch, Stay, waited
 from spinney.domain.node import Node
 from spinney.domain.rollout.model import Manner
 from spinney.engine.catalog import ContainerProfile, HostProfile
@@ -103,8 +104,16 @@ class Job:
     at_most_one: bool = False
     #: Of an adjustment: what the Docker engine is told; None: nothing.
     limits: ContainerLimits | None = None
-    #: Its image's tag is resolved once for its whole cluster.
+    #: Its image's tag must be resolved once for its whole cluster.
     pin: bool = False
+    #: What it was resolved to; None: it was not.
+    digest: str | None = None
+    #: Of fetching: what the member's present container is made from.
+    present: ContainerProfile | None = None
+    #: What is to be asked when its new container runs; None: nothing, or that is over.
+    launch: Launch | None = None
+    #: How that went.
+    launched: Stay | None = None
     #: What a joining host node takes.
     machine: Machine | None = None
 
@@ -155,7 +164,8 @@ class Job:
 
     @property
     def deadline(self) -> float:
-        """Seconds since the epoch. A node that was handed over has as long again to leave the old container."""
+        """Seconds since the epoch. A node that was handed over has as long again to leave the old container; what others were
+        waited for does not count."""
         assert self.action.start_time is not None
         since = self.action.start_time if self.left is None else self.left.since
-        return since + self.action.timeout
+        return since + self.action.timeout + waited(self.action)

@@ -16,7 +16,7 @@ from spinney.domain.health import Ailment, diagnose
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.readiness import as_columns, of_new
 from spinney.domain.retry import TryAgain, after_failure
-from spinney.engine import endings
+from spinney.engine import endings, launching
 from spinney.engine.jobs import Job, Leftover, Task
 from spinney.engine.results import (
     Adjusted,
@@ -46,6 +46,9 @@ class Recorder:
     ids: Ids
 
     def success(self, job: Job, result: Result, now: float) -> Outcome:
+        return launching.held(job, result, self._outcome(job, result, now), self.ids, now)
+
+    def _outcome(self, job: Job, result: Result, now: float) -> Outcome:
         match result:
             case Made():
                 return self._made(job, result, now)

@@ -25,6 +25,7 @@ from spinney.policies.deletion import DELETION_1_0, DELETION_1_1
 from spinney.policies.health import HEALTH_1_0, HEALTH_1_1, HEALTH_1_2
 from spinney.policies.host_scaling import HOST_SCALING
 from spinney.policies.job import JOB
+from spinney.policies.lifecycle import LIFECYCLE
 from spinney.policies.loadbalance import LOADBALANCE
 from spinney.policies.placement import PLACEMENT
 from spinney.policies.quotas import REGION_PLACEMENT, ZONE_PLACEMENT
@@ -48,6 +49,7 @@ POLICY_TYPES: Mapping[str, PolicyType] = {
         AUTOSCALING,
         HOST_SCALING,
         JOB,
+        LIFECYCLE,
         PLACEMENT,
         UPDATE,
     )

@@ -25,10 +25,11 @@ from spinney.policies.base import Contribution, Toward
 from spinney.policies.deletion import DeletionProperties
 from spinney.policies.host_scaling import HOST_SCALING, HostScalingProperties, host_scaling
 from spinney.policies.job import JOB, JobProperties, job_rules
+from spinney.policies.lifecycle import LifecycleProperties
 from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.merge import Names, merge
 from spinney.policies.registry import ValidatedPolicy
-from spinney.store import balancing, lifecycle, listing
+from spinney.store import balancing, listing, telling
 from spinney.store.listing import ListQuery
 from spinney.store.rows import BINDINGS
 from spinney.store.tables import binding as table
@@ -111,10 +112,15 @@ def governed(connection: Connection, cluster_ids: Collection[str], kinds: Collec
 def lacking(connection: Connection, project: str, new: Attached) -> str | None:
     """What the policy names that the project does not have; None: nothing."""
     properties = new.policy.properties
-    word = properties.hook.params.secret if isinstance(properties, DeletionProperties) and properties.hook else ""
-    if not word or lifecycle.named_secret(connection, project, word) is not None:
-        return None
-    return f"policy '{new.name}' cannot be attached: {lifecycle.no_secret(word)}"
+    signing: Mapping[str, str] = {}
+    if isinstance(properties, DeletionProperties) and properties.hook:
+        signing = {"hooks": properties.hook.params.secret}
+    elif isinstance(properties, LifecycleProperties):
+        signing = properties.secrets
+    for at, word in signing.items():
+        if word and telling.named_secret(connection, project, word) is None:
+            return f"policy '{new.name}' cannot be attached: {telling.no_secret(word, at)}"
+    return None
 
 
 def stamp(connection: Connection, cluster_id: str, policy_ids: Collection[str], now: float) -> None:

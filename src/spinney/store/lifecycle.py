@@ -1,78 +1,56 @@
 """Actions that wait until somebody outside completes them: held, released, called off.
 
 Guaranteed: a held action is in nobody's hands; it goes on when it is completed or when its time is up (``ready_at``), whichever
-engine notices, and becomes CANCELLED at once when it is cancelled. A message that says it is about to happen is not sent any
-more once it was completed or called off; whether one had been sent before is not known here.
+engine notices. One that has not begun becomes CANCELLED at once when it is cancelled; one that has (``start_time``) goes on, so
+that an engine clears up what it has done. A message that says it is about to happen is not sent any more once it was completed
+or called off; whether one had been sent before is not known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from spinney.domain.action import ActionStatus
-from spinney.store import work
+from spinney.domain.action import Action, ActionStatus
+from spinney.store import telling, work
 from spinney.store.tables import action as table
-from spinney.store.tables import outbox, secret
+from spinney.store.tables import outbox
+from spinney.store.telling import Message
 
 _HELD = table.c.status == ActionStatus.WAITING_LIFECYCLE_COMPLETION.value
 _GO_ON = {"status": ActionStatus.READY, "status_reason": "Waiting for an engine."}
-#: Seconds for which a message is worth sending, at least: also where the hook's time is shorter.
-_WORTH_SENDING = 60.0
-_CHUNK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """``secret_id`` and ``secret_key`` tell what signs it."""
-
-    id: str
-    action_id: str
-    url: str
-    body: dict[str, Any]
-    deadline: float
-    secret_id: str | None = None
-    secret_key: str | None = None
-
-
-def tell(connection: Connection, project: str, messages: Sequence[Message], now: float) -> None:
-    """Have the messages sent."""
-    rows = [
-        {
-            "id": one.id,
-            "action_id": one.action_id,
-            "project": project,
-            "url": one.url,
-            "secret_id": one.secret_id,
-            "secret_key": one.secret_key,
-            "body": one.body,
-            "attempts": 0,
-            "next_at": now,
-            "expires_at": max(one.deadline, now + _WORTH_SENDING),
-        }
-        for one in messages
-    ]
-    for start in range(0, len(rows), _CHUNK):
-        connection.execute(outbox.insert(), rows[start : start + _CHUNK])
-
-
-def named_secret(connection: Connection, project: str, word: str) -> tuple[str, str | None] | None:
-    """The id of a project's secret, and the key meant, of NAME or NAME/KEY; None: there is none, or it has no such key."""
-    name, _, key = word.partition("/")
-    found = connection.execute(
-        sa.select(secret.c.id, secret.c.facts).where(secret.c.project == project, secret.c.name == name)
-    ).first()
-    if found is None or (key and key not in (found.facts.get("keys") or [key])):
-        return None
-    return found.id, key or None
-
-
-def no_secret(word: str) -> str:
-    return f"hooks.params.secret: the project has no secret '{word}': make it, or give another as NAME or NAME/KEY"
+def hold(
+    connection: Connection,
+    action: Action,
+    data: Mapping[str, Any],
+    reason: str,
+    deadline: float,
+    message: Message,
+    now: float,
+) -> None:
+    """Put a claimed action aside until it is completed or its time is up, and have that told. What was claimed for the first
+    time has not begun."""
+    begun = action.start_time if action.attempt > 1 else None
+    connection.execute(
+        table.update()
+        .where(table.c.id == action.id)
+        .values(
+            status=ActionStatus.WAITING_LIFECYCLE_COMPLETION,
+            status_reason=reason,
+            data=dict(data),
+            ready_at=deadline,
+            start_time=begun,
+            owner=None,
+            running_target=None,
+            updated_at=now,
+        )
+    )
+    telling.hooked(connection, action, message, now)
 
 
 def release(connection: Connection, action_id: str, now: float) -> None:
@@ -92,14 +70,18 @@ def release_due(connection: Connection, now: float) -> bool:
 
 
 def cancel(connection: Connection, where: Sequence[sa.ColumnElement[bool]], now: float) -> None:
-    """Those of the actions that are held are CANCELLED at once: nothing of them has begun."""
-    found = connection.execute(sa.select(table.c.id, table.c.parent_id).where(_HELD, *where).with_for_update()).all()
+    """Those of the actions that are held and have not begun are CANCELLED; the others go on, and end themselves."""
+    found = connection.execute(
+        sa.select(table.c.id, table.c.parent_id, table.c.start_time).where(_HELD, *where).with_for_update()
+    ).all()
     if not found:
         return
-    ids = [row.id for row in found]
+    begun = [row.id for row in found if row.start_time is not None]
+    connection.execute(table.update().where(table.c.id.in_(begun)).values(ready_at=now, **_GO_ON))
+    unbegun = [row for row in found if row.start_time is None]
     connection.execute(
         table.update()
-        .where(table.c.id.in_(ids))
+        .where(table.c.id.in_([row.id for row in unbegun]))
         .values(
             status=ActionStatus.CANCELLED,
             status_reason="Cancelled before it began.",
@@ -108,8 +90,8 @@ def cancel(connection: Connection, where: Sequence[sa.ColumnElement[bool]], now:
             updated_at=now,
         )
     )
-    forget(connection, ids)
-    work.wake_parents(connection, {row.parent_id for row in found if row.parent_id is not None}, now)
+    forget(connection, [row.id for row in found])
+    work.wake_parents(connection, {row.parent_id for row in unbegun if row.parent_id is not None}, now)
 
 
 def forget(connection: Connection, action_ids: Collection[str]) -> None:

@@ -17,15 +17,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
-from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
+from spinney.domain.action import FINAL_STATUSES, LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause
 from spinney.domain.event import Event
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.runs import place_of
 from spinney.errors import LeaseLost
-from spinney.store import adjusting, engines, networks, placements, readiness, status, windows
+from spinney.store import adjusting, engines, networks, placements, readiness, status, telling, windows
 from spinney.store.rows import ACTIONS, EVENTS
 from spinney.store.tables import action as table
 from spinney.store.tables import cluster, node, setback
+from spinney.store.telling import Message
 
 #: What nodes show that serve nobody.
 _OUT_OF_SERVICE = (NodeStatus.INIT, NodeStatus.CREATING, NodeStatus.DELETING, NodeStatus.ERROR)
@@ -150,7 +151,8 @@ def _as_claimed(row: Row[Any], engine_id: str, now: float) -> Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one claimed action ended, or why it is put off (``status`` READY, with ``ready_at``)."""
+    """How one claimed action ended, or why it is put off (``status`` READY, or WAITING_LIFECYCLE_COMPLETION; until
+    ``ready_at``)."""
 
     action: Action
     status: ActionStatus
@@ -171,6 +173,12 @@ class Outcome:
     #: Its container could not be made or run on this host: placement avoids the pair for a while.
     setback_on: str | None = None
     events: tuple[Event, ...] = ()
+    #: Whom to tell of an action that waits to be completed.
+    message: Message | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.status in FINAL_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +199,7 @@ def finish(connection: Connection, engine_id: str, outcomes: Sequence[Outcome], 
     _end_actions(connection, ours, now)
     _note_setbacks(connection, ours, now)
     freed = _settle_nodes(connection, ours, now)
-    final = [(o.action, o.node, o.status is ActionStatus.SUCCEEDED) for o in ours if o.status is not ActionStatus.READY]
+    final = [(o.action, o.node, o.status is ActionStatus.SUCCEEDED) for o in ours if o.final]
     roomier = adjusting.settle(connection, final)
     parents = {o.action.parent_id for o in ours if o.action.parent_id is not None}
     more = wake_parents(connection, parents, now) or _queued_behind(connection, ours)
@@ -238,7 +246,7 @@ def _fenced(connection: Connection, engine_id: str, outcomes: Sequence[Outcome])
 def _end_actions(connection: Connection, outcomes: Sequence[Outcome], now: float) -> None:
     rows = []
     for outcome in outcomes:
-        final = outcome.status is not ActionStatus.READY
+        final = outcome.final
         rows.append(
             {
                 "b_id": outcome.action.id,
@@ -266,6 +274,9 @@ def _end_actions(connection: Connection, outcomes: Sequence[Outcome], now: float
         ),
         rows,
     )
+    for outcome in outcomes:
+        if outcome.message is not None:
+            telling.hooked(connection, outcome.action, outcome.message, now)
     further = [{"b_id": o.action.id, "b_data": o.progress} for o in outcomes if o.progress is not None]
     if further:
         data: sa.BindParameter[Any] = sa.bindparam("b_data", type_=sa.JSON)
@@ -338,7 +349,7 @@ def _follow_members(connection: Connection, outcomes: Iterable[Outcome]) -> None
         for o in outcomes
         if o.node is not None and o.action.action in _RESIZING and o.action.cause is Cause.REQUEST
         if place_of(o.node.data) is None  # the cluster of which wants no members of its own
-        if o.status is not ActionStatus.READY
+        if o.final
         # What a deletion policy of the cluster says.
         if (o.action.data.get("deletion") or {}).get("reduce_desired_capacity", True)
     }

@@ -37,7 +37,7 @@ from spinney.engine.results import (
     Tried,
 )
 from spinney.engine.watching import learning
-from spinney.errors import ContainerGone, HostError, HostUnreachable, LeaseLost
+from spinney.errors import ContainerGone, ContainerRefused, HostError, HostUnreachable, LeaseLost
 from spinney.profiles.allowances import Allowances
 from spinney.profiles.docker_host import host_of
 
@@ -111,7 +111,12 @@ class Performer:
     # -- making ------------------------------------------------------------------------------------------------------
 
     async def _create(self, job: Job) -> Made:
-        return await self._maker.make(self._host(job), job)
+        host = self._host(job)
+        if job.launched is None or job.node.physical_id is None:
+            return await self._maker.make(host, job)
+        if job.launched.abandoned:
+            raise ContainerRefused(job.launched.unanswered("the container"))
+        return Made(await host.docker.inspect(job.node.physical_id))
 
     async def _adjust(self, job: Job) -> Adjusted:
         if job.limits is not None:

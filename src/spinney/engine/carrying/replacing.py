@@ -55,6 +55,11 @@ class Replacer:
         host = self._host(job)
         container_id = job.node.physical_id
         updating = job.action.action is ActionKind.NODE_UPDATE
+        if job.launched is not None and container_id is not None:
+            made = Made(await host.docker.inspect(container_id))
+            if job.launched.abandoned:
+                return replace(made, unfit=job.launched.unanswered("the container"))
+            return await self._proven(host, job, made) if updating else made
         if container_id is not None:
             before = self._pool.get(job.previous_host) if job.previous_host is not None else host
             if job.action.inputs.get("check") and before is host:
@@ -88,6 +93,8 @@ class Replacer:
     async def beside(self, job: Job) -> Ready:
         """The new container, ready to take over. Where two must never run at the same time the old one has been stopped."""
         host = self._host(job)
+        if job.launched is not None and job.launched.abandoned:
+            raise ContainerRefused(job.launched.unanswered("the container"))
         if job.at_most_one:
             await self._maker.have_image(host, job)
             await self._stop_old(job)

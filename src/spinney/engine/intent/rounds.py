@@ -17,10 +17,11 @@ from spinney.clock import Ids, iso
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause, queued
 from spinney.domain.fanout import Child
 from spinney.domain.identity import Owner
-from spinney.store import lifecycle
-from spinney.store.lifecycle import Message
+from spinney.domain.lifecycle import Transition, message
+from spinney.store import telling
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import node as node_table
+from spinney.store.telling import Message
 
 
 def order(connection: Connection, parent: Action, children: Sequence[Child], ids: Ids, now: float) -> None:
@@ -37,7 +38,7 @@ def order(connection: Connection, parent: Action, children: Sequence[Child], ids
     }
     ACTIONS.insert(connection, [replace(action, **waiting) if child.held else action for child, action in made])
     if held and hooks.get("type") == "webhook":
-        lifecycle.tell(connection, parent.project, _messages(connection, parent, held, hooks, deadline, ids), now)
+        telling.tell(connection, parent.project, _messages(connection, parent, held, hooks, deadline, ids), now)
 
 
 def _action(parent: Action, child: Child, ids: Ids, now: float) -> Action:
@@ -65,7 +66,7 @@ def _messages(
     ids: Ids,
 ) -> list[Message]:
     word = hooks["params"].get("secret")
-    secret = lifecycle.named_secret(connection, parent.project, word) if word else None
+    secret = telling.named_secret(connection, parent.project, word) if word else None
     c = node_table.c
     rows = connection.execute(sa.select(c.id, c.name, c.physical_id).where(c.cluster_id == parent.target))
     nodes = {row.id: row for row in rows}
@@ -74,15 +75,9 @@ def _messages(
             ids.new(),
             action.id,
             hooks["params"]["url"],
-            {
-                "lifecycle_action_token": action.id,
-                "node_id": action.target,
-                "node_name": nodes[action.target].name,
-                "resource_id": nodes[action.target].physical_id,
-                "lifecycle_transition_type": "termination",
-                "cluster_id": parent.target,
-                "deadline": iso(deadline),
-            },
+            message(
+                action, nodes[action.target].name, nodes[action.target].physical_id, Transition.TERMINATION, deadline
+            ),
             deadline,
             *(secret or (None, None)),
         )
@@ -93,9 +88,9 @@ def _messages(
 def unsigned(connection: Connection, action: Action) -> str | None:
     """Why the messages of the action's hook could not be signed as they should be; None: they can, or need not."""
     word = ((action.data.get("hooks") or {}).get("params") or {}).get("secret")
-    if not word or lifecycle.named_secret(connection, action.project, word) is not None:
+    if not word or telling.named_secret(connection, action.project, word) is not None:
         return None
-    return lifecycle.no_secret(word)
+    return telling.no_secret(word)
 
 
 def later(action: Action) -> list[Child]:
