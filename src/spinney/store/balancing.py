@@ -26,18 +26,20 @@ MEMBERS = Mapper(member_table, Member, {"state": MemberState})
 COMPLAINT = "Load balancer: "
 #: Seconds after which what was counted says nothing about now.
 _FRESH = 30.0
+_CHUNK = 500
 
 
 # --- load balancers ---------------------------------------------------------------------------------------------------
 
 
 def begin(connection: Connection, balancer_id: str, cluster_id: str, policy_id: str) -> None:
-    """That of a policy that is being attached; one that was about to go, because the policy had been detached, stays."""
+    """That of a policy that is being attached; one that was about to go, because the policy had been detached, stays. Of which
+    kind a new one is, an engine says."""
     now = database.now(connection)
     known = (table.c.cluster_id == cluster_id) & (table.c.policy_id == policy_id)
     kept = table.update().where(known).values(state=BalancerState.MAKING, state_reason="", updated_at=now)
     if not connection.execute(kept).rowcount:
-        new = Balancer(id=balancer_id, cluster_id=cluster_id, policy_id=policy_id, kind="haproxy", created_at=now)
+        new = Balancer(id=balancer_id, cluster_id=cluster_id, policy_id=policy_id, kind="", created_at=now)
         BALANCERS.insert(connection, [new])
 
 
@@ -126,11 +128,14 @@ def _of(node_id: str, physical_id: str) -> sa.ColumnElement[bool]:
     return (member_table.c.node_id == node_id) & (member_table.c.physical_id == physical_id)
 
 
-def in_pools(connection: Connection, node_id: str, physical_id: str) -> bool:
-    """Whether some pool may still send something to the container."""
-    query = sa.select(member_table.c.balancer_id)
-    query = query.where(_of(node_id, physical_id), member_table.c.state != MemberState.OUT)
-    return connection.execute(query.limit(1)).first() is not None
+def in_pools(connection: Connection, node_ids: Sequence[str]) -> set[str]:
+    """The containers of these nodes that some pool may still send something to."""
+    found: set[str] = set()
+    for start in range(0, len(node_ids), _CHUNK):
+        some = member_table.c.node_id.in_(node_ids[start : start + _CHUNK])
+        query = sa.select(member_table.c.physical_id).where(some, member_table.c.state != MemberState.OUT)
+        found |= set(connection.execute(query).scalars())
+    return found
 
 
 def ask_to_leave(connection: Connection, node_id: str, physical_id: str, action_id: str, leave_by: float) -> None:

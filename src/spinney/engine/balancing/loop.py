@@ -19,6 +19,8 @@ from spinney.store.pools import Pulses
 #: Seconds between looks.
 _TICK = 0.25
 _IDLE = 1.0
+#: How many times as long as a look takes the pause after it is, where that is longer.
+_LEISURE = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,12 @@ async def keep(session: Session) -> None:
     """Runs until cancelled. Raises: LeaseLost."""
     kept: dict[str, _Kept] = {}
     known: Pulses = {}
+    clock = session.context.clock
     try:
         while True:
+            began = clock.monotonic()
             found = await session.context.store.read(pools.pulses, session.id)
+            pause = min(max(_TICK, (clock.monotonic() - began) * _LEISURE), _IDLE) if found else _IDLE
             await _let_go(kept, [one for one in kept if one not in found])
             for balancer_id, pulse in found.items():
                 one = kept.get(balancer_id) or _begin(session, balancer_id)
@@ -43,7 +48,7 @@ async def keep(session: Session) -> None:
                 if known.get(balancer_id) != pulse:
                     one.keeper.wake.set()
             known = found
-            await _wait(session, _TICK if found else _IDLE)
+            await _wait(session, pause)
     finally:
         await _let_go(kept, list(kept))
 
