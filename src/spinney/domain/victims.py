@@ -58,7 +58,8 @@ def victims(
     seed: str = "",
     shares: Shares = ANYWHERE,
 ) -> list[Member]:
-    """Without criteria those that are not ready go, then the youngest. Before any criteria go the broken, the tainted and the unmade."""
+    """Without criteria those that are not ready go, then the youngest. Before any criteria go the broken, the tainted and the
+    unmade."""
     order = _usual if criteria is None else _order(criteria, seed)
     left = sorted(members, key=order)
     chosen: list[Member] = []
@@ -82,7 +83,7 @@ def _worth(member: Member) -> int:
     return 1 if member.created_at is None else 2
 
 
-def _usual(member: Member) -> tuple[bool, int, bool, bool, int]:
+def _usual(member: Member) -> tuple[Any, ...]:
     worthless = member.status in _BAD or not member.made
     worth = 0 if worthless else 1 if member.tainted else 2
     return (member.used, worth, member.ready, member.duty is Duty.OPEN, not member.leaving, -member.index)

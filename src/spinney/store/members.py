@@ -57,7 +57,7 @@ def members(connection: Connection, cluster_id: str) -> list[Member]:
     return [_member(row) for row in rows]
 
 
-def _member(row: Row[Any]) -> Member:
+def _member(row: Row[*tuple[Any, ...]]) -> Member:
     return Member(
         row.id,
         row.name,
@@ -80,7 +80,7 @@ def _member(row: Row[Any]) -> Member:
     )
 
 
-def _host_name(row: Row[Any]) -> str:
+def _host_name(row: Row[*tuple[Any, ...]]) -> str:
     """What the cluster's own project calls it."""
     if row.host_id is None or row.host_name is None:
         return ""
