@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.weather import check_whole, clear_up, storm
 from engine.world import FAST, World
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
 from spinney.domain.container import LABEL_GENERATION
@@ -147,6 +148,44 @@ def test_one_that_never_lives_is_started_again_ever_more_slowly_and_then_made_an
         assert member(world, cluster_id).physical_id != first
 
     play(story, image="sim/web", probes=ALIVE)
+
+
+def test_where_nothing_is_healed_it_is_in_error_until_it_lives_again() -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        async with world.engine():
+            profile_id = world.profile(image="sim/web", probes=ALIVE)
+            cluster_id = world.create(1, profile_id=profile_id, config={"spinney.self_healing": False})
+            await world.settle()
+            before = await become(world, cluster_id, True)
+            put(world, Service(81))
+            node = await become(world, cluster_id, False)
+            await world.clock.sleep(8.0)
+            node = member(world, cluster_id)
+            assert (node.status, node.ready, node.physical_id) == (NodeStatus.ERROR, False, before.physical_id)
+            assert node.status_reason.startswith("its alive probe failed: ")
+            assert len(told(world, "CONTAINER_UNHEALTHY")) == 1
+            put(world, Service())
+            assert (await become(world, cluster_id, True)).status is NodeStatus.ACTIVE
+            assert repairs(world) == []
+
+    run_virtually(story())
+
+
+def test_whatever_befalls_its_host_it_is_ready_in_the_end() -> None:
+    async def story() -> None:
+        world = World(host_count=2)
+        storm(world, "probe:before:0.3,inspect:before=connection:0.1,exec:hang:0.1,*:latency=0.01-0.4,start:reboot:1:1")
+        async with world.engine():
+            probes = {**READY, **ALIVE, "started": {"exec": "true", "interval": 1, "failures": 50}}
+            cluster_id = world.create(4, profile_id=world.profile(image="sim/web_after-1", probes=probes))
+            await world.clock.sleep(40.0)
+            clear_up(world)
+            await world.settle(600.0)
+            await world.until(lambda: all(node.ready for node in world.members(cluster_id)), 60.0)
+            check_whole(world, cluster_id, 4)
+
+    run_virtually(story())
 
 
 def test_until_it_has_started_it_is_asked_nothing_else() -> None:
@@ -330,10 +369,13 @@ def test_while_its_host_is_silent_it_stays_what_it_was() -> None:
     async def story(world: World, cluster_id: str) -> None:
         before = await become(world, cluster_id, True)
         world.host_engine(0).cut()
-        await world.until(lambda: world.hosts()[0].state is HostState.SUSPECT)
+        await world.clock.sleep(30.0)
+        assert world.hosts()[0].state is HostState.SUSPECT
         assert member(world, cluster_id).ready_at == before.ready_at and member(world, cluster_id).ready
         world.host_engine(0).heal()
-        await world.until(lambda: world.hosts()[0].state is HostState.READY)
+        while world.hosts()[0].state is not HostState.READY:
+            assert world.clock.monotonic() < 200.0
+            await world.clock.sleep(2.0)
         await world.clock.sleep(5.0)
         assert member(world, cluster_id).ready_at == before.ready_at and member(world, cluster_id).ready
 

@@ -39,6 +39,7 @@ def check_whole(world: World, cluster_id: str, size: int) -> None:
     cluster = world.cluster(cluster_id)
     assert cluster is not None and cluster.status is ClusterStatus.ACTIVE, world.describe()
     assert len(members) == size and all(m.status is NodeStatus.ACTIVE for m in members), world.describe()
+    assert all(m.ready for m in members), [m.ready_reason for m in members]
     assert len(world.containers()) == len(running) == size
     assert len({c.labels[LABEL_NODE] for c in running}) == size
     assert {m.physical_id for m in members} == {c.id for c in running}
