@@ -25,7 +25,7 @@ _TICK = 1.0
 async def _demand(world: World, cores: Callable[[float], float]) -> None:
     began = world.clock.monotonic()
     while True:
-        running = {container.id for container in world.running()}
+        running = {container.id for container in world.running() if container.node_id is not None}
         share = min(1.0, cores(world.clock.monotonic() - began) / max(1, len(running)))
         for engine in world.connector.engines.values():
             for one in engine.core.containers({}, world.clock.now()):

@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from engine.policed import a_policy, attach, ended, seen
 from engine.scaled import CORE, SCALING, decisions, demanding, orders, scaled_cluster
 from engine.world import World
+from spinney.config import HostSettings
 from spinney.domain.action import ActionKind, ActionStatus
 from spinney.domain.quota import unlimited
 from spinney.drivers.simulated.faults import FaultPlan, Operation, parse_faults
@@ -26,7 +28,7 @@ from virtual_time import run_virtually
 
 OUT, IN, RESIZE = ActionKind.CLUSTER_SCALE_OUT, ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_RESIZE
 #: Half a core each, and no long waits.
-QUICK: dict[str, Any] = {"interval": 5, "warmup": 0, "down": {"window": 30}}
+QUICK: dict[str, Any] = {"interval": 5, "warmup": 0, "down": {"window": 15}}
 
 
 async def until(world: World, condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -41,14 +43,14 @@ def test_a_load_that_comes_and_goes() -> None:
         world = World(3)
         async with world.engine():
             cluster_id = await scaled_cluster(world, 2, **QUICK)
-            async with demanding(world, lambda now: 2.0 if 30 < now < 80 else 1.0):
-                await world.clock.sleep(30.0)
+            async with demanding(world, lambda now: 2.0 if 15 < now < 40 else 1.0):
+                await world.clock.sleep(15.0)
                 assert orders(world) == [], "what is right stays"
                 await until(world, lambda: len(world.running()) == 4, 15.0)
-                await world.clock.sleep(60.0)
+                await world.clock.sleep(20.0)
                 assert {action.action for action in orders(world)} == {OUT}, "the window has not passed"
                 await until(world, lambda: seen(world, cluster_id).desired_capacity == 2)
-                await world.clock.sleep(20.0)
+                await world.clock.sleep(10.0)
         kinds = [action.action for action in orders(world)]
         assert kinds == sorted(kinds, key=[OUT, IN].index), "it never turns round twice"
         told = [event for event in world.events() if event.action == "CLUSTER_AUTOSCALING"]
@@ -81,14 +83,14 @@ def test_another_engine_goes_on_where_the_first_stopped() -> None:
         world = World(2)
         async with world.engine():
             cluster_id = await scaled_cluster(world, 4, **QUICK)
-            async with demanding(world, lambda now: 2.0 if now < 30 else 0.4):
-                await world.clock.sleep(50.0)
+            async with demanding(world, lambda now: 2.0 if now < 15 else 0.4):
+                await world.clock.sleep(28.0)
         before = decisions(world)[-1]
         assert before.body["proposed"] == 1 and orders(world) == []
         async with world.engine(), demanding(world, lambda now: 0.4):
             await until(world, lambda: seen(world, cluster_id).desired_capacity == 1)
         (shrunk,) = orders(world)
-        assert shrunk.created_at - before.body["since"] <= 40.0, "the window is not begun again"
+        assert shrunk.created_at - before.body["since"] <= 21.0, "the window is not begun again"
         assert not any(row.body["seeded"] for row in decisions(world)[1:])
 
     run_virtually(story())
@@ -102,7 +104,7 @@ def test_members_that_are_unknown_keep_it_as_it_is() -> None:
             async with demanding(world, lambda now: 1.5):
                 await world.clock.sleep(20.0)
                 world.host_engine(0).plan = FaultPlan(parse_faults("stats:before"), random.Random(1))
-                await world.clock.sleep(60.0)
+                await world.clock.sleep(35.0)
         assert orders(world) == [] and seen(world, cluster_id).desired_capacity == 3
         assert "no fresh sample of any of 3 members" in decisions(world)[-1].body["sentence"]
 
@@ -177,12 +179,12 @@ def test_to_zero_and_back() -> None:
         asked = {"metric": "requests", "target": 10}
         async with world.engine():
             cluster_id = await scaled_cluster(world, 2, **QUICK | {"targets": [asked]}, min=0, scale_to_zero=True)
-            await world.clock.sleep(40.0)
+            await world.clock.sleep(25.0)
             assert orders(world) == [], "nobody counts, so nobody knows"
             world.store.run(balancing.begin, "b", cluster_id, "p")
             count(world, 0.0)
             await until(world, lambda: not world.members(cluster_id))
-            await world.clock.sleep(20.0)
+            await world.clock.sleep(10.0)
             assert len(orders(world)) == 1
             count(world, 25.0)
             await until(world, lambda: len(world.running()) == 3, 20.0)
@@ -197,9 +199,9 @@ def test_what_fails_is_not_tried_at_every_evaluation() -> None:
         async with world.engine(rules=rules):
             cluster_id = await scaled_cluster(world, 1, **QUICK)
             async with demanding(world, lambda now: 5.0):
-                await world.clock.sleep(100.0)
+                await world.clock.sleep(60.0)
         failed = [action for action in orders(world) if action.status is ActionStatus.FAILED]
-        assert 2 <= len(failed) <= 5, "5, 10, 20, 40 … seconds later"
+        assert 2 <= len(failed) <= 4, "5, 10, 20, 40 … seconds later"
         assert "what was ordered last failed at" in decisions(world)[-1].body["sentence"]
         assert seen(world, cluster_id).desired_capacity == 1
 
@@ -250,5 +252,19 @@ def test_a_rolling_update_does_not_keep_it_from_growing() -> None:
                 assert not world.action(update).final
                 await until(world, lambda: orders(world)[0].final, 20.0)
                 assert orders(world)[0].status is ActionStatus.SUCCEEDED and not world.action(update).final
+
+    run_virtually(story())
+
+
+def test_what_the_full_helper_reads_is_not_asked_of_the_docker_engine() -> None:
+    async def story() -> None:
+        world = World(1)
+        async with world.engine(hosts=HostSettings(helper="full", sample_interval=2.0)):
+            cluster_id = await scaled_cluster(world, 2, **QUICK)
+            async with demanding(world, lambda now: 1.0):
+                await world.clock.sleep(40.0)
+                assert world.host_engine(0).calls[Operation.STATS] <= 2, "before the helper had read anything"
+                (one,) = world.store.run(autoscaling.find_samples, cluster_id, Stretch(since=world.clock.now() - 6))
+        assert one.value == pytest.approx(100.0, abs=1.0)
 
     run_virtually(story())

@@ -94,16 +94,12 @@ def _tracked(target: Target, rules: Rules, size: int, reading: Reading) -> Opini
 
 
 def _for_each(target: Target, rules: Rules, size: int, reading: Reading, figure: float) -> int:
-    load, ratio = figure * reading.counted, figure / target.target
-    if ratio > 1 + rules.up.tolerance:
-        if load / (reading.ready + reading.coming) / target.target <= 1 + rules.up.tolerance:
-            return size
+    load = figure * reading.counted
+    if load / (reading.ready + reading.coming) / target.target > 1 + rules.up.tolerance:
         return max(_whole(load / target.target), size)
-    if ratio < 1 - rules.down.tolerance:
-        assumed = load + target.target * reading.missing
-        if assumed / reading.ready / target.target >= 1 - rules.down.tolerance:
-            return size
-        return min(max(_whole(assumed / target.target), 1), size)
+    load += target.target * reading.missing
+    if load / reading.ready / target.target < 1 - rules.down.tolerance:
+        return min(max(_whole(load / target.target), 1), size)
     return size
 
 
