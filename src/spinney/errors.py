@@ -42,6 +42,9 @@
     │   └── ContainerGone         final  no such container
     ├── OutgoingFailed          retry  a request to an address that a project chose
     ├── OutgoingRefused         final  an address that a project chose, and that is not permitted
+    ├── OctaviaFailed           retry  Octavia does not answer, or not as it should
+    │   ├── OctaviaBusy         retry  it changes the load balancer just now, and takes one change at a time
+    │   └── OctaviaRefused      final  it does not do what was asked; OctaviaGone: there is no such object
     ├── BadConfiguration               the process cannot start as it is configured
     └── LeaseLost                      this engine no longer owns what it was working on; nothing was written
 
@@ -326,6 +329,26 @@ class OutgoingFailed(SpinneyError):
 
 class OutgoingRefused(SpinneyError):
     """An address that a project chose is not permitted."""
+
+
+class OctaviaFailed(SpinneyError):
+    """Octavia does not answer, or not as it should."""
+
+    retryable = True
+
+
+class OctaviaBusy(OctaviaFailed):
+    """Octavia changes the load balancer just now."""
+
+
+class OctaviaRefused(OctaviaFailed):
+    """Octavia does not do what was asked of it."""
+
+    retryable = False
+
+
+class OctaviaGone(OctaviaRefused):
+    """Octavia has no such object."""
 
 
 class BadConfiguration(SpinneyError):

@@ -28,7 +28,7 @@ def test_one_that_is_new_has_nobody_yet(world: World) -> None:
     balanced(world)
     (found,) = get(world).json["balancers"]
     assert (found["state"], found["members"], found["addresses"], found["node_id"]) == ("making", [], [], None)
-    assert found["request_rate"] is None and found["kind"] == "haproxy"
+    assert found["request_rate"] is None and found["kind"] == ""
 
 
 def test_its_members_and_what_it_serves(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What can be set about the load balancers that the service runs itself."""
+"""What can be set about the load balancers of clusters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,18 @@ from spinney.config.option import option
 
 @dataclass(frozen=True, slots=True)
 class BalancerSettings:
-    """Load balancers that are containers of the service's own, for senlin.policy.loadbalance."""
+    """Load balancers for senlin.policy.loadbalance: containers of the service's own, or Octavia's."""
 
+    kind: str = option(
+        "auto",
+        "haproxy: containers of the service's own; octavia: the cloud's; auto: the cloud's where octavia_url or the catalogue "
+        "that [service_user] sees says where it is. A load balancer stays what it was made as.",
+    )
+    octavia_url: str = option(
+        "",
+        "Root of Octavia's API, as in https://cloud.example:9876; empty: where the catalogue says. Without [service_user] "
+        "it is asked without signing in, which only an Octavia that trusts everybody answers.",
+    )
     image_archive: str = option(
         "",
         "File that `spinney balancer build-image` wrote: the image of load balancers, which hosts that lack it are given; "

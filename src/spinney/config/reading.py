@@ -203,6 +203,12 @@ def _check_webhook(settings: WebhookSettings) -> None:
 
 
 def _check_balancer(balancer: BalancerSettings) -> None:
+    if balancer.kind not in ("auto", "haproxy", "octavia"):
+        raise ValueError(f"[balancer] kind: {balancer.kind} is none; give auto, haproxy or octavia")
+    if balancer.octavia_url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", balancer.octavia_url):
+        raise ValueError(
+            f"[balancer] octavia_url: {balancer.octavia_url} is no URL; give one such as https://cloud.example:9876"
+        )
     if balancer.image and balancer.image_archive:
         raise ValueError(
             f"[balancer] image: {balancer.image} is given beside image_archive {balancer.image_archive}, which has a name of "

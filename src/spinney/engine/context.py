@@ -18,6 +18,7 @@ from spinney.drivers.base import HostConnector, MetricsReader
 from spinney.drivers.egress.client import Sender
 from spinney.engine.autoscaling.wanted import Wanted
 from spinney.engine.balancing.names import Resolve, resolve
+from spinney.engine.balancing.octavia import Api as Octavia
 from spinney.engine.carrying.secrets import ReferenceReader
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
@@ -54,6 +55,8 @@ class EngineContext:
     limits: Limits = field(default_factory=OwnLimits)
     #: The addresses behind the names of hosts, for load balancers.
     resolve: Resolve = resolve
+    #: None: there is none.
+    octavia: Octavia | None = None
     #: None: secrets that are kept elsewhere cannot be had.
     references: ReferenceReader | None = None
     #: None: metrics URLs of hosts are not read.

@@ -1,7 +1,8 @@
 """Policy types ``senlin.policy.loadbalance-1.0`` to ``-1.3``: members of a cluster as members of a load balancer's pool.
 
-``service`` says what that comes to where the load balancer is a container of the service's own. Guaranteed: its texts are such
-that they mean nothing but themselves wherever they are written. Nothing that a policy names is looked up.
+``service`` says what that comes to where the load balancer is a container of the service's own, ``policies.octavia`` where it
+is Octavia's. Guaranteed: its texts are such that they mean nothing but themselves wherever they are written. Nothing that a
+policy names is looked up before its load balancer is made.
 """
 
 from __future__ import annotations
@@ -192,7 +193,10 @@ def _check(monitor: HealthMonitor | None) -> Check | None:
 
 
 def remark(properties: LoadBalanceProperties) -> str:
-    told = ["The load balancer is a container beside the members: subnets and networks that the policy names have no effect."]
+    told = [
+        "Where it is not Octavia's, the load balancer is a container beside the members: subnets and networks that the policy "
+        "names have no effect."
+    ]
     if properties.loadbalancer or properties.pool.id:
         told.append("One that is there already is not used.")
     if properties.health_monitor is not None and properties.health_monitor.type == "PING":
@@ -204,7 +208,7 @@ def _version(version: str, since: str) -> PolicyType:
     return PolicyType(
         name=NAME,
         version=version,
-        summary="Members as members of a load balancer's pool, which is a container of the service's own.",
+        summary="Members as members of a load balancer's pool: a container of the service's own, or Octavia's.",
         properties=LoadBalanceProperties,
         support_status=(Support("SUPPORTED", since),),
         priority=500,

@@ -148,6 +148,23 @@ def _living(connection: Connection, action_ids: Iterable[str]) -> frozenset[str]
 # --- what is told -----------------------------------------------------------------------------------------------------
 
 
+def settle(connection: Connection, of: Balancer, kind: str, data: Mapping[str, Any]) -> None:
+    """Of which kind it is; whoever was faster has settled that."""
+    values = {"kind": kind, "data": {**of.data, **data}}
+    connection.execute(table.update().where(table.c.id == of.id, table.c.kind == "").values(values))
+
+
+def bind(connection: Connection, of: Balancer, facts: Mapping[str, Any]) -> None:
+    """What the policy's binding shows of it."""
+    ours = (binding.c.cluster_id == of.cluster_id) & (binding.c.policy_id == of.policy_id)
+    row = connection.execute(sa.select(binding.c.data).where(ours)).first()
+    if row is None:
+        return
+    told = {name: {**shown, "data": dict(facts)} for name, shown in row.data.items()}
+    if told != row.data:
+        connection.execute(binding.update().where(ours).values(data=told))
+
+
 def say(connection: Connection, of: Balancer, condition: Condition, now: float, data: Mapping[str, Any]) -> None:
     """``data``: what changes of it; None: that goes."""
     row = connection.execute(sa.select(table.c.data).where(table.c.id == of.id)).first()
@@ -169,10 +186,10 @@ def show(connection: Connection, of: Balancer, address: str | None) -> None:
     others = [one.id for one in balancing.of_cluster(connection, of.cluster_id)]
     members = sorted(balancing.members_of(connection, others), key=lambda one: -others.index(one.balancer_id))
     inside = {one.node_id: _member_id(one) for one in members if one.state is MemberState.IN}
-    unreached = {one.node_id: one.state_reason for one in members if one.unreached}
+    complaints = {one.node_id: one.complaint for one in members if one.complaint}
     changed = False
     for found in NODES.all(connection, node.c.cluster_id == of.cluster_id):
-        told = inside.get(found.id), unreached.get(found.id)
+        told = inside.get(found.id), complaints.get(found.id)
         if _told(found, *told):
             # Whoever carries out an action on it stores what came of it at any time.
             row = connection.execute(NODES.select().where(node.c.id == found.id).with_for_update()).first()

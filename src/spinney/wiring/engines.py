@@ -20,6 +20,8 @@ from spinney.drivers.docker.connector import DockerConnector
 from spinney.drivers.docker.credentials import Credentials, FolderCredentials
 from spinney.drivers.egress.client import Outgoing
 from spinney.drivers.exporter.client import NodeExporter
+from spinney.engine.balancing.elsewhere import UNTRUSTED
+from spinney.engine.balancing.octavia import Api as Octavia
 from spinney.engine.carrying.credentials import StoreCredentials
 from spinney.engine.carrying.secrets import ReferenceReader, Secrets
 from spinney.engine.catalog import Catalog
@@ -89,10 +91,26 @@ def make_references(settings: Settings, store: Store) -> ReferenceReader | None:
     return Barbican(settings.files, trusted)
 
 
+def make_octavia(settings: Settings, store: Store) -> Octavia | None:
+    """Raises: BadConfiguration."""
+    signing_in, url = has_section(settings.files, "service_user"), settings.balancer.octavia_url
+    if settings.balancer.kind == "haproxy" or not (signing_in or url):
+        return None
+    from spinney.drivers.openstack import octavia  # keystoneauth is large
+
+    if not signing_in:
+        return octavia.Octavia(url)
+    from spinney.drivers.openstack.trusts import Trusts
+
+    trusted = TrustedSessions(store, Trusts(settings.files).session, settings.auth.delegated_roles, UNTRUSTED)
+    return octavia.Octavia(url, trusted, octavia.own_session(settings.files))
+
+
 def engine_context(
     settings: Settings, store: Store, connector: HostConnector, doorbell: Doorbell, clock: Clock, ids: Ids
 ) -> EngineContext:
     allowed = allowances_of(settings)
+    octavia = make_octavia(settings, store)
     return EngineContext(
         store=store,
         clock=clock,
@@ -102,7 +120,9 @@ def engine_context(
         rules=Rules(
             Catalog(allowed.containers, allowed.grants),
             ClusterRules(
-                settings.api.max_nodes_per_cluster, allowed.limits, provided(settings.balancer).missing
+                settings.api.max_nodes_per_cluster,
+                allowed.limits,
+                "" if octavia is not None else provided(settings.balancer).missing,
             ),
             subnets.count(settings.network),
             allowed,
@@ -112,6 +132,7 @@ def engine_context(
         hostname=socket.gethostname(),
         keys=open_engine_keys(settings),
         references=make_references(settings, store),
+        octavia=octavia,
         settings=settings.engine,
         health=settings.health,
         retention=settings.retention,

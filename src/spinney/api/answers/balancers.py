@@ -29,7 +29,9 @@ class Balancer(Answer):
     id: Id
     cluster_id: Id
     policy_id: Id
-    kind: str = Field(description="haproxy: a container of the service's own.")
+    kind: str = Field(
+        description="haproxy: a container of the service's own; octavia: the cloud's; empty: not known yet."
+    )
     node_id: Id | None = Field(description="The node whose container it is; null: there is none.")
     state: BalancerState = Field(strict=False)
     state_reason: str

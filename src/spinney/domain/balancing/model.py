@@ -9,6 +9,8 @@ from typing import Any
 
 #: What the nodes are called (``role``) that are load balancers of ours.
 ROLE = "balancer"
+#: Of which kinds load balancers are; one that is of none yet is of the first that an engine can make.
+HAPROXY, OCTAVIA = "haproxy", "octavia"
 
 
 class Mode(StrEnum):
@@ -122,12 +124,22 @@ class Member:
     since: float = 0.0
     leave_by: float | None = None
     #: ``asked_by``: the action that wants it out. ``former_since``: when its node was first seen with another container.
+    #: ``fault``: what the load balancer could not do with it.
     data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unreached(self) -> bool:
         """Whether it could be given work, were it within reach; ``state_reason`` says why it is not."""
         return self.state is MemberState.OUT and self.address is None and self.leave_by is None
+
+    @property
+    def fault(self) -> str:
+        return str(self.data.get("fault", ""))
+
+    @property
+    def complaint(self) -> str:
+        """What its owner should know; empty: nothing."""
+        return self.state_reason if self.unreached else self.fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +189,8 @@ class Seen:
     sessions: int | None = None
     #: Whether the load balancer's own check finds it well; True where it makes none.
     well: bool = True
+    #: What the load balancer could not do with it, for people.
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +204,13 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a load balancer does, by physical id; ``totals`` None: unknown. ``fault``: what it refused, for people."""
+    """What a load balancer does, by physical id; ``totals`` None: unknown. ``fault``: what it refused, for people. ``missing``:
+    why there is none yet that could have members. ``address``: where clients find it, where it has one of its own; ``facts``:
+    what else is to be kept of it."""
 
     members: Mapping[str, Seen] = field(default_factory=dict)
     totals: Totals | None = None
     fault: str = ""
+    missing: str = ""
+    address: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -24,9 +24,9 @@ def host_name(endpoint: str) -> str | None:
     return address.hostname if address.scheme != "unix" else None
 
 
-def candidate(node: Node, port: int, here: str, place: str | None) -> Candidate | None:
-    """``here``: the load balancer's host; ``place``: the address of the member's, None: it has none for others. None: it has no
-    container."""
+def candidate(node: Node, port: int, here: str | None, place: str | None) -> Candidate | None:
+    """``here``: the load balancer's host, None: it is on none; ``place``: the address of the member's, None: it has none for
+    others. None: it has no container."""
     if node.physical_id is None or node.host_id is None:
         return None
     on_this = node.host_id == here

@@ -23,8 +23,8 @@ from spinney.domain.balancing.model import (
 #: Seconds for which a container must have been given nothing new before it counts as finished: what was on its way then has
 #: arrived.
 SETTLING = 0.25
-#: Seconds before somebody stops waiting at which it is taken out all the same.
-_MARGIN = 0.5
+#: Seconds before somebody stops waiting at which it is taken out all the same, where that is done at once.
+MARGIN = 0.5
 #: Seconds for which a container waits for the one that follows it to be in.
 _SUCCESSION = 5.0
 
@@ -42,6 +42,8 @@ class Pool:
     seen: Mapping[str, Seen]
     admits: bool = True
     drain_time: float = 30.0
+    #: Seconds before somebody stops waiting at which it is taken out all the same.
+    margin: float = MARGIN
     now: float
 
 
@@ -160,7 +162,7 @@ def _has_finished(pool: Pool, member: Member) -> bool:
     quiet = drained or (seen is not None and seen.stands is Stands.OUT)
     if quiet and pool.now - member.since >= SETTLING:
         return True
-    until = member.since + pool.drain_time if member.leave_by is None else member.leave_by - _MARGIN
+    until = member.since + pool.drain_time if member.leave_by is None else member.leave_by - pool.margin
     return pool.now >= until
 
 
@@ -171,6 +173,7 @@ def applied(members: Iterable[Member], said: Applied, now: float) -> tuple[Membe
 
 def _applied(member: Member, seen: Seen | None, now: float) -> Member:
     stands = Stands.OUT if seen is None else seen.stands
+    member = _with_fault(member, "" if seen is None else seen.problem)
     if member.state is MemberState.JOINING and stands is Stands.IN:
         member = replace(member, state=MemberState.IN, state_reason="", since=now)
     elif member.state is MemberState.DRAINING and stands is Stands.OUT:
@@ -178,6 +181,13 @@ def _applied(member: Member, seen: Seen | None, now: float) -> Member:
     if member.state is MemberState.IN and seen is not None:
         return replace(member, state_reason="" if seen.well else "The load balancer's own check fails.")
     return member
+
+
+def _with_fault(member: Member, problem: str) -> Member:
+    if member.fault == problem:
+        return member
+    data = {key: value for key, value in member.data.items() if key != "fault"}
+    return replace(member, data=data | ({"fault": problem} if problem else {}))
 
 
 def in_motion(members: Iterable[Member]) -> bool:

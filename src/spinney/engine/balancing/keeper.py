@@ -16,17 +16,19 @@ from typing import Any
 from sqlalchemy import Connection
 
 from spinney.domain.balancing.haproxy import slots_for
-from spinney.domain.balancing.model import Applied, BalancerState, Member, MemberState, Seen, Service, Wanted
+from spinney.domain.balancing.model import OCTAVIA, Applied, BalancerState, Member, MemberState, Seen, Service, Wanted
 from spinney.domain.balancing.reaching import host_name
-from spinney.domain.balancing.standing import Pool, applied, decide, in_motion, wishes
+from spinney.domain.balancing.standing import MARGIN, Pool, applied, decide, in_motion, wishes
 from spinney.engine.balancing import making
 from spinney.engine.balancing.base import LoadBalancer
 from spinney.engine.balancing.console import Console
+from spinney.engine.balancing.elsewhere import Elsewhere
 from spinney.engine.balancing.haproxy import HaproxyBalancer
+from spinney.engine.balancing.octavia import OctaviaBalancer
 from spinney.engine.balancing.places import Places
 from spinney.engine.balancing.rates import Rates
 from spinney.engine.worker import Session
-from spinney.errors import ContainerGone, ContainerRefused, HostError, LeaseLost
+from spinney.errors import ContainerGone, ContainerRefused, HostError, LeaseLost, OctaviaFailed, OctaviaRefused
 from spinney.policies.loadbalance import service
 from spinney.profiles.balancer import size
 from spinney.store import balancing, pools
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 _SOON = 0.13
 _MAKING = 1.0
 _LATER = 2.0
+_MUCH_LATER = 30.0
 #: Members for which places are kept although they are not there yet, at most.
 _EXPECTED = 512
 
@@ -55,6 +58,7 @@ class Keeper:
         self._seen: Mapping[str, Seen] = {}
         self._rates = Rates()
         self._places = Places(session)
+        self._elsewhere = Elsewhere(session.context)
 
     async def run(self) -> None:
         """Runs until cancelled. Raises: LeaseLost."""
@@ -74,8 +78,9 @@ class Keeper:
             return await self._look_after()
         except LeaseLost:
             raise
-        except HostError as error:
+        except (HostError, OctaviaFailed) as error:
             await self._failed(str(error))
+            return _MUCH_LATER if isinstance(error, OctaviaRefused) else _LATER
         except Exception:
             log.exception("load balancer %s could not be looked after", self._id)
         return _LATER
@@ -87,10 +92,18 @@ class Keeper:
             return _MAKING
         if found.policy is None or found.cluster is None:
             await self._let_go()
+            if found.balancer.kind == OCTAVIA:
+                await self._elsewhere.take_away(found)
+                return _MAKING
             await store.transact(making.give_up, self._context, found)
             self._session.wake_at(self._context.clock.now())
             return _MAKING
+        if not found.balancer.kind:
+            await self._elsewhere.settle(found.balancer, found.cluster)
+            return 0.0
         wanted = service(found.policy)
+        if found.balancer.kind == OCTAVIA:
+            return max(_MAKING, await self._serve(found, wanted))
         if found.node is None or found.node.physical_id is None or found.host is None:
             await store.transact(self._make, found, wanted)
             if found.node is None:
@@ -119,6 +132,7 @@ class Keeper:
             seen=self._seen,
             admits=found.enabled,
             drain_time=self._context.balancer.drain_time,
+            margin=self._elsewhere.margin if found.balancer.kind == OCTAVIA else MARGIN,
             now=clock.now(),
         )
         members = decide(pool)
@@ -127,6 +141,10 @@ class Keeper:
         slots = self._slots(found, members)
         said = await self._load_balancer(found).apply(Wanted(wanted, slots, wishes(pool, members)))
         self._seen = said.members
+        if said.missing:
+            missing = BalancerState.MAKING, said.missing
+            await store.transact(_nobody, found, missing, clock.now(), said.facts)
+            return _MAKING
         after = applied(members, said, clock.now()) if not said.fault else members
         await store.transact(self._record, found, wanted, members, after, said, slots)
         return _SOON if in_motion(after) else self._context.balancer.stats_interval
@@ -143,8 +161,9 @@ class Keeper:
     ) -> None:
         balancing.keep(connection, before, after)
         now = self._context.clock.now()
-        place = wanted.address or _place(found)
+        place = said.address or wanted.address or _place(found)
         told: dict[str, Any] = {"addresses": [{"address": place, "port": wanted.port}], "slots": slots}
+        told |= _told(connection, found, said.facts)
         if said.totals is not None:
             stats = self._rates.counted(now, said, after, found.balancer.data.get("stats"), self._context.balancer)
             told["stats"] = stats
@@ -162,7 +181,12 @@ class Keeper:
         return slots_for(self._context.balancer.slots, min(expected, _EXPECTED), highest)
 
     def _load_balancer(self, found: Situation) -> LoadBalancer:
-        """The one in the container that there is now."""
+        """The one in the container that there is now, or Octavia's."""
+        if found.balancer.kind == OCTAVIA:
+            assert found.policy is not None
+            if not isinstance(self._balancer, OctaviaBalancer):
+                self._balancer = self._elsewhere.balancer(found)
+            return self._balancer.of(found.policy)
         assert found.host is not None and found.node is not None and found.node.physical_id is not None
         of = found.host.node_id, found.node.physical_id
         if self._balancer is None or self._of != of:
@@ -187,26 +211,36 @@ class Keeper:
             await balancer.close()
 
 
-def _nobody(connection: Connection, found: Situation, missing: Condition, now: float) -> None:
+def _nobody(
+    connection: Connection, found: Situation, missing: Condition, now: float, facts: Mapping[str, Any] | None = None
+) -> None:
     """It is not there: nobody is in its pool, and clients have no address."""
     balancing.keep(connection, found.members, ())
-    pools.say(connection, found.balancer, missing, now, {"stats": None, "addresses": None})
+    told = {"stats": None, "addresses": None, **_told(connection, found, facts or {})}
+    pools.say(connection, found.balancer, missing, now, told)
+
+
+def _told(connection: Connection, found: Situation, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Of one that is elsewhere, to whoever looks at the binding and to whoever removes it."""
+    if not facts:
+        return {}
+    pools.bind(connection, found.balancer, facts)
+    return {"octavia": dict(facts)}
 
 
 def _place(found: Situation) -> str:
     """Where clients find it. A host that only its own machine knows is this machine."""
-    assert found.host is not None
-    return host_name(found.host.endpoint) or "127.0.0.1"
+    return "" if found.host is None else host_name(found.host.endpoint) or "127.0.0.1"
 
 
 def _condition(members: Sequence[Member], said: Applied) -> Condition:
     if said.fault:
         return BalancerState.ERROR, said.fault
-    unreached = [member.state_reason for member in members if member.unreached]
+    complaints = [member.complaint for member in members if member.complaint]
     inside = [member for member in members if member.state is MemberState.IN]
-    if unreached:
-        more = f"; and {len(unreached) - 1} more" if len(unreached) > 1 else ""
-        return BalancerState.WARNING, f"{unreached[0]}{more}"
+    if complaints:
+        more = f"; and {len(complaints) - 1} more" if len(complaints) > 1 else ""
+        return BalancerState.WARNING, f"{complaints[0]}{more}"
     if not inside:
         return BalancerState.WARNING, "No member of the cluster is ready."
     ill = [member for member in inside if member.state_reason]

@@ -40,8 +40,7 @@ class Places:
 
     async def candidates(self, found: Situation, port: int) -> dict[str, Candidate]:
         """By node; ``port`` is the members' own."""
-        assert found.host is not None
-        here = found.host.node_id
+        here = None if found.host is None else found.host.node_id
         await self._look_at(found)
         places = {host.node_id: await self._place(host) for host in found.hosts.values() if host.node_id != here}
         nodes = [replace(node, data={**node.data, **self._seen.get(_key(node), {})}) for node in found.nodes]
