@@ -13,15 +13,17 @@ from spinney.domain.action import Action, ActionKind
 from spinney.domain.event import Event, Level
 from spinney.domain.host import Host
 from spinney.domain.image_rule import ImageRule
+from spinney.domain.lifecycle import Launch, Transition, stay_of, waited
 from spinney.domain.node import Node, NodeStatus
 from spinney.domain.rollout.model import Manner
 from spinney.engine import adjusting, endings
 from spinney.engine.catalog import Catalog, ContainerProfile, HostProfile
-from spinney.engine.intent import quotas
+from spinney.engine.intent import lifecycle, quotas
 from spinney.engine.jobs import Job, Task, beside, leftover
 from spinney.engine.placing.landing import NO_ROOM, SHOWN_WHILE, Lander, Stuck, Work, decided
 from spinney.engine.watching import joining
 from spinney.profiles.allowances import Allowances, making_fault
+from spinney.profiles.in_place import in_place
 from spinney.store import adjusting as rooms
 from spinney.store import hosts, networks, readiness, status, work
 from spinney.store.image_rules import ImageRules
@@ -77,6 +79,7 @@ class Batch:
         self._profiles: Mapping[str, ContainerProfile | HostProfile] = {}
         self._ended: list[Outcome] = []
         self._promised: set[str] = set()
+        self._launches: Mapping[str, Launch] = {}
 
     def prepare(self, actions: Sequence[Action]) -> None:
         """Raises: PlacementRace."""
@@ -87,6 +90,7 @@ class Batch:
         pending = [(action, nodes[action.target]) for action in actions if action.target in nodes]
         self._ended = [endings.missing(action) for action in actions if action.target not in nodes]
         EVENTS.insert(self._connection, self._announcements(pending))
+        pending = self._gate(pending)
         landing: list[Work] = []
         working: list[Work] = []
         staying: list[Work] = []
@@ -117,6 +121,26 @@ class Batch:
             self.freed += finished.freed_networks
             self.more = finished.more
 
+    def _gate(self, pending: Sequence[Work]) -> list[Work]:
+        """Those for which nobody has to be waited for first."""
+        gated = lifecycle.gate(
+            self._connection, pending, self._ids, self._now, careful=self._at_most_one, in_place=self._may_stay
+        )
+        for action, node, reason in gated.refused:
+            if action.action is ActionKind.NODE_CREATE:
+                self._fail(action, node, reason)
+            else:
+                self._ended.append(endings.unmoved(action, node, reason, self._ids, self._now))
+        self._launches = gated.launches
+        return gated.through
+
+    def _may_stay(self, action: Action, node: Node) -> bool:
+        """Whether an update leaves the container where it is, unless the host refuses."""
+        before, after = self._profiles.get(node.profile_id), self._profiles.get(str(action.inputs.get("new_profile_id")))
+        if before is None or after is None or rooms.REPLACE in action.outputs:
+            return False
+        return in_place(before.properties, after.properties)
+
     def _announcements(self, pending: Sequence[Work]) -> list[Event]:
         return [
             endings.announcement(action, node, "start", Level.INFO, "", self._ids, self._now)
@@ -130,7 +154,7 @@ class Batch:
         profile = self._profiles.get(node.profile_id)
         if action.cancel_requested and not rooms.begun(action, node):
             self._cancel(action, node)
-        elif self._now > action.start_time + action.timeout:
+        elif self._now > action.start_time + action.timeout + waited(action):
             if not self._called_off(action, node):
                 shows = node.status if rooms.untouched(action, node) else NodeStatus.ERROR
                 self._fail(action, node, f"{action.action.value} exceeded its timeout of {action.timeout} s", shows)
@@ -262,6 +286,8 @@ class Batch:
                 previous_host=known.get(str(action.data.get("previous_host"))),
                 subnet_index=subnet_index,
                 at_most_one=node.cluster_id in careful,
+                launch=self._launches.get(action.id) if task in _MAKING else None,
+                launched=stay_of(action.data, Transition.LAUNCH),
                 pin=task in _MAKING and self._rule(node, self._profiles[node.profile_id]).pin,
             )
             self.jobs.append(job)
