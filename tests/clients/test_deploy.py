@@ -112,7 +112,9 @@ def test_files_that_change(deploy: Deploy, oracle: Oracle) -> None:
     ran = deploy({"web": grown, "db": {**db, "mem_limit": "128m"}}, "--yes", "--wait", project="life").stdout
     steps = [line.split()[:2] for line in ran.splitlines()[1:]]
     assert steps == [["update", "db"], ["detach", "web"], ["attach", "web"], ["replace", "web"], ["scale", "web"]]
-    assert images(oracle, "life-web") == ["nginx:2"] * 3
+    assert len(images(oracle, "life-web")) == 3 and not {"nginx:1"} & set(images(oracle, "life-web"))
+    spec = oracle.get(f"profiles/{oracle.get('clusters/life-web')['profile_id']}")["spec"]
+    assert spec["properties"]["image"] == "nginx:2"
     after = oracle.containers(oracle.get("clusters/life-db")["id"])
     assert [one.id for one in after.values()] == [one.id for one in db_containers.values()]
 

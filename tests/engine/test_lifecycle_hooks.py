@@ -86,7 +86,7 @@ def test_a_serving_container_is_asked_about_before_it_stops(order: Order, kind: 
             before = {one.id for one in world.running()}
             action_id = order(world, cluster_id)
             await world.until(lambda: bool(held(world)))
-            await world.clock.sleep(5)
+            await world.clock.sleep(1)
             assert before <= {one.id for one in world.running()}, "they serve on"
             assert kinds(world) == {kind} and len(messages(world)) == len(held(world))
             while not world.idle():
@@ -248,9 +248,10 @@ def test_a_new_member_is_in_service_once_it_is_completed() -> None:
         world = World()
         async with world.engine():
             cluster_id, action_id, asked = await growing(world, timeout=300)
-            await world.clock.sleep(20)
+            await world.clock.sleep(2)
             node = world.node(asked.target)
             assert node is not None and (node.status, node.ready) == (NodeStatus.CREATING, False)
+            assert node.ready_reason == node.status_reason
             assert (
                 node.status_reason == f"Its container runs. Waits for complete_lifecycle until {iso(asked.ready_at)}."
             )
@@ -301,7 +302,7 @@ def test_whoever_is_there_when_it_is_completed_goes_on_with_it() -> None:
         world = World()
         async with world.engine():
             cluster_id, action_id, asked = await growing(world, timeout=300)
-        await world.clock.sleep(30)
+        await world.clock.sleep(3)
         complete(world, asked.id)
         async with world.engine():
             await world.settle(seconds=30)

@@ -12,6 +12,7 @@ from spinney.clock import Ids
 from spinney.domain.action import ActionStatus
 from spinney.domain.container import Container, ContainerState
 from spinney.domain.lifecycle import Transition, begin, message, waiting_reason, with_stay
+from spinney.domain.readiness import as_columns
 from spinney.engine.jobs import Job, Task
 from spinney.engine.results import Made, Ready, Result
 from spinney.store.telling import Message
@@ -28,7 +29,8 @@ def held(job: Job, result: Result, outcome: Outcome, ids: Ids, now: float) -> Ou
     reason = waiting_reason(stay)
     body = message(action, job.node.name, container.id, Transition.LAUNCH, stay.deadline)
     told = Message(ids.new(), action.id, launch.hook.url, body, stay.deadline, launch.secret_id, launch.secret_key)
-    shown = {} if isinstance(result, Ready) else {"status_reason": f"Its container runs. {reason}"}
+    waits = f"Its container runs. {reason}"
+    shown = {} if isinstance(result, Ready) else {"status_reason": waits, **as_columns(False, waits, now)}
     kept = {} if isinstance(result, Ready) else {key: outcome.changes[key] for key in ("physical_id", "data")}
     return replace(
         outcome,

@@ -17,7 +17,7 @@ from spinney.cli.deploy.deciding import Kind, ServicePlan, Step, settings
 from spinney.cli.deploy.present import Present
 from spinney.cli.faults import Refused
 from spinney.cli.transport import Service
-from spinney.cli.waiting import Goal, Scene
+from spinney.cli.waiting import Goal, Scene, State, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Asking:
         return self._update(plan, step, cluster_id)
 
     def _begun(self, step: Step, cluster_id: str, action: str | None, goal: Goal) -> Begun:
-        return Begun(step, cluster_id, action, looking.at_cluster(self.service, cluster_id, action), goal)
+        return Begun(step, cluster_id, action, looking.at_cluster(self.service, cluster_id, action), ready_too(goal))
 
     def _act(self, cluster_id: str, body: Mapping[str, Any]) -> str:
         reply, _ = self.service.post("clusters", cluster_id, "actions", body=body)
@@ -144,3 +144,20 @@ class Asking:
 def _wanted(plan: ServicePlan) -> Wanted:
     assert plan.wanted is not None  # only what the file has is made and changed
     return plan.wanted
+
+
+def not_ready(scene: Scene) -> int:
+    """How many members run and may not be given work yet; of a service that does not tell, none."""
+    told = [(member.get("data") or {}) for member in scene.members]
+    return sum(not (data.get("readiness") or {}).get("ready", True) and "power" not in data for data in told)
+
+
+def ready_too(goal: Goal) -> Goal:
+    """Reached when the members are ready as well."""
+
+    def both(scene: Scene) -> Verdict:
+        verdict = goal(scene)
+        unready = not_ready(scene) if verdict.state is State.REACHED else 0
+        return Verdict(State.PENDING, f"{verdict.says}, {unready} not ready") if unready else verdict
+
+    return both

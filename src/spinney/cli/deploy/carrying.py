@@ -15,7 +15,7 @@ from spinney.cli import looking, output
 from spinney.cli.command import Use
 from spinney.cli.compose.whole import Deployment, Wanted
 from spinney.cli.deploy import marks
-from spinney.cli.deploy.asking import Asking, Begun
+from spinney.cli.deploy.asking import Asking, Begun, not_ready
 from spinney.cli.deploy.deciding import Kind, Plan, ServicePlan, Step
 from spinney.cli.faults import EXIT_FAILED, CliError
 from spinney.cli.progress import await_goal, failure
@@ -129,11 +129,11 @@ def started(*, ready: bool) -> Goal:
             return Verdict(State.FAILED, "it is gone")
         if scene.working:
             return Verdict(State.PENDING, describe(scene))
-        unready = [member for member in scene.members if member.get("ready") is False] if ready else []
+        unready = not_ready(scene) if ready else 0
         if scene.status == "ACTIVE" and scene.active == scene.desired and not unready:
             return Verdict(State.REACHED, describe(scene))
         if scene.status in SETTLED_BADLY:
             return Verdict(State.FAILED, f"{describe(scene)}: {scene.subject.get('status_reason') or ''}")
-        return Verdict(State.PENDING, f"{describe(scene)}, {len(unready)} not ready" if unready else describe(scene))
+        return Verdict(State.PENDING, f"{describe(scene)}, {unready} not ready" if unready else describe(scene))
 
     return goal
