@@ -71,21 +71,17 @@ class Lander:
 
     def land(self, pending: Sequence[Work]) -> Landed:
         """Nodes without a host are placed in one pass, and so are those that get a further container beside the one they
-        have; each of the others gets its new generation by itself.
+        have, and those that give up their room for another.
 
         Raises: PlacementRace.
         """
-        fresh = self._place([(a, n) for a, n in pending if n.host_id is None])
-        moving = self._move([(a, n) for a, n in pending if beside(a) and n.host_id is not None])
-        placed, stuck = [*fresh.placed, *moving.placed], [*fresh.stuck, *moving.stuck]
-        for action, node in pending:
-            if node.host_id is not None and not beside(action):
-                answer = self._renew(action, node)
-                if isinstance(answer, Stuck):
-                    stuck.append(answer)
-                else:
-                    placed.append(answer)
-        return Landed(tuple(placed), tuple(stuck))
+        landed = [
+            self._place([(a, n) for a, n in pending if n.host_id is None]),
+            self._move([(a, n) for a, n in pending if beside(a) and n.host_id is not None]),
+            self._renew([(a, n) for a, n in pending if not beside(a) and n.host_id is not None]),
+        ]
+        placed = [one for part in landed for one in part.placed]
+        return Landed(tuple(placed), tuple(one for part in landed for one in part.stuck))
 
     def _place(self, pending: Sequence[Work]) -> Landed:
         requests = self._requests(pending)
@@ -130,30 +126,61 @@ class Lander:
             leaving, exclude=leaving.exclude | set(action.inputs.get("exclude", ())), only=action.inputs.get("to")
         )
 
-    def _renew(self, action: Action, node: Node) -> Work | Stuck:
+    def _renew(self, pending: Sequence[Work]) -> Landed:
         """A new generation: on the same host, unless the profile changes, the host is lost or fails this workload again and
         again."""
+        at_home: list[Work] = []
+        leaving: list[Work] = []
+        for action, node in pending:
+            stays = _profile_id(action, node) == node.profile_id and self._home_will_do(action, node)
+            (at_home if stays else leaving).append((action, node))
+        placed = [self._stay(action, node) for action, node in at_home]
+        together = self._anew(leaving)
+        if together is None:  # who finds no room keeps the old: that is found out one by one
+            alone = [one for work in leaving if (one := self._anew([work])) is not None]
+            together = Landed(
+                tuple(work for one in alone for work in one.placed), tuple(s for one in alone for s in one.stuck)
+            )
+        return Landed((*placed, *together.placed), together.stuck)
+
+    def _stay(self, action: Action, node: Node) -> Work:
         remembered = self._remember(action, node)
-        if _profile_id(action, node) == node.profile_id and self._home_will_do(action, node):
-            renewed = replace(node, generation=node.generation + 1, status=SHOWN_WHILE[action.action])
-            values = {"generation": renewed.generation, "placed_at": self._now, "status": renewed.status}
-            self._connection.execute(table.update().where(table.c.id == node.id).values(values))
-            return remembered, renewed
+        renewed = replace(node, generation=node.generation + 1, status=SHOWN_WHILE[action.action])
+        values = {"generation": renewed.generation, "placed_at": self._now, "status": renewed.status}
+        self._connection.execute(table.update().where(table.c.id == node.id).values(values))
+        return remembered, renewed
+
+    def _anew(self, pending: Sequence[Work]) -> Landed | None:
+        """Nodes that give up their rooms before they ask for new ones; None: not all of several find one, and nothing was
+        changed."""
+        if not pending:
+            return Landed(())
         attempt = self._connection.begin_nested()
-        placements.release(self._connection, [node])
-        pending = [(action, node)]
+        placements.release(self._connection, [node for _, node in pending])
         requests = self._requests(pending)
         choices, stuck = self._choose(pending, requests)
         if stuck:
             attempt.rollback()
-            answer = stuck[0].answer
-            stored = store_decisions(self._connection, [answer], self._ids, self._now)
-            return Stuck(action, node, answer, stored[id(answer.decision)])
-        ((_, _, request, choice, decision_id),) = choices
-        settled = _settled(action, node, request, choice.host_id)
-        placements.reserve(self._connection, [_landing(request, settled, decision_id, choice.step)], self._now)
+            return None if len(pending) > 1 else Landed((), (self._kept(stuck[0]),))
+        settled = [_settled(action, node, request, choice.host_id) for action, node, request, choice, _ in choices]
+        landings = [
+            _landing(request, node, decision_id, choice.step)
+            for node, (_, _, request, choice, decision_id) in zip(settled, choices, strict=True)
+        ]
+        placements.reserve(self._connection, landings, self._now)
         attempt.commit()
-        return remembered, settled
+        before = {node.id: node for _, node in pending}
+        return Landed(
+            tuple(
+                (self._remember(action, before[node.id]), node)
+                for node, (action, *_) in zip(settled, choices, strict=True)
+            )
+        )
+
+    def _kept(self, stuck: Stuck) -> Stuck:
+        """The same with its reasons stored: what was stored with them was undone."""
+        stored = store_decisions(self._connection, [stuck.answer], self._ids, self._now)
+        return replace(stuck, decision_id=stored[id(stuck.answer.decision)])
 
     def _home_will_do(self, action: Action, node: Node) -> bool:
         home = hosts.find(self._connection, host_table.c.node_id == node.host_id)

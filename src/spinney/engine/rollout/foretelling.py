@@ -95,9 +95,10 @@ class _Future:
         for start in starting:
             if isinstance(answers[start.member_id], Placed):
                 self._leave(start.member_id)
+        answers |= self._anew([s.member_id for s in step.start if s.manner in (Manner.STOP_FIRST, Manner.REPLACE)])
         for start in step.start:
-            if start.manner is not Manner.START_FIRST:
-                answers[start.member_id] = self._in_its_place(start)
+            if start.manner is Manner.IN_PLACE:
+                answers[start.member_id] = self._in_its_place(start.member_id)
         impossible = {
             start.member_id
             for start in step.start
@@ -147,18 +148,42 @@ class _Future:
         ]
         return {answer.node_id: answer for answer in self._fleet.place(requests)}
 
-    def _in_its_place(self, start: Start) -> Placed | Waiting | None:
-        """The room is given up before it is asked for anew; what finds none keeps the old. None: in place there is none."""
-        node, request = self._nodes[start.member_id], self._after[start.member_id]
-        if start.manner is Manner.IN_PLACE:
-            request = replace(request, only=node.host_id)
-        self._leave(node.id)
-        (answer,) = self._fleet.place([request])
+    def _anew(self, member_ids: Sequence[str]) -> dict[str, Placed | Waiting | None]:
+        """All rooms are given up before they are asked for anew; if not all find one, one after the other."""
+        answers = self._swap(member_ids)
+        if len(member_ids) > 1 and any(isinstance(answer, Waiting) for answer in answers.values()):
+            for node_id, answer in answers.items():
+                if isinstance(answer, Placed):
+                    self._fleet.leave(_occupant(self._after[node_id], answer.host_id))
+                    self._return(node_id)
+            answers = {}
+            for member_id in member_ids:
+                answers |= self._swap([member_id])
+        return dict(answers)
+
+    def _swap(self, member_ids: Sequence[str]) -> dict[str, Placed | Waiting]:
+        """Who finds no room keeps the old."""
+        for member_id in member_ids:
+            self._leave(member_id)
+        requests = [self._after[member_id] for member_id in member_ids]
+        answers = {answer.node_id: answer for answer in self._fleet.place(requests)}
+        for node_id, answer in answers.items():
+            if isinstance(answer, Waiting):
+                self._return(node_id)
+        return answers
+
+    def _in_its_place(self, member_id: str) -> Placed | None:
+        """With what its container is to have, where it is; None: there is no room for that."""
+        self._leave(member_id)
+        (answer,) = self._fleet.place([replace(self._after[member_id], only=self._nodes[member_id].host_id)])
         if isinstance(answer, Placed):
             return answer
-        if node.id in self._held:
-            self._fleet.enter(self._held[node.id])
-        return None if start.manner is Manner.IN_PLACE else answer
+        self._return(member_id)
+        return None
+
+    def _return(self, node_id: str) -> None:
+        if node_id in self._held:
+            self._fleet.enter(self._held[node_id])
 
     def _leave(self, node_id: str) -> None:
         if node_id in self._held:
