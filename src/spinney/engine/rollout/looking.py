@@ -140,6 +140,8 @@ class _Eyes:
         self._now = scene.now
         ours = {part.id for part in parts}
         self._working = standing.at_work(scene.connection, [node.id for node in nodes], without=ours)
+        #: By profile: whether what it differs in from the new one can be changed in place.
+        self._alike: dict[str, bool] = {}
         self._updates: dict[str, list[Part]] = {}
         for part in parts:
             live_or_counts = not part.final or part.created_at >= progress.since
@@ -181,8 +183,9 @@ class _Eyes:
             return True
         if before is None or after is None or node.status is not NodeStatus.ACTIVE or node.physical_id is None:
             return False
-        tried = any(NOT_IN_PLACE in part.outputs for part in updates)
-        return not tried and in_place(before.properties, after.properties)
+        if node.profile_id not in self._alike:
+            self._alike[node.profile_id] = in_place(before.properties, after.properties)
+        return self._alike[node.profile_id] and not any(NOT_IN_PLACE in part.outputs for part in updates)
 
 
 def _idle(node: Node) -> bool:
