@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -77,7 +77,16 @@ STOPPING: list[tuple[str, Order, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("order", "kind"), [case[1:] for case in STOPPING], ids=[case[0] for case in STOPPING])
+#: The others are in the second tier.
+_FIRST = ("scale-in", "node delete", "cluster delete", "drain", "forced delete", "in place")
+
+
+def tiers(cases: Sequence[tuple[Any, ...]]) -> list[Any]:
+    marks = {True: (), False: (pytest.mark.integration,)}
+    return [pytest.param(*rest, id=name, marks=marks[name in _FIRST]) for name, *rest in cases]
+
+
+@pytest.mark.parametrize(("order", "kind"), tiers(STOPPING))
 def test_a_serving_container_is_asked_about_before_it_stops(order: Order, kind: str) -> None:
     async def story() -> None:
         world = World()
@@ -114,7 +123,7 @@ NOT_STOPPING: list[tuple[str, Order]] = [
 ]
 
 
-@pytest.mark.parametrize("order", [case[1] for case in NOT_STOPPING], ids=[case[0] for case in NOT_STOPPING])
+@pytest.mark.parametrize("order", tiers(NOT_STOPPING))
 def test_nobody_is_asked_where_nothing_that_serves_stops(order: Order) -> None:
     async def story() -> None:
         world = World()
@@ -128,6 +137,7 @@ def test_nobody_is_asked_where_nothing_that_serves_stops(order: Order) -> None:
     run_virtually(story())
 
 
+@pytest.mark.integration
 def test_what_is_dead_is_healed_and_removed_without_asking() -> None:
     async def story() -> None:
         world = World()
