@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from api.world import World, run
+from api.client import Client
+from api.world import Personas, World, run
+from spinney.api.auth import Request
 from spinney.api.delegating import Delegation
 from spinney.domain.identity import Caller, Owner
 from spinney.errors import DelegationRefused
@@ -74,3 +76,31 @@ def test_what_is_refused_leaves_what_was_kept(world: World) -> None:
     with pytest.raises(DelegationRefused):
         run(lambda: delegation.ensure(CALLER))
     assert stored(world, "member") == "trust-1"
+
+
+class SignedIn(Personas):
+    async def authenticate(self, request: Request) -> Caller:
+        return replace(await super().authenticate(request), token="the token")
+
+
+@pytest.mark.parametrize(
+    ("kind", "type_", "refuses", "status", "asked"),
+    [
+        ("octavia", "senlin.policy.loadbalance-1.0", False, 202, 1),
+        ("octavia", "senlin.policy.loadbalance-1.0", True, 403, 0),
+        ("auto", "senlin.policy.loadbalance-1.0", True, 202, 0),
+        ("haproxy", "senlin.policy.loadbalance-1.0", False, 202, 0),
+        ("octavia", "senlin.policy.deletion-1.0", False, 202, 0),
+    ],
+)
+def test_whoever_has_a_cluster_balanced_by_octavia_lets_the_service_ask_it(
+    world: World, kind: str, type_: str, refuses: bool, status: int, asked: int
+) -> None:
+    keystone = Keystone(refuses=refuses)
+    properties = {"pool": {"subnet": "s"}, "vip": {"subnet": "s"}} if "loadbalance" in type_ else {}
+    policy, cluster = world.policy(type=type_, **properties), world.cluster(world.profile())
+    delegation = Delegation(world.store, world.clock, keystone, ["member"])
+    app = world.app(authenticator=SignedIn(), delegation=delegation, balancer_kind=kind)
+    body = {"policy_attach": {"policy_id": policy.id}}
+    answer = run(lambda: Client(app).post(f"/v1/clusters/{cluster.id}/actions", body))
+    assert (answer.status, len(keystone.asked)) == (status, asked)

@@ -77,6 +77,8 @@ def test_what_is_not_known_is_refused_with_the_nearest_that_is(tmp_path: Path, t
         ("[webhook]\nbase_url = clusters.example\n", r"\[webhook\] base_url: clusters\.example is no root"),
         ("[webhook]\nrate_limit = 0\n", r"\[webhook\] rate_limit: 0 is not possible"),
         ("[balancer]\nimage = a\nimage_archive = b\n", r"\[balancer\] image: a is given beside image_archive b"),
+        ("[balancer]\nkind = nginx\n", r"\[balancer\] kind: nginx is none; give auto, haproxy or octavia"),
+        ("[balancer]\noctavia_url = here\n", r"\[balancer\] octavia_url: here is no URL"),
         ("[balancer]\nslots = 0\n", r"\[balancer\] slots: 0 is not possible; give at least 1"),
         ("[balancer]\ndrain_time = -1\n", r"\[balancer\] drain_time: -1 is not possible"),
     ],

@@ -18,8 +18,9 @@ from spinney.api.reading import read_list, switch
 from spinney.api.values import Bool, Request, String
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.cluster import Cluster
-from spinney.errors import BadRequest, PolicyBindingNotFound
+from spinney.errors import BadRequest, DelegationRefused, PolicyBindingNotFound
 from spinney.policies.attaching import Attached, hindrance
+from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.registry import validate_spec
 from spinney.profiles.registry import attach_target
 from spinney.store import bindings, clusters, policies
@@ -95,6 +96,28 @@ def _bound(connection: Connection, call: Call, row: Row[Any], word: str) -> str:
             f"policy_id: The policy '{word[:255]}' is not attached to the cluster '{row.name}'; attach it, or name another."
         )
     return str(policy.id)
+
+
+async def let_balance(call: Call, words: Sequence[str]) -> None:
+    """Have the caller let the service ask Octavia later, where one of the policies is about load balancing and there may be
+    one.
+
+    Raises: DelegationRefused; where nobody knows whether there is one, the engine tells instead."""
+    deps = call.deps
+    if deps.delegation is None or not call.caller.token or deps.balancer_kind == "haproxy":
+        return
+    if not await deps.store.read(_balances, call, words):
+        return
+    try:
+        await deps.delegation.ensure(call.caller)
+    except DelegationRefused:
+        if deps.balancer_kind == "octavia":
+            raise
+
+
+def _balances(connection: Connection, call: Call, words: Sequence[str]) -> bool:
+    found = [policies.FINDER.refer(connection, word, call.scope, "policy_id") for word in words]
+    return any(one.type.startswith(f"{LOADBALANCE}-") for one in found)
 
 
 def attach_all(

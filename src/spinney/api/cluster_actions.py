@@ -15,7 +15,14 @@ from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import membership, runs, updating
-from spinney.api.bindings import PolicyAttach, PolicyDetach, attach_inputs, detach_inputs, update_inputs
+from spinney.api.bindings import (
+    PolicyAttach,
+    PolicyDetach,
+    attach_inputs,
+    detach_inputs,
+    let_balance,
+    update_inputs,
+)
 from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
 from spinney.api.quotas import require_growth
@@ -106,6 +113,8 @@ async def act(call: Call) -> Reply:
         assert verb.does is not None
         action_id = await call.deps.store.transact(verb.does, call, data, action_id)
     else:
+        if verb.kind is ActionKind.CLUSTER_ATTACH_POLICY:
+            await let_balance(call, [data.policy_id])
         await call.deps.store.transact(order, call, verb.kind, verb, data, action_id)
     call.deps.ring()
     return queued(action_id, {"action": action_id})
@@ -312,9 +321,7 @@ VERBS: Mapping[str, Verb] = {
         for wish, says in updating.WISHES.items()
     },
     "run": Verb(ActionKind.CLUSTER_RUN, "Begin a run of a job.", runs.Begin, runs.begin_inputs, ours=True),
-    "cancel_run": Verb(
-        ActionKind.CLUSTER_CANCEL_RUN, "End a run of a job.", runs.Cancel, runs.cancel_inputs, ours=True
-    ),
+    "cancel_run": Verb(ActionKind.CLUSTER_CANCEL_RUN, "End a run of a job.", runs.Cancel, runs.cancel_inputs, ours=True),
     "complete_lifecycle": Verb(
         None, "Let an action go on that waits for this.", CompleteLifecycle, since=9, does=_complete_lifecycle
     ),

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from spinney.api import views
-from spinney.api.bindings import PolicyAttach, attach_all
+from spinney.api.bindings import PolicyAttach, attach_all, let_balance
 from spinney.api.faults import malformed
 from spinney.api.grants import require_grants
 from spinney.api.profiles import require_hosts, require_operator
@@ -107,6 +107,7 @@ class ClusterUpdate(SenlinUpdate):
 async def create(call: Call) -> Reply:
     data = call.data(ClusterCreate)
     check_config(call, data.config)
+    await let_balance(call, [one.policy_id for one in data.policies or ()])
     min_size = data.min_size or 0
     max_size = -1 if data.max_size is None else data.max_size
     desired = min_size if data.desired_capacity is None else data.desired_capacity

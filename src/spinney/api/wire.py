@@ -74,6 +74,8 @@ class Deps:
     references: bool = False
     #: Has callers let the service act for them later; None: nobody is asked to.
     delegation: Delegation | None = None
+    #: Whose load balancers clusters have: haproxy, octavia, or auto.
+    balancer_kind: str = "haproxy"
     #: What one project may ask of this process at a time.
     pace: LimitSettings = NO_LIMITS
     #: Draws what nobody may guess, and what a repetition with the same Idempotency-Key has to be shown again.

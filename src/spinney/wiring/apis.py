@@ -76,6 +76,7 @@ def api_deps(
         default_credentials=default_credentials(settings),
         references=has_section(settings.files, "barbican"),
         delegation=make_delegation(settings, store, clock),
+        balancer_kind=settings.balancer.kind,
         webhook=settings.webhook,
         ring=ring,
     )
