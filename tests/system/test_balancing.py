@@ -23,7 +23,7 @@ def standing(standing_bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("balanced")
     archive = folder / "balancer.tar"
     archive.write_bytes(balancer_archive())
-    more = f"\n[balancer]\nimage_archive = {archive}\ndrain_time = 10\nmemory = {64 * 2**20}\n"
+    more = f"\n[balancer]\nimage_archive = {archive}\ndrain_time = 10\nslots = 4\nmemory = {64 * 2**20}\n"
     with fleet_of(standing_bed, folder, more) as fleet:
         yield fleet
     standing_bed.mend()
@@ -90,7 +90,7 @@ def test_no_request_fails_while_members_come_and_go_and_hosts_are_drained(fleet:
     node = fleet.api.get(f"/nodes/{balancer['node_id']}")
     assert (node["role"], node["cluster_id"]) == ("balancer", "")
     with Load(url(fleet, cluster, policy), rate=200) as load:
-        scaled(fleet, cluster, 8)
+        scaled(fleet, cluster, 10)  # more than there are places for: it begins anew
         scaled(fleet, cluster, 4)
         (first, *_) = fleet.members(cluster)
         restarted = fleet.finished(fleet.api.act(f"/nodes/{first['id']}/ops", restart={}))
