@@ -16,6 +16,6 @@ class LoadBalancer(Protocol):
     """
 
     async def apply(self, wanted: Wanted) -> Applied:
-        """Raises: HostError; ContainerGone and ContainerRefused where there is nothing that balances."""
+        """Raises: HostError or OctaviaFailed; ContainerGone and ContainerRefused where there is nothing that balances."""
 
     async def close(self) -> None: ...
