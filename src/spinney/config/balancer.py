@@ -41,6 +41,7 @@ class BalancerSettings:
         "where that is more, and is loaded anew when these run out.",
     )
     drain_time: float = option(
-        30.0, "Seconds for which a member that is about to stop may finish what it has begun; then it stops all the same."
+        30.0,
+        "Seconds for which a member that is about to stop may finish what it has begun; then it stops all the same.",
     )
     stats_interval: float = option(5.0, "Seconds between two readings of what a load balancer has served.")

@@ -37,9 +37,7 @@ _Cookie = Annotated[Text, matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, di
 _Path = Annotated[
     Text, matching(r"/[A-Za-z0-9._~!$&()*+,;=:@%/?-]{0,254}", "a path and perhaps a query, as in /health?deep=1")
 ]
-_Codes = Annotated[
-    Text, matching(r"[1-5][0-9]{2}([,-][1-5][0-9]{2}){0,20}", "statuses as in 200, 200,202 or 200-204")
-]
+_Codes = Annotated[Text, matching(r"[1-5][0-9]{2}([,-][1-5][0-9]{2}){0,20}", "statuses as in 200, 200,202 or 200-204")]
 
 
 class SessionPersistence(SpecModel):
@@ -138,7 +136,9 @@ def unfit(properties: LoadBalanceProperties, min_size: int, max_size: int) -> st
             f"SOURCE_IP, or protocol HTTP"
         )
     if kept is Persistence.APP_COOKIE and properties.pool.session_persistence.cookie_name is None:
-        return "pool.session_persistence.cookie_name: it is needed for type APP_COOKIE; name the cookie that members set"
+        return (
+            "pool.session_persistence.cookie_name: it is needed for type APP_COOKIE; name the cookie that members set"
+        )
     if properties.vip.address is not None and not _is_address(properties.vip.address):
         return (
             f"vip.address: {properties.vip.address} is no address; give one of the hosts that the cluster may be on, or leave "

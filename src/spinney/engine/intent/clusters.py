@@ -105,7 +105,8 @@ def begin(
     begun, with nothing ordered yet; None: it is none, or it has ended."""
     EVENTS.insert(connection, [_event(action, cluster.name, "start", Level.INFO, "", ids, now)])
     if action.action in policies.KINDS:
-        _end(connection, action, policies.carry_out(connection, action, cluster, ids, rules.unbalanced), cluster, ids, now)
+        verdict = policies.carry_out(connection, action, cluster, ids, rules.unbalanced)
+        _end(connection, action, verdict, cluster, ids, now)
         return None
     if action.action in wishes.KINDS:
         scene = Scene(connection, cluster, rules.max_nodes, rules.limits, ids, now)
