@@ -7,7 +7,7 @@ done when it ends early; the next run goes on from there.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -17,6 +17,7 @@ from spinney.cli.compose.whole import Deployment, Wanted
 from spinney.cli.deploy import marks
 from spinney.cli.deploy.asking import Asking, Begun, not_ready
 from spinney.cli.deploy.deciding import Kind, Plan, ServicePlan, Step
+from spinney.cli.deploy.present import Kept
 from spinney.cli.faults import EXIT_FAILED, CliError
 from spinney.cli.progress import await_goal, failure
 from spinney.cli.text import duration
@@ -39,34 +40,35 @@ class Run:
         """Clusters, one after the other, each with what was made for it. Raises: CliError."""
         for one in plans:
             self._wait([self._begin(one, step) for step in one.steps])
-            self._forget({one.service}, ())
+            self.forget_all(one.service)
 
-    def forget_all(self) -> None:
-        """Profiles and policies of the deployment that are left when its clusters are gone."""
+    def forget_all(self, service: str | None = None) -> None:
+        """Profiles and policies of a service, or of the whole deployment, that are left when the clusters are gone."""
         present = self.asking.present
-        self._forget({one.service for one in (*present.profiles, *present.policies)}, ())
+        self._forget([one for one in present.profiles if service in (None, one.service)], "profiles")
+        self._forget([one for one in present.policies if service in (None, one.service)])
 
     def tidy(self, plan: Plan, *, thoroughly: bool) -> None:
-        """Delete the policies that services no longer have; ``thoroughly``: also profiles that nothing uses."""
+        """Delete the policies that services no longer have; ``thoroughly``: also profiles that no revision needs."""
         present = self.asking.present
-        kept = {
-            marks.policy_name(present.project, one.service, policy)
-            for one in plan.services
-            if one.wanted is not None
-            for policy in one.wanted.own_policies
-        }
-        kept |= {marks.profile_name(present.project, one.wanted) for one in plan.services if one.wanted is not None}
-        services = {one.service for one in plan.services}
-        self._forget(services, kept, paths=("profiles", "policies") if thoroughly else ("policies",))
+        for one in plan.services:
+            if one.wanted is None or one.running is None:
+                continue
+            own = {marks.policy_name(present.project, one.service, policy) for policy in one.wanted.own_policies}
+            self._forget([kept for kept in present.policies if kept.service == one.service and kept.name not in own])
+            if thoroughly:
+                needed = self._profiles_of(one.running.id) | {one.running.profile_id, one.profile_id}
+                old = [kept for kept in present.profiles if kept.service == one.service and kept.id not in needed]
+                self._forget(old, "profiles")
 
-    def _forget(
-        self, services: Collection[str], kept: Collection[str], paths: Sequence[str] = ("profiles", "policies")
-    ) -> None:
-        present = self.asking.present
-        for path, things in (("profiles", present.profiles), ("policies", present.policies)):
-            for thing in things if path in paths else ():
-                if thing.service in services and thing.name not in kept:
-                    self.asking.forget(path, thing.id)
+    def _profiles_of(self, cluster_id: str) -> set[str | None]:
+        """Those that the cluster can go back to."""
+        found = looking.found(self.use.service, "clusters", cluster_id, "revisions")
+        return {one["profile_id"] for one in found or ()}
+
+    def _forget(self, things: Iterable[Kept], path: str = "policies") -> None:
+        for thing in things:
+            self.asking.forget(path, thing.id)
 
     def carry_out(self, plan: Plan, deployment: Deployment) -> None:
         """Raises: CliError."""

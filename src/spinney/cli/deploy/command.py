@@ -128,6 +128,7 @@ def _update(asked: Asked, wanted: Any, prune: bool) -> None:
         asked.confirm()
         run.remove(going)
         run.carry_out(plan, wanted)
+    if steps or prune:
         run.tidy(plan, thoroughly=prune)
     _report(use, run)
 
