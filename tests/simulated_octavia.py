@@ -149,6 +149,8 @@ class SimulatedOctavia:
         present = self.members[pool_id]
         if method == "GET":
             return {"members": list(present.values()), "members_links": []}
+        if method == "DELETE" and member_id not in present:
+            raise Fault(404, f"member {member_id} not found.")
         self._claim(pool["loadbalancer_id"])
         if method == "DELETE":
             present[str(member_id)]["provisioning_status"] = "PENDING_DELETE"
