@@ -310,10 +310,10 @@ def test_what_has_no_effect_yet_is_said_when_it_is_attached() -> None:
             queue = a_policy(world, "deletion", "1.1", hooks={"timeout": 5, "params": {"queue": "q"}})
             for policy_id, words in (
                 (health, "no effect yet"),
-                (balance, "no effect yet"),
+                (balance, "have no effect"),
                 (queue, "No queue backend"),
             ):
-                (balance, "have no effect"),
+                done = await ended(world, ActionKind.CLUSTER_ATTACH_POLICY, cluster_id, policy_id=policy_id)
                 assert done.status is ActionStatus.SUCCEEDED and words in done.status_reason
             bound = world.store.run(bindings.get, cluster_id, health)
             assert bound is not None
