@@ -71,7 +71,9 @@ def test_metrics_oldest_first_page_by_page(world: World) -> None:
     assert get(world, "metrics", since=found[1]["at"], until=found[1]["at"]).json["metrics"] == [found[1]]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=10001", "marker=12", "marker=nan/cpu", "since=soon", "x=1"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=10001", "marker=12", "marker=nan/cpu", "since=soon", "x=1"]
+)
 def test_what_metrics_do_not_take(world: World, query: str) -> None:
     scaled(world)
     key, _, value = query.partition("=")

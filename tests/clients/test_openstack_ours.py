@@ -150,7 +150,9 @@ def test_revisions_and_going_back_to_them(ours: Openstack, oracle: Oracle) -> No
 
 def test_what_is_said_to_an_update(ours: Openstack, oracle: Oracle) -> None:
     cluster = oracle.cluster(3)
-    batches = oracle.make("policy", name=oracle.name("batch"), spec=policy("senlin.policy.batch", max_batch_size=1, pause_time=3))
+    batches = oracle.make(
+        "policy", name=oracle.name("batch"), spec=policy("senlin.policy.batch", max_batch_size=1, pause_time=3)
+    )
     attached = {"policy_attach": {"policy_id": batches["id"]}}
     oracle.done(oracle.ask("POST", f"clusters/{cluster['id']}/actions", attached)[1]["action"])
     other = oracle.profile(environment={"A": "b"})

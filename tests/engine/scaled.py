@@ -66,4 +66,3 @@ def directions(world: World) -> list[ActionKind]:
 def decisions(world: World) -> list[Any]:
     query = sa.select(scaling_decision).order_by(scaling_decision.c.at, scaling_decision.c.id)
     return list(world.store.run(lambda c: c.execute(query).all()))
-

@@ -60,7 +60,9 @@ def test_members_change_batch_by_batch_with_a_pause_between_them_and_none_after_
             await pausing(world, action_id)
             resting = world.action(action_id)
             assert resting.status is ActionStatus.WAITING and resting.owner is None, "it takes up no engine"
-            assert resting.status_reason.startswith("Batch 1 of 3: 2 of 5 members are updated. The next batch begins at")
+            assert resting.status_reason.startswith(
+                "Batch 1 of 3: 2 of 5 members are updated. The next batch begins at"
+            )
             assert resting.outputs == {
                 "total": 5, "done": 2, "failed": 0, "under_way": 0, "batch": 1, "of": 3, "state": "resting",
                 "rolling_back": False, "reason": resting.outputs["reason"],

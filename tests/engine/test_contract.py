@@ -279,7 +279,9 @@ def test_what_a_node_shows(what: str) -> None:
             assert await watched(world, status, world.idle) == ["INIT", "CREATING", "ACTIVE"]
             before = node_of(world, node_id)
             assert before.created_at is not None and before.updated_at is None
-            inputs = {key: world.profile(image="alpine") if value == "another" else value for key, value in asked.items()}
+            inputs = {
+                key: world.profile(image="alpine") if value == "another" else value for key, value in asked.items()
+            }
             action_id = world.submit(kind, node_id, inputs)
             await world.until(lambda: world.action(action_id).status is not ActionStatus.READY)
             assert await watched(world, status, world.idle) == expected

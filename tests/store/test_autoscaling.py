@@ -90,7 +90,10 @@ def _put(connection: Connection, *samples: tuple[float, float | None]) -> None:
     rows = [Sample("cpu", at, value, 2, 4) for at, value in samples]
     connection.execute(
         metric.insert(),
-        [{"cluster_id": "c", **{f: getattr(r, f) for f in ("name", "at", "value", "counted", "members")}} for r in rows],
+        [
+            {"cluster_id": "c", **{f: getattr(r, f) for f in ("name", "at", "value", "counted", "members")}}
+            for r in rows
+        ],
     )
 
 
@@ -115,5 +118,7 @@ def test_old_rows_go_a_chunk_at_a_time(connection: Connection) -> None:
 
 def _left(connection: Connection, chunk: int) -> tuple[int, int]:
     scaling_history.prune(connection, NOW + 2e6, 1e6, chunk)
-    counts = [connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in (metric, scaling_decision)]
+    counts = [
+        connection.execute(sa.select(sa.func.count()).select_from(t)).scalar_one() for t in (metric, scaling_decision)
+    ]
     return counts[0], counts[1]

@@ -22,7 +22,11 @@ TARGETS = [
 
 
 def policy(service: Service, **properties: Any) -> str:
-    spec = {"type": "spinney.policy.autoscaling", "version": "1.0", "properties": {"interval": 5, "warmup": 0, **properties}}
+    spec = {
+        "type": "spinney.policy.autoscaling",
+        "version": "1.0",
+        "properties": {"interval": 5, "warmup": 0, **properties},
+    }
     reply = service.api.call("POST", "/policies", {"policy": {"name": fresh("policy"), "spec": spec}})
     assert reply.status == 201, reply.body
     return str(reply.body["policy"]["id"])

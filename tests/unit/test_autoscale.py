@@ -330,7 +330,13 @@ def test_a_size_outside_the_bounds_is_corrected_at_once(size: int, fields: dict[
 
 @pytest.mark.parametrize(
     ("minimum", "maximum", "floor", "ceiling", "expected"),
-    [(1, 20, 3, 10, (3, 10)), (5, 20, 0, 4, (4, 4)), (1, 2, 4, 10, (4, 4)), (0, 5, 0, 10, (1, 5)), (1, 5, 7, 7, (7, 7))],
+    [
+        (1, 20, 3, 10, (3, 10)),
+        (5, 20, 0, 4, (4, 4)),
+        (1, 2, 4, 10, (4, 4)),
+        (0, 5, 0, 10, (1, 5)),
+        (1, 5, 7, 7, (7, 7)),
+    ],
 )
 def test_the_clusters_own_bounds_go_first(
     minimum: int, maximum: int, floor: int, ceiling: int, expected: tuple[int, int]
@@ -446,7 +452,9 @@ def test_what_is_shared_has_the_tolerance_of_each_direction_too(rate: float, siz
 def test_members_that_are_coming_share_what_is_shared() -> None:
     of = free(Target(REQUESTS, 100.0))
     assert wanted(of, at([ready(0), ready(1), coming(0), coming(1)], requests=400.0)) == 4
-    assert wanted(of, at([coming(0, since=NOW - 999)], requests=50.0)) == 1, "nobody is there, and nobody less is wanted"
+    assert wanted(of, at([coming(0, since=NOW - 999)], requests=50.0)) == 1, (
+        "nobody is there, and nobody less is wanted"
+    )
 
 
 def test_what_is_ordered() -> None:

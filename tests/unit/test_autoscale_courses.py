@@ -45,7 +45,9 @@ def course(
         ready = [at + start for at in born if at + start <= now]
         share = min(1.0, cores(now) / max(1, len(ready)))
         samples = [
-            MemberSample(str(i), ready_since=at + start, values={CPU.key: 100 * share * (1 + chance.uniform(-noise, noise))})
+            MemberSample(
+                str(i), ready_since=at + start, values={CPU.key: 100 * share * (1 + chance.uniform(-noise, noise))}
+            )
             if at + start <= now
             else MemberSample(str(i), coming_since=at)
             for i, at in enumerate(born)

@@ -47,7 +47,12 @@ signals = st.sampled_from(SIGNALS)
 targets = st.lists(st.builds(Target, signals, st.floats(1, 200)), max_size=3).map(tuple)
 steps = st.lists(
     st.builds(
-        Step, signals, st.sampled_from(Adjustment), st.integers(-10, 10).map(float), at_least=figures, below=st.none() | figures
+        Step,
+        signals,
+        st.sampled_from(Adjustment),
+        st.integers(-10, 10).map(float),
+        at_least=figures,
+        below=st.none() | figures,
     ),
     max_size=3,
 ).map(tuple)

@@ -37,7 +37,10 @@ nan_value NaN
         (Scrape(1, "http_requests_total", labels=(("code", "200"), ("method", "get"))), 500.0),
         (Scrape(1, "http_requests_total", labels=(("method", "put"),)), None),
         (Scrape(1, "msdos_file_access_time_seconds", labels=(("path", "C:\\DIR\\FILE.TXT"),)), 1.458255915e9),
-        (Scrape(1, "msdos_file_access_time_seconds", labels=(("error", 'Cannot find file:\n"FILE}TXT"'),)), 1.458255915e9),
+        (
+            Scrape(1, "msdos_file_access_time_seconds", labels=(("error", 'Cannot find file:\n"FILE}TXT"'),)),
+            1.458255915e9,
+        ),
         (Scrape(1, "queue_depth"), 42.0),
         (Scrape(1, "queue"), None),
         (Scrape(1, "something_weird"), None),

@@ -62,10 +62,19 @@ def test_signals() -> None:
         ({"max": 5, "targets": [{"metric": "cpus", "target": 1}]}, "'cpus' is not allowed: one of cpu, cpu_reserved"),
         ({"max": 5, "targets": [{"metric": "cpu", "target": 0}]}, "properties.targets[0].target: 0"),
         ({"max": 5, "targets": [{"metric": "scrape", "target": 1}]}, "targets[0].scrape: metric scrape needs it"),
-        ({"max": 5, "targets": [{**CPU, "scrape": {"port": 1, "name": "a"}}]}, "belongs to metric scrape and not to cpu"),
-        ({"max": 5, "targets": [{"metric": "scrape", "target": 1, "scrape": {"name": "a"}}]}, "scrape.port: this is required"),
+        (
+            {"max": 5, "targets": [{**CPU, "scrape": {"port": 1, "name": "a"}}]},
+            "belongs to metric scrape and not to cpu",
+        ),
+        (
+            {"max": 5, "targets": [{"metric": "scrape", "target": 1, "scrape": {"name": "a"}}]},
+            "scrape.port: this is required",
+        ),
         ({"max": 5, "targets": [{**REQUESTS, "aggregation": "average"}]}, "requests are counted for the whole cluster"),
-        ({"max": 5, "steps": [{"metric": "cpu", "adjustment": {"number": 1}}]}, "one of at_least and below is required"),
+        (
+            {"max": 5, "steps": [{"metric": "cpu", "adjustment": {"number": 1}}]},
+            "one of at_least and below is required",
+        ),
         ({"max": 5, "steps": [{**STEP, "below": 80}]}, "steps[0].at_least: 80 is not less than below (80): lower it"),
         ({"max": 5, "steps": [{**STEP, "adjustment": {"number": 0}}]}, "adjustment.number: 0 changes nothing"),
         (
@@ -90,7 +99,8 @@ def test_what_is_refused(given: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"targets": [REQUESTS]}, {"targets": [CPU], "schedules": [NIGHT]}, {"steps": [{**STEP, "metric": "requests"}]}]
+    "given",
+    [{"targets": [REQUESTS]}, {"targets": [CPU], "schedules": [NIGHT]}, {"steps": [{**STEP, "metric": "requests"}]}],
 )
 def test_zero_where_something_wakes_it(given: dict[str, Any]) -> None:
     assert rules(max=5, min=0, scale_to_zero=True, **given).scale_to_zero

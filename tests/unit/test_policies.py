@@ -269,7 +269,10 @@ def test_lists_of_types_leave_ours_out_unless_asked() -> None:
     assert [kind.name_version for kind in listed_types(with_ours=False)] == senlins
     assert [kind.name_version for kind in listed_types(with_ours=True)] == [
         *senlins,
-        *(f"spinney.policy.{one}-1.0" for one in ("autoscaling", "host_scaling", "job", "lifecycle", "placement", "update")),
+        *(
+            f"spinney.policy.{one}-1.0"
+            for one in ("autoscaling", "host_scaling", "job", "lifecycle", "placement", "update")
+        ),
     ]
     assert support_status(ZONES) == {
         "1.0": [{"status": "EXPERIMENTAL", "since": "2016.04"}, {"status": "SUPPORTED", "since": "2016.10"}]

@@ -321,7 +321,9 @@ VERBS: Mapping[str, Verb] = {
         for wish, says in updating.WISHES.items()
     },
     "run": Verb(ActionKind.CLUSTER_RUN, "Begin a run of a job.", runs.Begin, runs.begin_inputs, ours=True),
-    "cancel_run": Verb(ActionKind.CLUSTER_CANCEL_RUN, "End a run of a job.", runs.Cancel, runs.cancel_inputs, ours=True),
+    "cancel_run": Verb(
+        ActionKind.CLUSTER_CANCEL_RUN, "End a run of a job.", runs.Cancel, runs.cancel_inputs, ours=True
+    ),
     "complete_lifecycle": Verb(
         None, "Let an action go on that waits for this.", CompleteLifecycle, since=9, does=_complete_lifecycle
     ),

@@ -133,7 +133,8 @@ class HealthSettings:
         30.0, "Seconds for which a container of ours that no row owns must have been known before it is removed."
     )
     ready_within: float = option(
-        300.0, "Seconds in which a container that is to take the place of another must be ready, where nobody says more."
+        300.0,
+        "Seconds in which a container that is to take the place of another must be ready, where nobody says more.",
     )
 
 

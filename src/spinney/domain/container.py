@@ -149,7 +149,6 @@ class ContainerRequest:
     log_driver: str = "json-file"
     log_options: Mapping[str, str] = field(default_factory=dict)
 
-
     @property
     def limits(self) -> ContainerLimits:
         return ContainerLimits(

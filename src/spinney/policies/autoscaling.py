@@ -150,7 +150,9 @@ class Step(_Looking):
 class Schedule(SpecModel):
     """Other bounds, or a size, from certain moments on."""
 
-    name: Annotated[Line, at_most(80, "characters")] = Field(description="What it is called when decisions are explained.")
+    name: Annotated[Line, at_most(80, "characters")] = Field(
+        description="What it is called when decisions are explained."
+    )
     cron: CronExpression = Field(description="When: minute, hour, day of the month, month, day of the week.")
     timezone: TimeZone = Field("UTC", description="By which clocks.")
     duration: Annotated[Integer, between(60, 366 * _DAY, "a number of seconds")] | None = Field(
@@ -193,14 +195,18 @@ class _Behaviour(SpecModel):
     """How fast the size changes in one direction."""
 
     enabled: Boolean = Field(True, description="Whether it changes in this direction at all.")
-    rates: Annotated[tuple[Rate, ...], at_most(10, "rates")] = Field((), description="How much it may change in how long.")
+    rates: Annotated[tuple[Rate, ...], at_most(10, "rates")] = Field(
+        (), description="How much it may change in how long."
+    )
     choose: Annotated[Text, one_of("most", "least")] = Field(
         "most", description="Of several rates: the one that allows most counts, or the one that allows least."
     )
     tolerance: Annotated[Number, between(0, 1000, "a number")] = Field(
         10, description="Per cent by which a figure may differ from its target before anything happens."
     )
-    cooldown: _Seconds = Field(0, description="Seconds after the end of any scaling of the cluster in which nothing happens.")
+    cooldown: _Seconds = Field(
+        0, description="Seconds after the end of any scaling of the cluster in which nothing happens."
+    )
 
 
 class Up(_Behaviour):
@@ -255,7 +261,9 @@ class AutoscalingProperties(SpecModel):
         names = [one.name for one in self.schedules]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise Contradiction(f"'{name}' is the name of another one: give it its own", at=f".schedules[{index}].name")
+                raise Contradiction(
+                    f"'{name}' is the name of another one: give it its own", at=f".schedules[{index}].name"
+                )
         self._check_zero()
         return self
 

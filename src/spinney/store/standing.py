@@ -59,9 +59,7 @@ def at_work(
     for chunk in _chunks(node_ids):
         rows = connection.execute(
             sa.select(action.c.target, action.c.action, action.c.id)
-            .where(
-                action.c.target.in_(chunk), action.c.status.in_(_LIVE), action.c.action != ActionKind.NODE_FETCH
-            )
+            .where(action.c.target.in_(chunk), action.c.status.in_(_LIVE), action.c.action != ActionKind.NODE_FETCH)
             .order_by(action.c.created_at, action.c.id)
         )
         for target, kind, action_id in rows:

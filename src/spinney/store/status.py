@@ -38,7 +38,9 @@ def refresh(connection: Connection, cluster_ids: Iterable[str], because: str = "
             write(connection, found, because)
         else:
             paused = rolling.outputs.get("state") == Progress.PAUSED
-            _store(connection, found, ClusterStatus.WARNING if paused else ClusterStatus.UPDATING, rolling.status_reason)
+            _store(
+                connection, found, ClusterStatus.WARNING if paused else ClusterStatus.UPDATING, rolling.status_reason
+            )
 
 
 def write(connection: Connection, cluster: Cluster, because: str) -> Cluster:

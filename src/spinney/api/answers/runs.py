@@ -16,7 +16,9 @@ class Run(Answer):
     scheduled_at: Time | None = Field(description="For when its schedule meant it; null: somebody asked for it.")
     created_at: Time
     started_at: Time | None = Field(description="Null: it has not begun.")
-    ended_at: Time | None = Field(description="When its last member had ended, soon after its status was final; null: not yet.")
+    ended_at: Time | None = Field(
+        description="When its last member had ended, soon after its status was final; null: not yet."
+    )
     completions: int = Field(description="How many have to succeed.")
     parallelism: int = Field(description="How many members are at work at a time, at most.")
     succeeded: int = Field(description="Completions that are done.")

@@ -76,7 +76,9 @@ def slowed(rules: Rules, situation: Situation, state: State, wanted: int) -> tup
     allowed = max(min(wanted, limit), size) if direction is Direction.UP else min(max(wanted, limit), size)
     if allowed == wanted:
         return wanted, None
-    text = f"{wording.members(wanted)} would be right, and the rates of scaling {direction.value} allow {allowed} for now."
+    text = (
+        f"{wording.members(wanted)} would be right, and the rates of scaling {direction.value} allow {allowed} for now."
+    )
     return allowed, Reason(
         Kind.RATE, text, {"direction": direction.value, "wanted": wanted, "allowed": allowed, **_rates(behaviour)}
     )

@@ -27,9 +27,7 @@ _COUNTED = 6
 _DIRECTIONS = {ActionKind.CLUSTER_SCALE_OUT: Direction.UP, ActionKind.CLUSTER_SCALE_IN: Direction.DOWN}
 
 
-def look(
-    connection: Connection, catalog: Catalog, cluster: Cluster, one: Scaled, limit: int, now: float
-) -> Situation:
+def look(connection: Connection, catalog: Catalog, cluster: Cluster, one: Scaled, limit: int, now: float) -> Situation:
     """``limit``: the greatest number of nodes any cluster may have."""
     found = autoscaling.members(connection, cluster.id)
     profiles = catalog.load(connection, {node.profile_id for node, _ in found})
