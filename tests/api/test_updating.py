@@ -267,3 +267,31 @@ class TestWishes:
     def test_one_that_stops_hears_nothing_any_more(self, world: World, cluster: Cluster) -> None:
         world.change(tables.action, self.update(world, state="updating"), cancel_requested=True)
         assert "asked to stop" in act(world, "pause").error[2]
+
+
+def test_the_plan_of_an_update_tells_batch_and_manner_of_each_member(world: World) -> None:
+    host = world.host("metal")
+
+    def pinned(name: str, **properties: Any) -> Profile:
+        given = {"image": "web", "host_node": host.node_id, **properties}
+        spec = {"type": CONTAINER_TYPE[:-4], "version": "1.0", "properties": given}
+        return world.profile(name, spec=spec, pins={"host_node": host.node_id})
+
+    old = pinned("old")
+    cluster = world.cluster(old, "site", desired_capacity=2)
+    for name in ("a", "b"):
+        world.container(old, host, name, cluster_id=cluster.id, ready=True)
+
+    def planned(profile: Profile) -> dict[str, Any]:
+        body = {"update": {"profile_id": profile.id}}
+        answer = run(lambda: world.client.at(OURS).post("/v1/clusters/site/plan", body))
+        assert answer.status == 200, answer.body
+        found: dict[str, Any] = answer.json["plan"]
+        return found
+
+    wider = planned(pinned("wider", cpu=0.5))
+    assert wider["summary"] == "2 changed in place."
+    assert {(step["step"], step["manner"], step["batch"]) for step in wider["steps"]} == {("change", "in-place", 1)}
+    other = planned(pinned("other", image="other"))
+    assert {(step["step"], step["manner"]) for step in other["steps"]} == {("replace", "start-first")}
+    assert {(step["from"], step["to"]) for step in other["steps"]} == {("metal", "metal")}
