@@ -15,6 +15,7 @@ from engine.job_world import (
     ended,
     exit_codes,
     job_cluster,
+    job_policy,
     latest,
     places,
     told,
@@ -432,7 +433,42 @@ def test_a_cluster_that_is_deleted_takes_its_runs_along() -> None:
             assert done.status is ActionStatus.SUCCEEDED
             await world.clock.sleep(5.0)
             assert all_runs(world, cluster_id) == [] and world.containers() == []
+            assert told(world) == ["RUN_STARTED", "RUN_CANCELLED"]
             world.check_invariants()
+
+    run_virtually(story())
+
+
+def test_one_run_begins_by_itself_when_the_policy_counts_unless_somebody_was_faster() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id = await job_cluster(world, "exit 0")
+            assert (await ended(world, ActionKind.CLUSTER_RUN, cluster_id)).outputs == {"run": 1}
+            later = await bare_cluster(world, "exit 0")
+            policy = {"policy_id": job_policy(world)}
+            await ended(world, ActionKind.CLUSTER_ATTACH_POLICY, later, **policy, enabled=False)
+            await world.clock.sleep(3.0)
+            assert len(all_runs(world, cluster_id)) == 1 and all_runs(world, later) == []
+            refused = await ended(world, ActionKind.CLUSTER_RUN, later)
+            assert refused.status is ActionStatus.FAILED and "attach one, or enable it" in refused.status_reason
+            await ended(world, ActionKind.CLUSTER_UPDATE_POLICY, later, **policy, enabled=True)
+            await world.until(lambda: latest(world, later).status is RunStatus.SUCCEEDED)
+
+    run_virtually(story())
+
+
+def test_a_look_at_what_has_ended_changes_nothing_about_it() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id = await job_cluster(world, "exit 3", retries=0)
+            await all_over(world, cluster_id)
+            (before,) = world.members(cluster_id)
+            assert (await ended(world, ActionKind.CLUSTER_CHECK, cluster_id)).status is ActionStatus.SUCCEEDED
+            (after,) = world.members(cluster_id)
+            assert (after.status, after.status_reason) == (before.status, before.status_reason)
+            assert before.status is NodeStatus.ERROR
 
     run_virtually(story())
 

@@ -266,6 +266,8 @@ class Recorder:
             changes |= {"status": NodeStatus.ERROR, "status_reason": f"Check: {sick.text}."}
             if sick.ailment is Ailment.GONE:
                 changes["physical_id"] = None
+        if runs.at_rest(job.node, seen.container):
+            changes |= runs.shown_of(job.node.data)
         return self._end(job, ActionStatus.SUCCEEDED, str(changes["status_reason"]), changes, now)
 
     def _operated(self, job: Job, operated: Operated, now: float) -> Outcome:

@@ -126,6 +126,7 @@ def begin(
         return None
     if action.action is ActionKind.CLUSTER_DELETE:
         bindings.detach(connection, cluster.id)
+        wishes.abandon(Scene(connection, cluster, rules.max_nodes, rules.limits, ids, now))
     showing = STATUS_WHILE.get(action.action, cluster.status)
     reason = cluster.status_reason if showing == cluster.status else f"{action.action.value} is at work."
     changed = replace(

@@ -100,7 +100,7 @@ def _begin_what_is_due(scene: Scene, job: JobBinding) -> None:
     bindings.stamp(scene.connection, scene.cluster.id, [job.policy_id], found.looked_at)
     if not job.enabled:
         return
-    if job.looked_at is None and job.rules.schedule is None and job.rules.start:
+    if job.looked_at is None and job.rules.schedule is None and job.rules.start and not _at_work(scene, job.policy_id):
         order(scene, job.rules, job.policy_id, None, "Its policy was attached.")
     known = runs.known_times(scene.connection, scene.cluster.id, [*found.start, *found.missed])
     _tell_missed(scene, found, known)
@@ -109,11 +109,17 @@ def _begin_what_is_due(scene: Scene, job: JobBinding) -> None:
         _begin(scene, job, start)
 
 
+def _at_work(scene: Scene, policy_id: str) -> bool:
+    """Whether somebody was faster, and has asked for a run of this policy."""
+    unended = runs.unended(scene.connection, [scene.cluster.id]).get(scene.cluster.id, ())
+    return any(run.policy_id == policy_id for run in unended)
+
+
 def looked_at(job: JobBinding, now: float) -> Due | None:
     """None: there is nothing new since it was looked at the last time."""
     schedule = job.rules.schedule
     if job.looked_at is None:
-        return Due(looked_at=now)
+        return Due(looked_at=now) if job.enabled else None
     if schedule is None:
         return None
     found = due(schedule, job.rules.run.deadline, job.looked_at, now)

@@ -26,6 +26,12 @@ def carry_out(scene: Scene, action: Action) -> tuple[Verdict, dict[str, Any]]:
     return Verdict(ActionStatus.SUCCEEDED, f"Run {number} was {'ordered' if begins else 'cancelled'}."), {"run": number}
 
 
+def abandon(scene: Scene) -> None:
+    """The cluster is to be deleted, and its members with it."""
+    unended = runs.unended(scene.connection, [scene.cluster.id]).get(scene.cluster.id, [])
+    step.give_way(scene, tuple(unended), "Its cluster is to be deleted.")
+
+
 def _run(scene: Scene) -> tuple[str | None, int]:
     job = bindings.job_of(scene.connection, scene.cluster.id)
     if job is None or not job.enabled:
