@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.policed import attach, cluster_of, seen
+from engine.policed import a_policy, attach, cluster_of, ended, seen
 from engine.test_hooks import a_secret, complete, held, messages
 from engine.world import World
 from spinney.clock import iso
@@ -399,6 +399,19 @@ def test_a_replacement_that_is_abandoned_leaves_the_old_container() -> None:
             await world.until(lambda: {one.id for one in world.containers()} == old, seconds=20)
             assert all(one.status is NodeStatus.ACTIVE for one in world.members(cluster_id))
             world.check_invariants()
+
+    run_virtually(story())
+
+
+def test_a_policy_whose_secret_is_not_there_cannot_be_attached() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id = await cluster_of(world, 1)
+            policy_id = a_policy(world, "spinney.policy.lifecycle", after_start=hook(secret="gone/key"))
+            done = await ended(world, ActionKind.CLUSTER_ATTACH_POLICY, cluster_id, policy_id=policy_id, enabled=True)
+            assert done.status is ActionStatus.FAILED
+            assert "after_start.params.secret: the project has no secret 'gone/key'" in done.status_reason
 
     run_virtually(story())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from spinney.cli.batch import say_requested
 from spinney.cli.command import Use, standing_alone
 from spinney.cli.compose.checking import steps_of
 from spinney.cli.compose.places import Faults, Spot
-from spinney.cli.compose.whole import Unusable
+from spinney.cli.compose.whole import Deployment, OwnPolicy, Unusable, Wanted
 from spinney.cli.deploy import deciding, marks, present, reading, view
 from spinney.cli.deploy.asking import Asking
 from spinney.cli.deploy.carrying import Run
@@ -103,7 +104,7 @@ class Asked:
             raise CliError("nothing was changed")
 
 
-def _update(asked: Asked, wanted: Any, prune: bool) -> None:
+def _update(asked: Asked, wanted: Deployment, prune: bool) -> None:
     use = asked.use
     for said in wanted.notes:
         output.note(said)
@@ -163,6 +164,10 @@ def _require_idle(plan: Plan) -> None:
         raise CliError(f"{told}: wait until that has ended, and run this again (`spinney wait {busy[0].cluster}`)")
 
 
+#: Where in the file stands what the service speaks of, and the rest of its words.
+Origin = Callable[[str], tuple[Spot, str]]
+
+
 def _ask_service(use: Use, plan: Plan, found: present.Present) -> None:
     """Whether it would take what has to be made. Raises: Unusable."""
     faults = Faults()
@@ -171,16 +176,20 @@ def _ask_service(use: Use, plan: Plan, found: present.Present) -> None:
             continue
         if one.profile_id is None and any(step.kind in _UPDATES for step in one.steps):
             asked = {"profile": {"spec": dict(one.wanted.spec)}}
-            _valid(use, "profiles", asked, lambda message, wanted=one.wanted: _origin(wanted, message), faults)
+            _valid(use, "profiles", asked, partial(_origin, one.wanted), faults)
         made = [step.policy for step in one.steps if step.policy is not None and step.policy_id is None]
         for policy in (*made, *(one.wanted.own_policies if one.running is None else ())):
             asked = {"policy": {"spec": marks.described(found.project, one.service, policy.spec)}}
-            _valid(use, "policies", asked, lambda message, at=policy.at: (at, message), faults)
+            _valid(use, "policies", asked, partial(_whole_policy, policy), faults)
     if faults.found:
         raise Unusable(faults.lines())
 
 
-def _valid(use: Use, path: str, asked: dict[str, Any], origin: Any, faults: Faults) -> None:
+def _whole_policy(policy: OwnPolicy, message: str) -> tuple[Spot, str]:
+    return policy.at, message
+
+
+def _valid(use: Use, path: str, asked: dict[str, Any], origin: Origin, faults: Faults) -> None:
     try:
         use.service.post(path, "validate", body=asked)
     except Refused as error:
@@ -190,7 +199,7 @@ def _valid(use: Use, path: str, asked: dict[str, Any], origin: Any, faults: Faul
         faults.add(at, says)
 
 
-def _origin(wanted: Any, message: str) -> tuple[Spot, str]:
+def _origin(wanted: Wanted, message: str) -> tuple[Spot, str]:
     """The place of the property that the service speaks of."""
     path, colon, says = message.partition(": ")
     if colon and path.startswith("properties"):
