@@ -47,8 +47,8 @@ def seed(url: str, password: str, endpoint: str = "unix:///m1") -> dict[str, lis
 
 
 def furnish(api: Api, endpoint: str) -> None:
-    """Make what the examples suppose: the host cluster ``metal`` with the host ``m1`` at that endpoint, a policy ``spread``, and
-    a cluster ``nightly`` that has had a run."""
+    """Make what the examples suppose: the host cluster ``metal`` with the host ``m1`` at that endpoint, a policy ``spread``,
+    and a cluster ``nightly`` that has had a run."""
     machine = {"type": "host.docker", "version": "1.0", "properties": {"endpoint": endpoint}}
     api.create("profile", name="machine", spec=machine)
     api.create("cluster", name="metal", profile_id="machine", desired_capacity=1, config={"node.name.format": "m1"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-
 #: Bytes of a body at most, whatever is asked for.
 LARGEST_BODY = 1 << 20
 
