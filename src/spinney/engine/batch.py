@@ -25,7 +25,7 @@ from spinney.engine.watching import joining
 from spinney.profiles.allowances import Allowances, making_fault
 from spinney.profiles.in_place import in_place
 from spinney.store import adjusting as rooms
-from spinney.store import hosts, networks, readiness, status, work
+from spinney.store import hosts, image_rules, networks, readiness, status, work
 from spinney.store.image_rules import ImageRules
 from spinney.store.rows import EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
@@ -207,9 +207,17 @@ class Batch:
             reason = no or "the host, or the profile, is there no more"
             self._ended.append(endings.unmoved(action, node, reason, self._ids, self._now))
             return
-        made = replace(node, profile_id=profile.profile.id)
-        pin = self._images.of(node.project).pin
-        self.jobs.append(Job(task=Task.FETCH, action=action, node=made, profile=profile, host=host, pin=pin))
+        made, present = replace(node, profile_id=profile.profile.id), self._profiles.get(node.profile_id)
+        job = Job(
+            task=Task.FETCH,
+            action=action,
+            node=made,
+            profile=profile,
+            host=host,
+            pin=self._rule(made, profile).pin,
+            present=present if isinstance(present, ContainerProfile) else None,
+        )
+        self.jobs.append(job)
 
     def _refuse(self, action: Action, node: Node, reason: str) -> None:
         """A node that has a container keeps it; healing wants one in the place of what is broken."""
@@ -270,6 +278,8 @@ class Batch:
             if task in _MAKING and homes[action.id] is not None and self._networked(node)
         }
         subnets = networks.subnets(self._connection, wanted, self._subnet_count)
+        owners = {(node.cluster_id or node.id, node.profile_id) for _, node, task in tasks if task in _MAKING}
+        digests = image_rules.digests(self._connection, owners)
         careful = self._at_most_one({node.cluster_id for _, node, task in tasks if task is Task.MOVE})
         for action, node, task in tasks:
             home = homes[action.id] or ""
@@ -289,6 +299,7 @@ class Batch:
                 launch=self._launches.get(action.id) if task in _MAKING else None,
                 launched=stay_of(action.data, Transition.LAUNCH),
                 pin=task in _MAKING and self._rule(node, self._profiles[node.profile_id]).pin,
+                digest=digests.get((node.cluster_id or node.id, node.profile_id)),
             )
             self.jobs.append(job)
         # Before anything is stopped, so that nobody gives it work meanwhile.

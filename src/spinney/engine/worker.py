@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable
-from contextlib import suppress
+from collections.abc import Awaitable, Iterable
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -76,6 +75,7 @@ class Session:
         )
         self._finisher = Finisher(context.store, context.clock, self.lease, self._recorded)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._chores: set[asyncio.Task[None]] = set()
         self._held: Counter[str] = Counter()  # by project
         self._seen: dict[str, float] = {}  # when a project last had work here
         self._deleting: set[str] = set()  # nodes
@@ -158,7 +158,7 @@ class Session:
             self._served = taken.served
             for job in taken.jobs:
                 self._start(job)
-            await self._remove_networks(taken.freed_networks)
+            self._clear_up(taken.freed_networks)
             return taken.more
         return False
 
@@ -308,7 +308,7 @@ class Session:
             self.room.set()
         if any(outcome.node is not None and place_of(outcome.node.data) is not None for outcome in outcomes):
             self.member_ended.set()
-        await self._remove_networks(finished.freed_networks)
+        self._clear_up(finished.freed_networks)
 
     async def _image_arrived(self, host_id: str, reference: str) -> None:
         await self._store.transact(images.pulled, host_id, reference, self.context.clock.now())
@@ -316,28 +316,34 @@ class Session:
     async def _move_subnet(self, job: Job, refused: int) -> int:
         return await self._store.transact(_move_subnet, job, refused, self.context.rules.subnet_count)
 
-    async def _remove_networks(self, pairs: tuple[tuple[str, str], ...]) -> None:
-        """The last node of a project has left a host. Docker refuses to remove a bridge that is in use again by now."""
+    def _clear_up(self, pairs: tuple[tuple[str, str], ...]) -> None:
+        """The last nodes of projects have left hosts. Nobody waits for that: a host that does not answer takes its time."""
         for host_id, project in pairs:
+            task = asyncio.get_running_loop().create_task(self._remove_network(host_id, project))
+            self._chores.add(task)
+            task.add_done_callback(self._chores.discard)
+
+    async def _remove_network(self, host_id: str, project: str) -> None:
+        """Docker refuses to remove a bridge that is in use again by now."""
+        name = network_name(self.context.deployment, project)
+        try:
             found = await self._store.read(hosts.find, host_table.c.node_id == host_id)
-            name = network_name(self.context.deployment, project)
             if found:
-                with suppress(SpinneyError):
-                    connected = self.pool.get(found[0])
-                    connected.forget_network(name)
-                    await connected.docker.remove_network(name)
+                connected = self.pool.get(found[0])
+                connected.forget_network(name)
+                await connected.docker.remove_network(name)
+        except Exception as error:
+            log.info("network %s was not removed: %s", name, error)
 
     async def close(self, *, cleanly: bool) -> None:
         """Stop every job. Cleanly: record what is done, and put what was unfinished back into the queue at once."""
         for handle in self._alarms:
             handle.cancel()
-        tasks = list(self._running.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _stop(self._running.values())
         if cleanly:
             await self._last("record what is done", self._finisher.flush())
             await self._last("give back its claims", self._store.transact_urgent(engines.end, self.id))
+        await _stop(self._chores)
         await self.pool.close()
 
     async def _last(self, what: str, step: Awaitable[None]) -> None:
@@ -346,6 +352,13 @@ class Session:
             await step
         except Exception:
             log.exception("engine %s could not %s", self.id, what)
+
+
+async def _stop(running: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(running)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _renew_and_take_over(connection: Connection, engine_id: str, lease: float) -> list[str]:

@@ -140,6 +140,16 @@ def container_name(properties: ContainerProperties, node: NodeIdentity) -> str:
     return name if name[0].isalnum() else f"c{name}"
 
 
+def image_of(properties: ContainerProperties, project: str) -> ImageRequest:
+    return ImageRequest(
+        reference=exact_reference(properties.image),
+        policy=PullPolicy(properties.pull_policy),
+        platform=properties.platform,
+        credential=properties.registry_credential,
+        project=project,
+    )
+
+
 def container_request(
     properties: ContainerProperties,
     *,
@@ -161,13 +171,7 @@ def container_request(
     return ContainerRequest(
         name=container_name(properties, node),
         labels={**properties.labels, **_own_labels(node, deployment)},
-        image=ImageRequest(
-            reference=exact_reference(properties.image),
-            policy=PullPolicy(properties.pull_policy),
-            platform=properties.platform,
-            credential=properties.registry_credential,
-            project=node.project,
-        ),
+        image=image_of(properties, node.project),
         command=properties.command or None,
         entrypoint=properties.entrypoint,
         environment=dict(properties.environment),

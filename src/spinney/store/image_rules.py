@@ -71,6 +71,17 @@ def digests_for(connection: Connection, owner_id: str) -> dict[str, str]:
     return {profile_id: digest for profile_id, digest in rows}
 
 
+def digests(connection: Connection, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The same for pairs of such an owner and a profile; those that have none are left out."""
+    if not wanted:
+        return {}
+    c = resolved.c
+    query = sa.select(c.owner_id, c.profile_id, c.digest).where(
+        c.owner_id.in_({owner for owner, _ in wanted}), c.profile_id.in_({profile for _, profile in wanted})
+    )
+    return {(row.owner_id, row.profile_id): row.digest for row in connection.execute(query)}
+
+
 def resolve(connection: Connection, owner_id: str, profile_id: str, digest: str, now: float) -> str:
     """Store what the tag stands for, unless somebody was first; what is stored."""
     row = {"owner_id": owner_id, "profile_id": profile_id, "digest": digest, "resolved_at": now}

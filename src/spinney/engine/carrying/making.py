@@ -12,18 +12,26 @@ from dataclasses import replace
 
 from spinney.clock import Clock
 from spinney.domain.action import ActionKind, Cause
-from spinney.domain.container import Container, ContainerRequest, ContainerState, LogQuery, PullPolicy
+from spinney.domain.container import (
+    Container,
+    ContainerRequest,
+    ContainerState,
+    ImageRequest,
+    LogQuery,
+    PullPolicy,
+)
 from spinney.domain.node import PowerState
 from spinney.drivers.base import ContainerHost
 from spinney.engine.cancelling import whole
 from spinney.engine.carrying.hosts import Connected
 from spinney.engine.carrying.readying import fit, until_ready
-from spinney.engine.carrying.resolving import Resolver
+from spinney.engine.carrying.resolving import Resolver, by_digest
 from spinney.engine.carrying.secrets import Known, Secrets
 from spinney.engine.carrying.templates import Templates
 from spinney.engine.jobs import Job, Task
 from spinney.engine.results import Made
 from spinney.errors import AddressPoolOverlap, ContainerRefused, HostError, ImageNotFound, NetworkMissing
+from spinney.profiles.container_request import image_of
 
 _TRIES = 4
 #: Seconds.
@@ -101,17 +109,25 @@ class Maker:
 
     async def _request(self, host: Connected, job: Job, index: int | None, known: Known) -> ContainerRequest:
         request = replace(self._templates.request(job, index), secret_environment=known.environment)
-        if not job.pin:
-            return request
-        return replace(request, image=await self._resolver.pinned(host, job, request.image))
+        return replace(request, image=await self._image(host, job, request.image))
+
+    async def _image(self, host: Connected, job: Job, image: ImageRequest) -> ImageRequest:
+        if job.pin:
+            return await self._resolver.pinned(host, job, image)
+        if job.task is Task.FETCH:
+            return await self._resolver.resolved(host, job, image)
+        return image if job.digest is None else by_digest(image, job.digest)
 
     async def have_image(self, host: Connected, job: Job) -> None:
-        """Have on the host what the container is to be made of."""
-        image = self._templates.request(job, job.subnet_index).image
-        if job.pin:
-            image = await self._resolver.pinned(host, job, image)
-        if await host.bring(image.reference):
+        """Have on the host what the container is to be made of. Where it is fetched for a whole cluster, what tags stand for is
+        found out first: the new one, and the one that the members' present containers were made of."""
+        if job.present is not None:
+            before = image_of(job.present.properties, job.node.project)
+            await self._resolver.keep(host, job.node.cluster_id or job.node.id, job.present.profile.id, before)
+        wanted = image_of(job.container_profile.properties, job.node.project)
+        if await host.bring(wanted.reference):
             return
+        image = await self._image(host, job, wanted)
         if image.policy is PullPolicy.ALWAYS:
             await host.pull_for(image, job.action.parent_id or job.action.id)
         else:

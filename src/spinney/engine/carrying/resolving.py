@@ -1,9 +1,10 @@
 """What an image's tag stands for: found out once for a whole cluster, and kept.
 
-Guaranteed, where image rules say ``pin``: all containers of a cluster and profile are made of the same digest, on whatever
-host and day; another profile is resolved anew. The digest is the one of the image that the first Docker engine asked has, after
-it pulled as the profile's pull policy says; no registry is asked by us. An image that was built or loaded on a host has none:
-its container is refused, because nothing would make the next one the same.
+Guaranteed, where image rules say ``pin``, and from its first update on for any cluster: all containers of a cluster and profile
+are made of the same digest, on whatever host and day; another profile is resolved anew. The digest is the one of the image that
+the first Docker engine asked has, after it pulled as the profile's pull policy says; no registry is asked by us. An image that
+was built or loaded on a host has none: where rules say ``pin`` its container is refused, because nothing would make the next
+one the same; elsewhere its tag is used.
 """
 
 from __future__ import annotations
@@ -31,32 +32,53 @@ class Resolver:
 
     async def pinned(self, host: Connected, job: Job, image: ImageRequest) -> ImageRequest:
         """The same image by its digest. Raises: ContainerRefused, and what pulling raises."""
+        found = await self.resolved(host, job, image)
+        if "@" not in found.reference:
+            raise ContainerRefused(
+                f"image rules: {image.reference} is to be pinned and has no digest on the host, because it was built or loaded "
+                f"there; push it to a registry and have it pulled, or ask an operator"
+            )
+        return found
+
+    async def resolved(self, host: Connected, job: Job, image: ImageRequest) -> ImageRequest:
+        """The same image by its digest, or as it is where it has none. Raises: what pulling raises."""
         if "@" in image.reference:
             return image
         key = (job.node.cluster_id or job.node.id, job.node.profile_id)
         found = self._known.get(key) or await self._store.read(image_rules.digest_of, *key)
         if found is None:
             first = await self._ask(host, job, image)
+            if first is None:
+                return image
             found = await self._store.transact(image_rules.resolve, *key, first, self._clock.now())
         self._known[key] = found
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)
-        # A digest never means another image, so that there is nothing to pull again.
-        policy = PullPolicy.NEVER if image.policy is PullPolicy.NEVER else PullPolicy.MISSING
-        return replace(image, reference=found, policy=policy)
+        return by_digest(image, found)
 
-    async def _ask(self, host: Connected, job: Job, image: ImageRequest) -> str:
+    async def keep(self, host: Connected, owner_id: str, profile_id: str, image: ImageRequest) -> None:
+        """What the tag stands for on that host, where containers were made of it, unless that is known: whoever goes back to
+        that profile goes back to that image."""
+        if "@" in image.reference or await self._store.read(image_rules.digest_of, owner_id, profile_id) is not None:
+            return
+        found = digest_in(await host.docker.images(), image.reference)
+        if found is not None:
+            await self._store.transact(image_rules.resolve, owner_id, profile_id, found, self._clock.now())
+
+    async def _ask(self, host: Connected, job: Job, image: ImageRequest) -> str | None:
         if image.policy is PullPolicy.ALWAYS:
             await host.pull_for(image, job.action.parent_id or job.action.id)
         else:
             await host.fetch(image)
-        found = digest_in(await host.docker.images(), image.reference)
-        if found is None:
-            raise ContainerRefused(
-                f"image rules: {image.reference} is to be pinned and has no digest on the host, because it was built or loaded "
-                f"there; push it to a registry and have it pulled, or ask an operator"
-            )
-        return found
+        return digest_in(await host.docker.images(), image.reference)
+
+
+def by_digest(image: ImageRequest, digest: str) -> ImageRequest:
+    """A digest never means another image, so that there is nothing to pull again."""
+    if "@" in image.reference:
+        return image
+    policy = PullPolicy.NEVER if image.policy is PullPolicy.NEVER else PullPolicy.MISSING
+    return replace(image, reference=digest, policy=policy)
 
 
 def digest_in(images: list[HostImage], reference: str) -> str | None:
