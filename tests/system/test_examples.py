@@ -13,11 +13,11 @@ from spinney.policies import registry as policies
 from spinney.profiles import registry as profiles
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "examples").glob("*.yaml"))
 COMPOSED = sorted((ROOT / "examples").glob("*/compose.yaml"))
+FILES = sorted(set((ROOT / "examples").rglob("*.yaml")) - set(COMPOSED))
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT / "examples")))
 def test_the_example_is_valid(file: Path) -> None:
     spec = yaml.safe_load(file.read_text())
     (policies if ".policy." in spec["type"] else profiles).validate_spec(spec)
@@ -33,6 +33,14 @@ def test_the_page_shows_the_compose_file_as_it_is() -> None:
     (file,) = COMPOSED
     kept = file.read_text()
     assert kept[kept.index("name: ") :] in (ROOT / "docs" / "how-to" / "compose.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted({kind.name for kind in policies.POLICY_TYPES.values()}))
+def test_each_policy_type_has_a_page_and_the_example_that_it_shows(name: str) -> None:
+    short = name.rpartition(".")[2]
+    assert yaml.safe_load((ROOT / "examples" / "policies" / f"{short}.yaml").read_text())["type"] == name
+    page = (ROOT / "docs" / "policies" / f"{short}.md").read_text()
+    assert page.startswith(f"# {name}\n") and f"examples/policies/{short}.yaml)" in page
 
 
 def test_there_are_examples() -> None:
