@@ -76,7 +76,8 @@ def command_named(words: list[str]) -> Any:
     if inside is None or len(words) < 2:
         return found
     assert words[1] in inside, f"there is no command 'spinney {words[0]} {words[1]}'"
-    return inside[words[1]]
+    late = getattr(found, "entries", {}).get(words[1])
+    return inside[words[1]] if late is None else load(words[1], late)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=name_of)
