@@ -136,7 +136,10 @@ class Batch:
 
     def _may_stay(self, action: Action, node: Node) -> bool:
         """Whether an update leaves the container where it is, unless the host refuses."""
-        before, after = self._profiles.get(node.profile_id), self._profiles.get(str(action.inputs.get("new_profile_id")))
+        before, after = (
+            self._profiles.get(node.profile_id),
+            self._profiles.get(str(action.inputs.get("new_profile_id"))),
+        )
         if before is None or after is None or rooms.REPLACE in action.outputs:
             return False
         return in_place(before.properties, after.properties)
@@ -228,7 +231,10 @@ class Batch:
 
     def _stays(self, action: Action, node: Node) -> Work | None:
         """The work, where it is to be done on the container that is there, which goes on serving meanwhile."""
-        before, after = self._profiles.get(node.profile_id), self._profiles.get(str(action.inputs.get("new_profile_id")))
+        before, after = (
+            self._profiles.get(node.profile_id),
+            self._profiles.get(str(action.inputs.get("new_profile_id"))),
+        )
         return adjusting.begin(self._connection, action, node, before, after, self._now)
 
     def _make_adjustments(self, staying: Sequence[Work]) -> None:
@@ -237,9 +243,7 @@ class Batch:
             before, after = self._profiles[node.profile_id], self._profiles[str(action.inputs["new_profile_id"])]
             limits = adjusting.change(before, after, self._catalog.defaults)
             host = known.get(node.host_id or "")
-            self.jobs.append(
-                Job(task=Task.ADJUST, action=action, node=node, profile=after, host=host, limits=limits)
-            )
+            self.jobs.append(Job(task=Task.ADJUST, action=action, node=node, profile=after, host=host, limits=limits))
 
     def _wants_place(self, action: Action, node: Node) -> bool:
         kind = action.action

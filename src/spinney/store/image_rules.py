@@ -67,8 +67,10 @@ def digest_of(connection: Connection, owner_id: str, profile_id: str) -> str | N
 
 def digests_for(connection: Connection, owner_id: str) -> dict[str, str]:
     """By profile, all that its tags were found to stand for."""
-    rows = connection.execute(sa.select(resolved.c.profile_id, resolved.c.digest).where(resolved.c.owner_id == owner_id))
-    return {profile_id: digest for profile_id, digest in rows}
+    rows = connection.execute(
+        sa.select(resolved.c.profile_id, resolved.c.digest).where(resolved.c.owner_id == owner_id)
+    )
+    return {row.profile_id: row.digest for row in rows}
 
 
 def digests(connection: Connection, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
