@@ -191,14 +191,17 @@ def test_a_node_on_its_way_counts_on_both_hosts_and_is_still_on_the_first(store:
     assert _ports(store) == {here, there}
 
 
-def test_an_arrival_leaves_nothing_behind(store: Store) -> None:
+def test_who_is_handed_over_keeps_both_rooms_until_the_old_one_is_left(store: Store) -> None:
     here, there, placed = _moving(store)
-    store.run(placements.arrive, [placed], 9.0)
+    store.run(placements.hand_over, [placed], 9.0)
     (arrived,) = _placed(store)
     assert (arrived.host_id, arrived.placed_at, arrived.reserved_memory) == (there, 9.0, 100)
+    assert [_host(store, h).reserved_memory for h in (here, there)] == [100, 100]
+    assert _ports(store) == {here, there}
+    assert [hold.host_id for hold in store.run(placements.holds, [placed.id]).values()] == [here]
+    store.run(placements.give_up, [placed.id])
     assert [_host(store, h).reserved_memory for h in (here, there)] == [0, 100]
-    assert _ports(store) == {there}
-    assert store.run(placements.holds, [placed.id]) == {}
+    assert _ports(store) == {there} and store.run(placements.holds, [placed.id]) == {}
 
 
 def test_giving_up_leaves_the_node_where_it_was(store: Store) -> None:
