@@ -18,10 +18,10 @@ from spinney.domain.victims import victims
 
 _LIMIT = 20
 #: Policies are not fanned out, and rebalancing orders its moves a few at a time.
+#: Those that order no members' actions are not decided here.
+_ELSEWHERE = (ActionKind.CLUSTER_REBALANCE, ActionKind.CLUSTER_RUN, ActionKind.CLUSTER_CANCEL_RUN)
 _KINDS = [
-    kind
-    for kind in ActionKind
-    if kind.on_cluster and not kind.value.endswith("_POLICY") and kind is not ActionKind.CLUSTER_REBALANCE
+    kind for kind in ActionKind if kind.on_cluster and not kind.value.endswith("_POLICY") and kind not in _ELSEWHERE
 ]
 
 
