@@ -47,6 +47,19 @@ async def started(world: World, size: int, *policies: tuple[str, dict[str, Any]]
     return cluster_id
 
 
+async def end_of(world: World, action_id: str, seconds: float = 600.0) -> Action:
+    """Looked for now and then: what happens meanwhile takes minutes."""
+    deadline = world.clock.monotonic() + seconds
+    while not world.action(action_id).final:
+        assert world.clock.monotonic() < deadline, world.describe()
+        await world.clock.sleep(0.5)
+    return world.action(action_id)
+
+
+async def update(world: World, cluster_id: str, inputs: Mapping[str, Any]) -> Action:
+    return await end_of(world, world.submit(UPDATE, cluster_id, inputs))
+
+
 def to(world: World, image: str, **properties: Any) -> dict[str, Any]:
     return {"new_profile_id": world.profile(**{**GOOD, "image": image, **properties})}
 
@@ -93,7 +106,7 @@ def test_with_room_no_member_is_missed_and_the_row_names_the_new_container_befor
                 stopped.append(len(before - named) > len(stopped))
 
         world.hooks.before = look
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/web:v2"))
+        done = await update(world, cluster_id, to(world, "sim/web:v2"))
         assert done.status is ActionStatus.SUCCEEDED, done.status_reason
         assert least.fewest == 4 and stopped == [True] * 4
         assert {child.inputs["manner"] for child in children(world, done.id)} == {"start-first"}
@@ -118,7 +131,7 @@ def test_without_room_or_overlap_no_more_stop_at_a_time_than_the_budget_allows(
         wide = {"reservation": cpu, "limit": cpu}
         cluster_id = await started(world, 4, profile_id=world.profile(**GOOD, cpu=wide), config=config)
         least = Least(world, cluster_id)
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/web:v2", cpu=wide))
+        done = await update(world, cluster_id, to(world, "sim/web:v2", cpu=wide))
         assert done.status is ActionStatus.SUCCEEDED, done.status_reason
         assert least.fewest == fewest
         assert {child.inputs["manner"] for child in children(world, done.id)} == {"stop-first"}
@@ -131,11 +144,11 @@ def test_fixed_ports_lead_elsewhere_or_stop_the_old_one_first() -> None:
     async def story(world: World) -> None:
         ports = {"ports": [{"container": 80, "host": 8080}]}
         cluster_id = await started(world, 2, profile_id=world.profile(**GOOD, **ports))
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/web:v2", **ports))
+        done = await update(world, cluster_id, to(world, "sim/web:v2", **ports))
         assert [child.inputs["manner"] for child in children(world, done.id)] == ["start-first"] * 2
         await ended(world, ActionKind.CLUSTER_SCALE_OUT, cluster_id, count=1)
         await world.until(lambda: in_service(world, cluster_id) == 3)
-        again = await ended(world, UPDATE, cluster_id, **to(world, "sim/web:v3", **ports))
+        again = await update(world, cluster_id, to(world, "sim/web:v3", **ports))
         assert [child.inputs["manner"] for child in children(world, again.id)] == ["stop-first"] * 3
         check_whole(world, cluster_id, 3)
 
@@ -170,7 +183,7 @@ def test_an_image_that_cannot_be_had_ends_the_update_with_nothing_touched() -> N
     async def story(world: World) -> None:
         cluster_id = await started(world, 3, (JUDGED, {}))
         before = {node.physical_id for node in world.members(cluster_id)}
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/no-such-web:v2"))
+        done = await update(world, cluster_id, to(world, "sim/no-such-web:v2"))
         assert done.status is ActionStatus.FAILED
         assert "the image sim/no-such-web:v2 cannot be had on host h" in done.status_reason
         assert {node.physical_id for node in world.members(cluster_id)} == before
@@ -188,7 +201,7 @@ def test_what_a_tag_stands_for_is_found_out_once_also_of_what_was_there_before()
                 world.host_engine(number).core.images.publish(image)
 
         publish("sim/web:v1")
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/web_dies-3:v2", pull_policy="always"))
+        done = await update(world, cluster_id, to(world, "sim/web_dies-3:v2", pull_policy="always"))
         assert done.status is ActionStatus.FAILED and "rolled back" in done.status_reason
         await ended(world, ActionKind.CLUSTER_SCALE_OUT, cluster_id, count=2)
         made = {container.image for container in world.running()}
@@ -218,7 +231,7 @@ def test_what_is_broken_goes_back_and_those_that_serve_go_on_serving(what: str, 
         profile_id = seen(world, cluster_id).profile_id
         least = Least(world, cluster_id)
         inputs = {"new_profile_id": world.profile(**{**GOOD, **BROKEN[what]})}
-        done = await ended(world, UPDATE, cluster_id, **inputs)
+        done = await update(world, cluster_id, inputs)
         assert done.status is ActionStatus.FAILED and "rolled back because 1 of 4 members failed" in done.status_reason
         assert least.fewest >= 3, "one at a time was tried"
         assert seen(world, cluster_id).profile_id == profile_id
@@ -235,8 +248,7 @@ def test_without_a_policy_a_failure_ends_the_update_and_old_containers_serve_on(
     async def story(world: World) -> None:
         cluster_id = await started(world, 3)
         action_id = world.submit(UPDATE, cluster_id, to(world, "sim/web_status-503:v2"), timeout=20)
-        await world.settle()
-        done = world.action(action_id)
+        done = await end_of(world, action_id)
         assert done.status is ActionStatus.FAILED and "3 of 3 members failed" in done.status_reason
         assert "Nothing was updated; the cluster keeps its profile." in done.status_reason
         check_whole(world, cluster_id, 3)
@@ -264,8 +276,7 @@ def test_an_update_that_pauses_waits_to_be_resumed_or_aborted() -> None:
         assert len(children(world, action_id)) == 1
         broken = False
         wish(world, cluster_id, "resume")
-        await world.settle()
-        assert world.action(action_id).status is ActionStatus.SUCCEEDED, "who failed had another try"
+        assert (await end_of(world, action_id)).status is ActionStatus.SUCCEEDED, "who failed had another try"
         check_whole(world, cluster_id, 3)
 
     play(story)
@@ -290,8 +301,7 @@ def test_one_that_goes_on_after_failures_fails_in_the_end_and_the_others_are_upd
 
         world.hooks.before = refuse
         action_id = world.submit(UPDATE, cluster_id, to(world, "sim/web:v2"))
-        await world.settle()
-        failed = world.action(action_id)
+        failed = await end_of(world, action_id)
         assert failed.status is ActionStatus.FAILED and "1 of 3 members failed" in failed.status_reason
         after = world.members(cluster_id)
         assert after[0].physical_id == first.physical_id and len({node.profile_id for node in after}) == 2
@@ -309,8 +319,8 @@ def test_a_canary_waits_to_be_promoted_and_goes_back_when_it_is_aborted() -> Non
             await world.until(lambda action_id=action_id: world.action(action_id).outputs.get("state") == "canary")
             assert [node.profile_id for node in world.members(cluster_id)].count(old) == 3
             wish(world, cluster_id, word)
-            await world.settle()
-            assert world.action(action_id).status is status, world.action(action_id).status_reason
+            done = await end_of(world, action_id)
+            assert done.status is status, done.status_reason
             profiles = {node.profile_id for node in world.members(cluster_id)}
             assert profiles == ({inputs["new_profile_id"]} if word == "promote" else {old})
         check_whole(world, cluster_id, 4)
@@ -343,9 +353,7 @@ def test_a_cluster_is_scaled_renamed_and_given_policies_while_it_is_updated() ->
         with pytest.raises(ResourceIsLocked, match=action_id):
             world.submit(UPDATE, cluster_id, to(world, "sim/web:v3"))
         assert not world.action(action_id).final
-        await world.clock.sleep(15.0)
-        await world.settle(seconds=400)
-        assert world.action(action_id).status is ActionStatus.SUCCEEDED
+        assert (await end_of(world, action_id)).status is ActionStatus.SUCCEEDED
         assert seen(world, cluster_id).name == "other" and set(images(world)) == {"sim/web"}
         check_whole(world, cluster_id, 5)
 
@@ -361,9 +369,7 @@ def test_members_are_healed_with_the_profile_they_have_while_others_are_updated(
         engine.core.kill(victim.id, "SIGKILL", world.clock.now())
         await world.until(lambda: now(world, last).repairs == 1 and now(world, last).status is NodeStatus.ACTIVE, 20)
         assert now(world, last).profile_id == last.profile_id and not world.action(action_id).final
-        await world.clock.sleep(15.0)
-        await world.settle(seconds=400)
-        assert world.action(action_id).status is ActionStatus.SUCCEEDED, world.action(action_id).status_reason
+        assert (await end_of(world, action_id)).status is ActionStatus.SUCCEEDED, world.action(action_id).status_reason
         check_whole(world, cluster_id, 4)
 
     play(story)
@@ -380,9 +386,7 @@ def test_a_host_is_drained_while_its_members_are_updated() -> None:
         cluster_id, action_id = await slowly(world, 6)
         drained = await ended(world, ActionKind.HOST_DRAIN, world.host_ids[1])
         assert drained.status is ActionStatus.SUCCEEDED and not world.action(action_id).final
-        await world.clock.sleep(15.0)
-        await world.settle(seconds=400)
-        assert world.action(action_id).status is ActionStatus.SUCCEEDED
+        assert (await end_of(world, action_id)).status is ActionStatus.SUCCEEDED
         assert world.hosts()[1].state is HostState.CORDONED and world.hosts()[1].containers == 0
         check_whole(world, cluster_id, 6)
 
@@ -393,9 +397,7 @@ def test_a_host_that_falls_silent_does_not_stop_an_update_where_members_may_over
     async def story(world: World) -> None:
         cluster_id, action_id = await slowly(world, 6)
         world.host_engine(1).cut()
-        await world.clock.sleep(60.0)
-        await world.settle(seconds=600)
-        done = world.action(action_id)
+        done = await end_of(world, action_id)
         assert done.status is ActionStatus.SUCCEEDED, done.status_reason
         assert len({node.profile_id for node in world.members(cluster_id)}) == 1
         world.host_engine(1).heal()
@@ -436,7 +438,7 @@ def test_members_that_their_user_has_stopped_get_the_profile_and_stay_stopped() 
         cluster_id = await started(world, 3)
         quiet = world.members(cluster_id)[1]
         await ended(world, ActionKind.NODE_OPERATION, quiet.id, operation="stop", params={})
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/web:v2"))
+        done = await update(world, cluster_id, to(world, "sim/web:v2"))
         assert done.status is ActionStatus.SUCCEEDED, done.status_reason
         assert len({node.profile_id for node in world.members(cluster_id)}) == 1
         states = {c.id: c.state for c in world.containers()}
@@ -448,7 +450,7 @@ def test_members_that_their_user_has_stopped_get_the_profile_and_stay_stopped() 
 def test_an_update_that_nothing_is_left_of_is_shown_by_its_events() -> None:
     async def story(world: World) -> None:
         cluster_id = await started(world, 2, ("batch", {"max_batch_size": 1, "pause_time": 0}))
-        done = await ended(world, UPDATE, cluster_id, **to(world, "sim/web:v2"))
+        done = await update(world, cluster_id, to(world, "sim/web:v2"))
         told = [e for e in world.events() if e.oid == cluster_id and e.meta_data["action_id"] == done.id]
         assert [event.status for event in sorted(told, key=lambda e: e.timestamp)] == ["start", "batch", "batch", "end"]
         assert done.outputs == {
