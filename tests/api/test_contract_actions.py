@@ -155,6 +155,7 @@ QUEUED: Mapping[str, tuple[tuple[Any, ...], tuple[str, str, str], dict[str, Any]
             "timeout": 7,
             "config": {"x": 1},
             "profile_only": True,
+            "revision": 1,
         },
     ),
     "updating with nulls": (

@@ -103,7 +103,14 @@ def fleet(world: World) -> tuple[Profile, list[Any]]:
     web = world.cluster(profile, "web", desired_capacity=2, next_index=3)
     for index in (1, 2):
         world.container(
-            profile, found[0], f"web-{index}", cluster_id=web.id, index=index, reserved_cpu=1.0, reserved_memory=2**30
+            profile,
+            found[0],
+            f"web-{index}",
+            cluster_id=web.id,
+            index=index,
+            reserved_cpu=1.0,
+            reserved_memory=2**30,
+            ready=True,
         )
     world.store.run(
         lambda c: c.execute(
@@ -132,7 +139,8 @@ def test_scaling_in_and_resizing_tell_who_goes(world: World) -> None:
     fleet(world)
     for body in ({"scale_in": {"count": 1}}, {"resize": {"adjustment_type": "EXACT_CAPACITY", "number": 1}}):
         (step,) = plan(world, body).json["plan"]["steps"]
-        assert step == {"step": "delete", "node": "web-2", "from": "h1", "to": None, "reason": "the youngest"}
+        who = {"step": "delete", "node": "web-2", "from": "h1", "to": None, "reason": "the youngest"}
+        assert step == {**who, "batch": None, "manner": None}
 
 
 def test_draining_and_losing_a_host(world: World) -> None:
@@ -151,7 +159,7 @@ def test_an_update_tells_what_moves_for_want_of_room(world: World) -> None:
     spec = {**profile.spec, "properties": {**SPEC, "cpu": 3.0}}
     world.profile("bigger", spec=spec, pins={"host_cluster": world.store.run(_hosts_id)})
     told = plan(world, {"update": {"profile_id": "bigger"}}).json["plan"]
-    assert sorted((s["step"], s["to"]) for s in told["steps"]) == [("replace", "h1"), ("replace", "h2")]
+    assert sorted((s["step"], s["to"]) for s in told["steps"]) == [("change", "h1"), ("replace", "h2")]
     assert plan(world, {"update": {"profile_id": "big"}}).error[0] == 400
 
 
