@@ -5,8 +5,8 @@ time: a batch begins when the one before it has ended. Ours: a PATCH of the clus
 and an update policy. Raw: a bare asyncio client that sends stop, delete, create and start (start-first: create, start, stop,
 delete) over the same TLS, as many at a time on each host as Spinney does, with exactly the bodies and the network that Spinney
 sends. Swarm: an update of a service with parallelism 10, until it says that it is completed. A new container is good when it
-runs: looking into it costs a Docker engine more than making it, so that health checks would drown the difference. The three take
-turns, so that all meet the same machine; what is measured is the update alone.
+runs: looking into sixty costs a Docker engine more than making them, so that health checks would drown the difference. The
+three take turns, so that all meet the same machine; what is measured is the update alone.
 
 Needs root: it makes the hosts, and nothing of them is left.
 """
