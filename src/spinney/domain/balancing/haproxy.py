@@ -84,7 +84,8 @@ def _plain(service: Service, size: Size) -> tuple[str, ...]:
         "    timeout http-request 15s",
         "    timeout http-keep-alive 15s",
         "    timeout tunnel 1h",
-        "    retries 3",
+        # Each attempt goes to another member: where half of them die at once, three would now and then all meet dead ones.
+        "    retries 10",
         "    option redispatch 1",
         *(("    option idle-close-on-response", "    option forwardfor") if service.mode is Mode.HTTP else ()),
         "",
