@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.policed import attach, cluster_of
 from engine.test_draining import plan
 from engine.world import World
 from spinney.domain.action import ActionKind
@@ -60,6 +61,22 @@ def test_sizes(kind: QuestionKind, inputs: dict[str, Any]) -> None:
             world.submit(_KINDS[kind], cluster_id, inputs)
             await world.settle()
             check(expected, before, homes(world, cluster_id))
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize(
+    ("criteria", "reason"),
+    [("OLDEST_FIRST", "the oldest"), ("RANDOM", "drawn by lot, which is drawn anew when it is done")],
+)
+def test_who_goes_by_a_deletion_policy_is_told_by_its_criteria(criteria: str, reason: str) -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id = await cluster_of(world, 2)
+            await attach(world, cluster_id, "deletion", criteria=criteria)
+            (step,) = plan(world, QuestionKind.SCALE_IN, cluster_id, count=1).steps
+            assert step.reason == reason
 
     run_virtually(story())
 

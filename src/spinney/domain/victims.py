@@ -26,6 +26,19 @@ class Criteria(StrEnum):
     YOUNGEST_FIRST = "YOUNGEST_FIRST"
     RANDOM = "RANDOM"
 
+    @property
+    def told(self) -> str:
+        """What is said of a member that goes because of it."""
+        return _TOLD[self]
+
+
+_TOLD = {
+    Criteria.OLDEST_FIRST: "the oldest",
+    Criteria.OLDEST_PROFILE_FIRST: "of the oldest profile",
+    Criteria.YOUNGEST_FIRST: "the youngest",
+    Criteria.RANDOM: "drawn by lot, which is drawn anew when it is done",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Shares:

@@ -13,9 +13,11 @@ from spinney.clock import iso
 from spinney.domain.action import Action, ActionKind
 from spinney.domain.member import Member
 from spinney.domain.placement.rules import Share
+from spinney.domain.victims import Criteria
 from spinney.policies.attaching import Attached
 from spinney.policies.base import Contribution
 from spinney.policies.checking import Failed, Look
+from spinney.policies.deletion import DeletionProperties
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ def before(attached: Iterable[Attached], look: Look) -> Checked:
     if asked:
         action = replace(action, data={**action.data, "status": "OK", "reason": "The policies allow it."})
     return Checked(action)
+
+
+def criteria(attached: Iterable[Attached], kind: ActionKind) -> Criteria | None:
+    """What decides who goes in such an action; None: no policy does. Of several the last one asked counts."""
+    asked = [one.policy.properties for one in asked_before(attached, kind)]
+    found = [one.criteria for one in asked if isinstance(one, DeletionProperties)]
+    return Criteria(found[-1]) if found else None
 
 
 def stamped(attached: Iterable[Attached], kind: ActionKind) -> list[str]:

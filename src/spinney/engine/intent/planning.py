@@ -29,6 +29,7 @@ from spinney.domain.plan import Plan, Question, QuestionKind, Step, StepKind, Un
 from spinney.domain.rebalance import MAX_MOVES, Move
 from spinney.domain.rollout.model import Manner
 from spinney.domain.runs import finished
+from spinney.domain.victims import Criteria
 from spinney.engine.catalog import Catalog, ContainerProfile
 from spinney.engine.intent import clusters, quotas
 from spinney.engine.intent.clusters import ClusterRules
@@ -39,8 +40,9 @@ from spinney.engine.moving.window import Scene
 from spinney.engine.placing.asking import load_fleet, requests_for
 from spinney.engine.rollout.foretelling import Foretold, foretell
 from spinney.errors import BadRequest
+from spinney.policies import pipeline
 from spinney.profiles.container_request import ContainerDefaults
-from spinney.store import fleets, hosts, standing
+from spinney.store import bindings, fleets, hosts, standing
 from spinney.store.rows import CLUSTERS, NODES
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import host as host_table
@@ -72,7 +74,8 @@ class Planner:
         leaving = {child.node_id for child in (*outcome.children, *outcome.later)}
         gone = [node for node in _members(scene, cluster) if node.id in leaving]
         names = _Names(scene, question, [node.host_id for node in gone])
-        steps = [Step(StepKind.DELETE, n.name, names.of(n.host_id), None, _why_gone(n)) for n in gone]
+        asked = pipeline.criteria(bindings.attached(scene.connection, cluster.id), _KINDS[question.kind])
+        steps = [Step(StepKind.DELETE, n.name, names.of(n.host_id), None, _why_gone(n, asked)) for n in gone]
         made, unplaceable = self._grow(scene, question, outcome.cluster, outcome.create)
         return _plan([*steps, *made], unplaceable)
 
@@ -299,9 +302,13 @@ def _why_ended(node: Node) -> str:
     return "it has ended, and its log goes" if finished(node) else "its run begins it anew elsewhere"
 
 
-def _why_gone(node: Node) -> str:
-    if node.tainted or standing.serves(node):
-        return "tainted" if node.tainted else "the youngest"
+def _why_gone(node: Node, asked: Criteria | None) -> str:
+    if node.tainted:
+        return "tainted"
+    if asked is not None and node.status is NodeStatus.ACTIVE:
+        return asked.told
+    if standing.serves(node):
+        return Criteria.YOUNGEST_FIRST.told
     if node.status is NodeStatus.ACTIVE:
         return "it is not ready" if node.power is PowerState.RUNNING else f"it is {node.power.value}"
     return f"it is {node.status.value}"
