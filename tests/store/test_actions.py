@@ -61,6 +61,19 @@ def test_healing_yields_to_users(store: Store, at_work: bool) -> None:
     assert _get(store, healing.id).cancel_requested
 
 
+@pytest.mark.parametrize(
+    ("work", "stops"), [(ActionKind.CLUSTER_SCALE_IN, False), (ActionKind.CLUSTER_REBALANCE, True)]
+)
+@pytest.mark.parametrize("kind", [kind for kind in ActionKind if kind.about_policy])
+def test_policies_change_when_the_system_has_changed_the_size(
+    store: Store, kind: ActionKind, work: ActionKind, stops: bool
+) -> None:
+    target = new_id()
+    ordered = _live(store, target, at_work=True, kind=work, cause=Cause.HEALING)
+    store.run(actions.submit, action(target, kind))
+    assert _get(store, ordered.id).cancel_requested is stops
+
+
 def test_finished_actions_and_those_on_other_objects_stand_in_nobodys_way(store: Store) -> None:
     target = new_id()
     store.run(ACTIONS.insert, [action(target, status=ActionStatus.FAILED), action()])

@@ -77,9 +77,14 @@ class ActionKind(StrEnum):
         return self.value.startswith("CLUSTER_")
 
     @property
+    def about_policy(self) -> bool:
+        """Attaches, changes or detaches one, and leaves the members as they are."""
+        return self.value.endswith("_POLICY")
+
+    @property
     def verb(self) -> str:
         """``cluster_create`` for CLUSTER_CREATE, ``attach_policy`` for CLUSTER_ATTACH_POLICY: the API's object names."""
-        if self.value.endswith("_POLICY"):
+        if self.about_policy:
             return self.value.removeprefix("CLUSTER_").lower()
         return self.value.lower()
 

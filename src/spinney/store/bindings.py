@@ -1,6 +1,7 @@
 """Policies attached to clusters, and what they come to.
 
-A policy that is attached is not removed; a cluster that goes is left by its policies first.
+A policy that is attached is not removed; a cluster that goes is left by its policies first. Policies of the same priority count
+in the order of their names, so that what several say is the same wherever they are attached.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ VIEW = (
     .subquery("bound")
 )
 COLUMNS = tuple(str(column.key) for column in VIEW.c)
+#: In which the policies of a cluster count.
+_ORDER = (table.c.priority, policy.c.name, table.c.id)
 
 #: A specification as text: interpreted once, however many clusters it is attached to.
 _SPEC = sa.cast(policy.c.spec, sa.Text).label("spec")
@@ -78,8 +81,12 @@ def ids_of(connection: Connection, cluster_ids: Collection[str]) -> dict[str, li
     """The ids of each cluster's bindings, in the order in which they count; clusters without any are left out."""
     found: dict[str, list[str]] = defaultdict(list)
     if cluster_ids:
-        query = sa.select(table.c.cluster_id, table.c.id).where(table.c.cluster_id.in_(set(cluster_ids)))
-        for cluster_id, binding_id in connection.execute(query.order_by(table.c.priority, table.c.id)):
+        query = (
+            sa.select(table.c.cluster_id, table.c.id)
+            .join_from(table, policy, policy.c.id == table.c.policy_id)
+            .where(table.c.cluster_id.in_(set(cluster_ids)))
+        )
+        for cluster_id, binding_id in connection.execute(query.order_by(*_ORDER)):
             found[cluster_id].append(binding_id)
     return found
 
@@ -90,7 +97,7 @@ def attached(connection: Connection, cluster_id: str) -> list[Attached]:
         sa.select(policy.c.id, policy.c.name, _SPEC, table.c.enabled, table.c.last_op)
         .join_from(table, policy, policy.c.id == table.c.policy_id)
         .where(table.c.cluster_id == cluster_id)
-        .order_by(table.c.priority, table.c.id)
+        .order_by(*_ORDER)
     )
     return [
         Attached(policy_id, name, _validated(spec), enabled, last_op)
@@ -172,7 +179,7 @@ def rules_for(connection: Connection, cluster_ids: Collection[str]) -> dict[str,
     wishes: dict[str, list[Contribution]] = defaultdict(list)
     projects: dict[str, str] = {}
     found = _ENABLED.where(table.c.cluster_id.in_(set(cluster_ids)))
-    for cluster_id, project, spec in connection.execute(found.order_by(table.c.priority, table.c.id)):
+    for cluster_id, project, spec in connection.execute(found.order_by(*_ORDER)):
         wishes[cluster_id].append(_contribution(spec))
         projects[cluster_id] = project
     names = _names(connection, {cluster_id: _towards(found) for cluster_id, found in wishes.items()}, projects)
