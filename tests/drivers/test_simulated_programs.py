@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from spinney.drivers.simulated.images import Catalogue
 from spinney.drivers.simulated.programs import health_test_passes, program_for
 from spinney.drivers.simulated.shell import Output, Wait, execute, parse
 from spinney.drivers.simulated.signals import signal_number
@@ -79,6 +80,16 @@ def test_images_behave_as_their_names_say() -> None:
     assert program_for("sim/stubborn", None, None).on_signal(15) is None
     assert program_for("sim/unhealthy", None, None).always_unhealthy
     assert program_for("sim/exit:4", None, None).script is not None
+
+
+@pytest.mark.parametrize("image", ["sim/exit:3", "sim/exit-after:20", "sim/web:v2_after-1.5_dies-20"])
+def test_images_behave_alike_by_tag_and_by_digest(image: str) -> None:
+    images = Catalogue()
+    (digest,) = images.digests(image, images.pull(image))
+    assert "@sha256:" in digest and program_for(digest, None, None) == program_for(image, None, None)
+    images.publish(image)
+    (later,) = images.digests(image, images.pull(image))
+    assert later != digest and program_for(later, None, None) == program_for(image, None, None)
 
 
 @pytest.mark.parametrize(

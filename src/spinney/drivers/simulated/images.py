@@ -14,7 +14,6 @@ or layers that images share; an image is a name with an id and a size.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -22,6 +21,7 @@ import tarfile
 from functools import lru_cache
 from typing import Any
 
+from spinney.drivers.simulated.digests import digest_of
 from spinney.drivers.simulated.values import Refusal
 from spinney.errors import DiskFull, HostRefused, ImageNotFound, ImagePullFailed
 
@@ -49,7 +49,7 @@ def image_id(reference: str) -> str:
     """An image's id is its digest too."""
     if "@" in reference:
         return reference.partition("@")[2]
-    return "sha256:" + hashlib.sha256(normalised(reference).encode()).hexdigest()
+    return digest_of(normalised(reference))
 
 
 class Catalogue:
@@ -93,7 +93,7 @@ class Catalogue:
     def publish(self, reference: str) -> None:
         """From now on the tag stands for another image in its registry."""
         name = normalised(reference)
-        self.published[name] = image_id(f"{name}:{self.published.get(name)}")
+        self.published[name] = digest_of(name, f":{self.published.get(name)}")
 
     def require(self, reference: str) -> str:
         found = self.find(reference)

@@ -1,6 +1,7 @@
 """What the program in a simulated container does: how long it runs, what it prints, how it ends, how it takes signals.
 
-Decided by image and command alone, so that a specification can ask for any behaviour:
+Decided by image and command alone, so that a specification can ask for any behaviour, and alike whether the image is named by
+its tag or by its digest (see ``digests``):
 
 * image ``sim/exit:N`` ends at once with code N; ``sim/exit-after:S`` ends with 1 after S seconds; ``sim/stubborn`` ignores the
   stop signal; ``sim/unhealthy`` fails every health check; ``sim/oom`` is killed for want of memory; ``sim/web`` serves a port
@@ -18,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from spinney.drivers.simulated.digests import tagged
 from spinney.drivers.simulated.services import Service, declared
 from spinney.drivers.simulated.shell import (
     APPLETS,
@@ -73,7 +75,7 @@ class Program:
 
 @lru_cache(maxsize=4096)
 def program_for(image: str, entrypoint: tuple[str, ...] | None, words: tuple[str, ...] | None) -> Program:
-    repository, _, tag = image.removeprefix("docker.io/").removeprefix("library/").partition(":")
+    repository, _, tag = tagged(image.removeprefix("docker.io/").removeprefix("library/")).partition(":")
     if repository.startswith("sim/web"):
         return _serving(repository + ":" * bool(tag) + tag)
     if repository.startswith("sim/"):
