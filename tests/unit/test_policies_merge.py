@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -117,6 +118,7 @@ def policy(id: str, type: str = "spinney.policy.placement", *, enabled: bool = T
     return Attached(id, f"name-{id}", validate_spec(spec), enabled)
 
 
+_FOLLOWING: dict[str, Any] = {"max": 3, "targets": [{"metric": "cpu", "target": 50}]}
 ZONE_B = policy("p2", "senlin.policy.affinity", availability_zone="b")
 
 
@@ -138,6 +140,13 @@ def test_types_are_for_some_clusters() -> None:
     fault = hindrance(scaling, CONTAINERS, [])
     assert fault is not None and "for host clusters" in fault
     assert hindrance(policy("p"), Target("os.other-1.0", None), []) is not None
+
+
+def test_the_size_of_a_cluster_that_does_a_job_is_not_measured() -> None:
+    job, sizes = policy("j", "spinney.policy.job"), policy("a", "spinney.policy.autoscaling", **_FOLLOWING)
+    for new, other in ((job, sizes), (sizes, replace(job, enabled=False))):
+        fault = hindrance(new, CONTAINERS, [other])
+        assert fault is not None and f"'{other.name}' ({other.policy_id}) is attached; detach that first" in fault
 
 
 def test_zones_that_have_none_in_common() -> None:

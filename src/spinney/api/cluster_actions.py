@@ -7,7 +7,7 @@ that queues the action; so sizes are compared with what the cluster has at that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -33,13 +33,19 @@ from spinney.domain import sizing
 from spinney.domain.action import ActionKind
 from spinney.domain.schema import Since, SpecModel
 from spinney.domain.sizing import Adjustment
-from spinney.errors import ActionCooldown, BadRequest, HTTPBadRequest, MethodVersionNotFound
+from spinney.errors import ActionCooldown, BadRequest, FeatureNotSupported, HTTPBadRequest, MethodVersionNotFound
+from spinney.policies import pipeline
+from spinney.policies.attaching import Attached
+from spinney.policies.registry import POLICY_TYPES
 from spinney.policies.scaling import EVENTS as SCALINGS
 from spinney.policies.scaling import ScalingProperties, cooling
 from spinney.profiles import registry
 from spinney.store import action_requests, bindings, clusters, lifecycle, nodes
 from spinney.store.identity import as_uuid
 from spinney.store.quotas import Change
+
+#: What the policies of a cluster may refuse before it is queued.
+_POLICED = frozenset({*SCALINGS, *(kind for one in POLICY_TYPES.values() for kind in one.refuses)})
 
 
 class Nodes(Request):
@@ -155,13 +161,17 @@ def the_one(call: Call, names: Collection[str]) -> tuple[str, dict[str, Any]]:
 def order(connection: Connection, call: Call, kind: ActionKind, verb: Verb, data: Any, action_id: str) -> None:
     """Check and queue an action on the cluster that the call's first word names."""
     row = clusters.FINDER.get(connection, call.word, call.scope)
+    attached = bindings.attached(connection, row.id) if kind in _POLICED else []
+    refused = pipeline.refusal(attached, kind)
+    if refused is not None:
+        raise FeatureNotSupported(f"{kind.value} on the cluster '{row.name}' is refused: {refused}.")
     submit_on(connection, call, action_id, kind, row, verb.inputs(connection, call, row, data))
-    _require_cooled_down(connection, call, row, kind)
+    _require_cooled_down(call, row, kind, attached)
 
 
-def _require_cooled_down(connection: Connection, call: Call, row: Row[Any], kind: ActionKind) -> None:
+def _require_cooled_down(call: Call, row: Row[Any], kind: ActionKind, attached: Sequence[Attached]) -> None:
     """What is at work on the cluster is told before this is. Raises: ActionCooldown."""
-    for one in bindings.attached(connection, row.id) if kind in SCALINGS else ():
+    for one in attached if kind in SCALINGS else ():
         properties = one.policy.properties
         if not one.enabled or not isinstance(properties, ScalingProperties):
             continue

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spinney.policies.base import Members
+from spinney.policies.base import Members, PolicyType
 from spinney.policies.merge import conflict
 from spinney.policies.registry import ValidatedPolicy
 
@@ -70,6 +70,13 @@ def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str 
             f"policy '{new.name}' cannot be attached: a cluster has at most one policy of type {new.type}, and "
             f"'{twin.name}' ({twin.policy_id}) is attached; detach that first"
         )
+    stranger = next((other for other in others if _apart(kind, other.policy.kind)), None)
+    if stranger is not None:
+        return (
+            f"policy '{new.name}' cannot be attached: a policy of type {new.type} does not stand beside one of type "
+            f"{stranger.type}, and '{stranger.name}' ({stranger.policy_id}) is attached; detach that first, or take another "
+            f"cluster"
+        )
     if kind.members is not None and kind.members is not target.members:
         return (
             f"policy '{new.name}' cannot be attached: its type {new.type} is for {_FOR[kind.members]}, and this cluster's "
@@ -80,6 +87,10 @@ def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str 
     if unfit is not None:
         return f"policy '{new.name}' cannot be attached: {unfit}"
     return contradiction(new, others) if new.enabled else None
+
+
+def _apart(one: PolicyType, other: PolicyType) -> bool:
+    return other.name in one.apart_from or one.name in other.apart_from
 
 
 def _unfit_for_runs(target: Target) -> str | None:

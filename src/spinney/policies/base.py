@@ -7,7 +7,7 @@ specification. ``merge`` makes one set of rules of what all policies of a cluste
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -81,6 +81,10 @@ class PolicyType:
     #: What is asked before actions of ``before_kinds``; None: it is about none.
     before: Check | None = None
     before_kinds: frozenset[ActionKind] = frozenset()
+    #: Of those, the kinds that ``before`` refuses whatever is asked, and why: said to users before such an action is queued.
+    refuses: Mapping[ActionKind, str] = field(default_factory=dict)
+    #: Names of the types of which no policy stands beside one of this.
+    apart_from: frozenset[str] = frozenset()
     #: After actions of these kinds, whatever came of them, the moment is noted with the binding as its ``last_op``.
     stamped_after: frozenset[ActionKind] = frozenset()
     #: What whoever attaches such a policy should know: what it cannot do here.

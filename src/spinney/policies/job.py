@@ -141,15 +141,16 @@ _REFUSED = frozenset(
         ActionKind.CLUSTER_RECOVER,
     }
 )
+_WHY = (
+    "its runs make the cluster's members, as many at a time as the policy's parallelism says; attach a policy with another "
+    "parallelism, or begin and cancel runs"
+)
 
 
 def before(properties: JobProperties, look: Look) -> dict[str, object] | Failed:
     action = look.action
     if action.action in _REFUSED:
-        return Failed(
-            "its runs make the cluster's members, as many at a time as the policy's parallelism says; attach a policy with "
-            "another parallelism, or begin and cancel runs"
-        )
+        return Failed(_WHY)
     if action.inputs.get("new_profile_id") and not action.inputs.get("profile_only") and look.members:
         return Failed("members of runs keep their profile; update with profile_only, and the next run has the new one")
     return {}
@@ -167,4 +168,6 @@ JOB = PolicyType(
     ours=True,
     before=before,
     before_kinds=_REFUSED | {ActionKind.CLUSTER_UPDATE},
+    refuses=dict.fromkeys(_REFUSED, _WHY),
+    apart_from=frozenset({"spinney.policy.autoscaling"}),
 )

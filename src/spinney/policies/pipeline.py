@@ -43,12 +43,22 @@ def before(attached: Iterable[Attached], look: Look) -> Checked:
         assert check is not None
         found = check(one.policy.properties, replace(look, action=action, last_op=one.last_op))
         if isinstance(found, Failed):
-            fault = f"policy '{one.name}' does not allow it: {found.reason}"
+            fault = _not_allowed(one, found.reason)
             return Checked(replace(action, data={**action.data, "status": "ERROR", "reason": fault}), fault)
         action = replace(action, data={**action.data, **found})
     if asked:
         action = replace(action, data={**action.data, "status": "OK", "reason": "The policies allow it."})
     return Checked(action)
+
+
+def refusal(attached: Iterable[Attached], kind: ActionKind) -> str | None:
+    """Why none of the cluster's actions of the kind is carried out, whatever it asks for; None: that is to be seen."""
+    found = ((one, one.policy.kind.refuses.get(kind)) for one in attached if one.enabled)
+    return next((_not_allowed(one, why) for one, why in found if why is not None), None)
+
+
+def _not_allowed(by: Attached, why: str) -> str:
+    return f"policy '{by.name}' does not allow it: {why}"
 
 
 def criteria(attached: Iterable[Attached], kind: ActionKind) -> Criteria | None:
