@@ -12,7 +12,7 @@ from typing import Any
 
 from spinney.drivers.balancer import building
 from system.fleet import FLEET, Fleet, fleet_of
-from system.load import Load
+from system.load import Course, Load
 from testbed.bed import Bed
 
 PORT = 8080
@@ -83,6 +83,13 @@ class Shop:
     def _policy(self, name: str, **properties: Any) -> str:
         return self.fleet.policy({"type": name, "version": "1.0", "properties": properties})
 
+    def attach(self, name: str, **properties: Any) -> str:
+        """One more policy; its id."""
+        policy = self._policy(name, **properties)
+        attached = self.act(policy_attach={"policy_id": policy})
+        assert attached["status"] == "SUCCEEDED", attached["status_reason"]
+        return policy
+
     def profile(self, **properties: Any) -> str:
         """The next version of what members are."""
         self._version += 1
@@ -115,7 +122,7 @@ class Shop:
 
         self.fleet.until(pool, lambda states: states == ["in"] * size)
 
-    def load(self, rate: float, **more: Any) -> Load:
+    def load(self, rate: float | Course, **more: Any) -> Load:
         return Load(self.url, rate=rate, **more)
 
     # -- what is done to it ------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Clients of a web service who never ask twice: so many requests a second, each of which has to be answered with 200.
 
+The rate is steady, or follows a course: rates at moments, straight lines between them; two rates at one moment are a jump.
+
 Requests come by the clock, not one after the other's answer: a service that stalls is asked on. Connections are kept, as
 browsers and proxies keep them; a connection that the service has announced to close is left, one that it closes without a word
 under a request is a failed request. Nothing is repeated.
@@ -17,13 +19,38 @@ import signal
 import subprocess
 import sys
 import time
+from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
 _PATIENCE = 5.0
 _TOLD = 20
+
+#: Seconds since the beginning, and requests per second then.
+Course = Sequence[tuple[float, float]]
+
+
+def rate_at(course: Course, seconds: float) -> float:
+    """Before the first moment as at it, after the last as there."""
+    index = bisect_right(course, seconds, key=itemgetter(0))
+    if index in (0, len(course)):
+        return course[min(index, len(course) - 1)][1]
+    (before, low), (after, high) = course[index - 1 : index + 1]
+    return low + (high - low) * (seconds - before) / (after - before)
+
+
+def _written(course: Course) -> str:
+    return ",".join(f"{seconds:g}:{rate:g}" for seconds, rate in course)
+
+
+def _read(word: str) -> Course:
+    """``500``, or ``0:40,60:40,60:400``: from 40 to 400 at once after a minute."""
+    parts = [part.rpartition(":") for part in word.split(",")]
+    return [(float(seconds or 0), float(rate)) for seconds, _, rate in parts]
 
 
 @dataclass(slots=True)
@@ -97,7 +124,7 @@ class _Client:
             self._open = None
 
 
-async def _serve(url: str, rate: float, seconds: float, connections: int) -> dict[str, Any]:
+async def _serve(url: str, course: Course, seconds: float, connections: int) -> dict[str, Any]:
     parts = urlsplit(url)
     tally = _Tally()
     free: asyncio.Queue[_Client] = asyncio.Queue()
@@ -107,7 +134,7 @@ async def _serve(url: str, rate: float, seconds: float, connections: int) -> dic
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, over.set)
-    began = time.monotonic()
+    began, began_at = time.monotonic(), time.time()
     asking: set[asyncio.Task[None]] = set()
 
     async def one(client: _Client) -> None:
@@ -116,13 +143,12 @@ async def _serve(url: str, rate: float, seconds: float, connections: int) -> dic
         finally:
             free.put_nowait(client)
 
-    number = 0
+    due = began
     while not over.is_set() and time.monotonic() - began < seconds:
-        due = began + number / rate
-        number += 1
         if (pause := due - time.monotonic()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), pause)
+        due += 1 / rate_at(course, due - began)
         if free.empty():
             tally.late += 1
             await asyncio.sleep(0)
@@ -137,6 +163,7 @@ async def _serve(url: str, rate: float, seconds: float, connections: int) -> dic
         client.close()
     waits = sorted(tally.waits) or [0.0]
     return {
+        "began": began_at,
         "sent": tally.sent,
         "failed": sum(tally.why.values()),
         "late": tally.late,
@@ -156,8 +183,9 @@ async def _serve(url: str, rate: float, seconds: float, connections: int) -> dic
 class Load:
     """``with Load(url, rate=500) as load: …``; afterwards ``load.result``. It ends by itself after ``seconds``."""
 
-    def __init__(self, url: str, *, rate: float, seconds: float = 600.0, connections: int = 32) -> None:
-        numbers = [f"--rate={rate}", f"--seconds={seconds}", f"--connections={connections}"]
+    def __init__(self, url: str, *, rate: float | Course, seconds: float = 600.0, connections: int = 32) -> None:
+        course = [(0.0, rate)] if isinstance(rate, (int, float)) else rate
+        numbers = [f"--rate={_written(course)}", f"--seconds={seconds}", f"--connections={connections}"]
         self._command = [sys.executable, __file__, url, *numbers]
         self.result: dict[str, Any] = {}
 
@@ -172,9 +200,11 @@ class Load:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Ask a web service at a steady rate; print what came of it as JSON.")
+    parser = argparse.ArgumentParser(description="Ask a web service so often a second; print what came of it as JSON.")
     parser.add_argument("url")
-    parser.add_argument("--rate", type=float, default=500.0, help="requests per second")
+    parser.add_argument(
+        "--rate", type=_read, default=[(0.0, 500.0)], help="requests per second, or SECONDS:RATE,SECONDS:RATE,…"
+    )
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=32)
     given = parser.parse_args()
