@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.world import OURS, World, run
+from spinney.clock import iso
 from spinney.domain.balancing.model import BalancerState, Member, MemberState
 from spinney.domain.cluster import Cluster
 from spinney.store import balancing, pools, tables
@@ -29,6 +30,7 @@ def test_one_that_is_new_has_nobody_yet(world: World) -> None:
     (found,) = get(world).json["balancers"]
     assert (found["state"], found["members"], found["addresses"], found["node_id"]) == ("making", [], [], None)
     assert found["request_rate"] is None and found["kind"] == ""
+    assert (found["requests"], found["measured_at"]) == (None, None), "what nobody has counted is not 0"
 
 
 def test_its_members_and_what_it_serves(world: World) -> None:
@@ -47,6 +49,7 @@ def test_its_members_and_what_it_serves(world: World) -> None:
     world.store.run(pools.say, of, (BalancerState.WARNING, "It is far."), now, told)
     (found,) = get(world).json["balancers"]
     assert (found["requests"], found["request_rate"], found["sessions"]) == (90, 4.5, 3)
+    assert found["measured_at"] == iso(now)
     assert found["addresses"] == [{"address": "192.0.2.1", "port": 80}]
     members = {one["node_name"]: one for one in found["members"]}
     assert (members["c1-1"]["state"], members["c1-1"]["request_rate"]) == ("in", 1.5)

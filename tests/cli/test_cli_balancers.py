@@ -21,6 +21,7 @@ BALANCER: dict[str, Any] = {
         {**MEMBER, "node_name": "web-2", "state": "out", "state_reason": "far", "sessions": None, "request_rate": None},
     ],
     "requests": 90,
+    "measured_at": "2026-01-01T00:00:00Z",
     "request_rate": 4.5,
     "sessions": 3,
 }
@@ -38,6 +39,7 @@ def test_they_are_listed_and_shown(spinney: Any, stub: Stub) -> None:
     shown = ok(spinney("balancer", "show", "web"))
     assert any(line[:2] == ["web-1", "nnnnnnnn"] and "1.5/s" in line for line in shown)
     assert any(line[:1] == ["web-2"] and line[-1] == "far" for line in shown)
+    assert ["requests", "90"] in [line[:2] for line in shown] and "ago)" in str(shown), "a count says how old it is"
     assert json.loads(spinney("balancer", "show", "web", "-o", "json").stdout) == [BALANCER]
 
 

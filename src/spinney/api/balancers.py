@@ -48,6 +48,7 @@ def _view(found: Balancer, members: list[Member], names: Mapping[str, str], now:
         "requests": told.get("requests"),
         "request_rate": fresh.get("rate"),
         "sessions": fresh.get("sessions"),
+        "measured_at": iso(told.get("at")),
         "created_at": iso(found.created_at),
         "updated_at": iso(found.updated_at),
     }

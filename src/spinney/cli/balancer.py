@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from spinney.cli import output
 from spinney.cli.command import Use, command
 from spinney.cli.faults import CliError
 from spinney.cli.output import Column, Format, Row, reason_of
-from spinney.cli.text import one_line
+from spinney.cli.text import ago, one_line
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Load balancers of clusters.")
 
@@ -30,6 +31,12 @@ def _inside(row: Row) -> str:
 def _rate(row: Row) -> str:
     rate = row.get("request_rate")
     return "" if rate is None else f"{rate:.1f}/s"
+
+
+def _requests(row: Row) -> str | None:
+    """With the age of the count: what was served since is not in it."""
+    count = row.get("requests")
+    return None if count is None else f"{count} ({ago(row.get('measured_at'), datetime.now(UTC))})"
 
 
 COLUMNS = (
@@ -90,7 +97,7 @@ def show(use: Use, cluster: Cluster) -> None:
                 ("state", one.get("state")),
                 ("reason", one.get("state_reason")),
                 ("address", _where(one)),
-                ("requests", one.get("requests")),
+                ("requests", _requests(one)),
                 ("rate", _rate(one)),
                 ("sessions", one.get("sessions")),
             ]

@@ -37,8 +37,11 @@ class Balancer(Answer):
     state_reason: str
     addresses: list[ClientAddress] = Field(description="Where clients find it.")
     members: list[PoolMember]
-    requests: int | None = Field(description="Ever served; connections where requests are not understood.")
+    requests: int | None = Field(
+        description="Served until measured_at; connections where requests are not understood. Null: not counted yet."
+    )
     request_rate: float | None = Field(description="Requests, or connections, per second.")
     sessions: int | None = Field(description="Under way now.")
+    measured_at: Time | None = Field(description="When it was last asked what it has served; null: not yet.")
     created_at: Time
     updated_at: Time | None

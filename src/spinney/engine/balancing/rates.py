@@ -31,10 +31,13 @@ class Rates:
         if self._at is not None and now - self._at < settings.stats_interval * 0.9:
             return self._told
         passed = 0.0 if self._at is None else now - self._at
-        more = _grown(self._before.requests, totals.requests) if passed else 0
+        more = _grown(self._before.requests, totals.requests)
+        earlier: Mapping[str, Any] = stored or {}
         self._told = {
             "at": now,
-            "requests": int((stored or {}).get("requests", 0)) + more,
+            # Also of what was served while nobody looked: before the first reading, or between two engines.
+            "requests": int(earlier.get("requests", 0)) + _grown(int(earlier.get("counted", 0)), totals.requests),
+            "counted": totals.requests,
             "rate": round(more / passed, 3) if passed else None,
             "sessions": totals.sessions,
             "members": self._of_members(said, members, passed),
