@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
+from oslo_config import cfg
 
 from spinney import config
 from spinney.config import Settings, load, options
@@ -88,6 +89,22 @@ def test_values_that_make_no_sense_are_refused(tmp_path: Path, text: str, words:
     file.write_text(text)
     with pytest.raises(ValueError, match=rf"configuration: {words}"):
         load(tmp_path, [file])
+
+
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [(s, o.dest) for s, found in options().items() for o in found if isinstance(o, cfg.IntOpt | cfg.FloatOpt)],
+)
+def test_no_number_is_less_than_makes_sense(tmp_path: Path, section: str, name: str) -> None:
+    least = -2 if section == "quota" else -1  # where -1 means that there is no limit
+    with pytest.raises(ValueError, match=rf"configuration: \[{section}\] .*{name}.*; give "):
+        load(tmp_path, (), [(section, name, least)])
+
+
+def test_a_container_must_have_some_time_to_be_ready(tmp_path: Path) -> None:
+    for given in (0.0, float("nan")):
+        with pytest.raises(ValueError, match=r"\[health\] ready_within: (0|nan) is not possible; give at least 1"):
+            load(tmp_path, (), [("health", "ready_within", given)])
 
 
 def test_sections_may_be_written_in_any_case(tmp_path: Path) -> None:

@@ -30,18 +30,21 @@ class BalancerSettings:
         "",
         "Name of the image of load balancers, for hosts that have it or can pull it; without one, that of image_archive.",
     )
-    cpu_reservation: float = option(0.05, "Cores set aside on the host for each load balancer.")
-    cpu_limit: float = option(1.0, "Cores a load balancer may use.")
+    cpu_reservation: float = option(0.05, "Cores set aside on the host for each load balancer.", least=0)
+    cpu_limit: float = option(1.0, "Cores a load balancer may use.", least=0.05)
     memory: int = option(
-        128 * 2**20, "Bytes of memory a load balancer may use: 1 MiB is room for about 16 connections at a time."
+        128 * 2**20,
+        "Bytes of memory a load balancer may use: 1 MiB is room for about 16 connections at a time.",
+        least=16 * 2**20,
     )
     slots: int = option(
         32,
         "Least number of members that a load balancer has places for; it has twice as many as its cluster may have members "
         "where that is more, and is loaded anew when these run out.",
+        least=1,
     )
     drain_time: float = option(
         30.0,
         "Seconds for which a member that is about to stop may finish what it has begun; then it stops all the same.",
     )
-    stats_interval: float = option(5.0, "Seconds between two readings of what a load balancer has served.")
+    stats_interval: float = option(5.0, "Seconds between two readings of what a load balancer has served.", least=1)

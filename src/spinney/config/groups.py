@@ -11,18 +11,20 @@ from spinney.config.option import option
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     host: str = option("127.0.0.1", "Address to serve at.")
-    port: int = option(8777, "TCP port to serve at; 0 takes any free one.")
-    max_body_bytes: int = option(1048576, "Greatest size of a JSON request body, in bytes.")
-    max_nodes_per_cluster: int = option(1000, "Greatest number of nodes in one cluster.")
+    port: int = option(8777, "TCP port to serve at; 0 takes any free one.", least=0)
+    max_body_bytes: int = option(1048576, "Greatest size of a JSON request body, in bytes.", least=1)
+    max_nodes_per_cluster: int = option(1000, "Greatest number of nodes in one cluster.", least=1)
     key_file: str = option(
         "", "File with the keys that all API processes share; without one, api.keys in the state directory."
     )
     health_check_interval_min: int = option(
-        60, "Least number of seconds between looks that a health policy may ask for."
+        60, "Least number of seconds between looks that a health policy may ask for.", least=1
     )
-    default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.")
+    default_action_timeout: int = option(3600, "Seconds an action may take when its cluster does not say.", least=1)
     revisions_kept: int = option(
-        20, "Revisions of a cluster that can be rolled back to, at least 10; its present one is always kept."
+        20,
+        "Revisions of a cluster that can be rolled back to, at least 10; its present one is always kept.",
+        least=10,
     )
     tls_certificate: str = option(
         "", "File with the certificate to serve with and those that lead to its authority, as PEM."
@@ -110,42 +112,55 @@ class AuthSettings:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    concurrency: int = option(512, "Actions carried out at a time by one engine process.")
+    concurrency: int = option(512, "Actions carried out at a time by one engine process.", least=1)
     host_concurrency: int = option(
-        6, "Docker calls at a time on one host; more makes a Docker engine slower, not faster."
+        6, "Docker calls at a time on one host; more makes a Docker engine slower, not faster.", least=1
     )
-    lease: float = option(20.0, "Seconds for which an engine's claims outlive its last heartbeat.")
-    poll_interval: float = option(2.0, "Seconds between looks at the queue when nobody rings the bell.")
-    retries: int = option(5, "How often an action is put off after a failure that may pass, before it fails.")
-    retry_delay: float = option(1.0, "Seconds before the first such repeat; doubles each time.")
-    retry_ceiling: float = option(30.0, "Greatest number of seconds before such a repeat.")
+    lease: float = option(20.0, "Seconds for which an engine's claims outlive its last heartbeat.", least=1)
+    poll_interval: float = option(2.0, "Seconds between looks at the queue when nobody rings the bell.", least=0.05)
+    retries: int = option(5, "How often an action is put off after a failure that may pass, before it fails.", least=0)
+    retry_delay: float = option(1.0, "Seconds before the first such repeat; doubles each time.", least=0.01)
+    retry_ceiling: float = option(30.0, "Greatest number of seconds before such a repeat.", least=0.01)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    repair_delay: float = option(1.0, "Seconds before the second repair in a row of one node; doubles each time.")
-    repair_ceiling: float = option(120.0, "Greatest number of seconds between two repairs of one node.")
-    good_period: float = option(120.0, "Seconds without a failure after which a node's repairs in a row are forgotten.")
-    restarts_before_recreate: int = option(3, "Repairs in a row by restart, before the container is made anew.")
-    listing_interval: float = option(60.0, "Seconds between full listings of a host, the net under its events.")
-    suspect_after: float = option(5.0, "Seconds without an answer after which a host is suspect.")
+    repair_delay: float = option(
+        1.0, "Seconds before the second repair in a row of one node; doubles each time.", least=0
+    )
+    repair_ceiling: float = option(120.0, "Greatest number of seconds between two repairs of one node.", least=0)
+    good_period: float = option(
+        120.0, "Seconds without a failure after which a node's repairs in a row are forgotten.", least=0
+    )
+    restarts_before_recreate: int = option(
+        3, "Repairs in a row by restart, before the container is made anew.", least=0
+    )
+    listing_interval: float = option(
+        60.0, "Seconds between full listings of a host, the net under its events.", least=1
+    )
+    suspect_after: float = option(5.0, "Seconds without an answer after which a host is suspect.", least=0.1)
     reap_after: float = option(
-        30.0, "Seconds for which a container of ours that no row owns must have been known before it is removed."
+        30.0,
+        "Seconds for which a container of ours that no row owns must have been known before it is removed.",
+        least=0,
     )
     ready_within: float = option(
         300.0,
         "Seconds in which a container that is to take the place of another must be ready, where nobody says more.",
+        least=1,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    facts_interval: float = option(300.0, "Seconds between looks at what a host's Docker engine says about itself.")
+    facts_interval: float = option(
+        300.0, "Seconds between looks at what a host's Docker engine says about itself.", least=1
+    )
     image_high_watermark: float = option(
         0.85, "Share of a host's disk in use above which images that nobody needs are removed from it; 0: never."
     )
     image_low_watermark: float = option(0.75, "Share of a host's disk in use at which that ends.")
-    image_interval: float = option(60.0, "Seconds between looks whether a host's disk fills up.")
+    image_interval: float = option(60.0, "Seconds between looks whether a host's disk fills up.", least=1)
     helper: str = option(
         "plain",
         "The host helper of host clusters whose configuration has no spinney.helper: plain measures hosts, full their "
@@ -154,7 +169,9 @@ class HostSettings:
     )
     sample_interval: float = option(5.0, "Seconds between two readings of a host, from 0.1 to 30.")
     average_over: float = option(
-        60.0, "Seconds after which a load that is over counts for a third of an average; at least 1."
+        60.0,
+        "Seconds after which a load that is over counts for a third of an average; at least 1.",
+        least=1,
     )
 
 
@@ -167,13 +184,14 @@ class SchedulerSettings:
 
 @dataclass(frozen=True, slots=True)
 class RetentionSettings:
-    actions: float = option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.")
-    events: float = option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.")
+    actions: float = option(7 * 86400.0, "Seconds for which finished actions are kept; 0 keeps them for ever.", least=0)
+    events: float = option(30 * 86400.0, "Seconds for which events are kept; 0 keeps them for ever.", least=0)
     scaling: float = option(
         14 * 86400.0,
         "Seconds for which autoscaling's decisions and the metrics they were made from are kept; 0 keeps them for ever.",
+        least=0,
     )
-    interval: float = option(300.0, "Seconds between looks for old actions and events.")
+    interval: float = option(300.0, "Seconds between looks for old actions and events.", least=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,22 +231,22 @@ class DriverSettings:
     )
     default_tls_credential: str = option("", "Credential of tcp:// endpoints that name none.")
     default_ssh_credential: str = option("", "Credential of ssh:// endpoints that name none.")
-    call_timeout: float = option(60.0, "Seconds an ordinary call to a Docker engine may take.")
-    pull_silence: float = option(300.0, "Seconds without progress after which a pull has failed.")
+    call_timeout: float = option(60.0, "Seconds an ordinary call to a Docker engine may take.", least=1)
+    pull_silence: float = option(300.0, "Seconds without progress after which a pull has failed.", least=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerSettings:
     """What a container gets when its profile does not say."""
 
-    cpu_reservation: float = option(0.05, "Cores set aside on the host for each container.")
-    cpu_limit: float = option(1.0, "Cores a container may use.")
-    memory_reservation: int = option(32 * 2**20, "Bytes set aside on the host for each container.")
-    memory_limit: int = option(512 * 2**20, "Bytes a container may use.")
-    pids_limit: int = option(512, "Processes a container may have.")
-    stop_timeout: int = option(10, "Seconds between asking a container to end and ending it.")
+    cpu_reservation: float = option(0.05, "Cores set aside on the host for each container.", least=0)
+    cpu_limit: float = option(1.0, "Cores a container may use.", least=0.01)
+    memory_reservation: int = option(32 * 2**20, "Bytes set aside on the host for each container.", least=0)
+    memory_limit: int = option(512 * 2**20, "Bytes a container may use.", least=6 * 2**20)
+    pids_limit: int = option(512, "Processes a container may have.", least=1)
+    stop_timeout: int = option(10, "Seconds between asking a container to end and ending it.", least=0)
     log_max_size: str = option("10m", "Size at which a container's log file is rotated.")
-    log_max_file: int = option(3, "Rotated log files kept per container.")
+    log_max_file: int = option(3, "Rotated log files kept per container.", least=1)
     grants_file: str = option("", "YAML file with the grants that profiles may name; without one there are none.")
 
 

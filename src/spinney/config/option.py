@@ -8,5 +8,6 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def option(default: T, text: str) -> T:
-    return field(default=default, metadata={"help": text})
+def option(default: T, text: str, *, least: float | None = None) -> T:
+    """``least``: lower numbers are refused; None: whatever else looks at it decides."""
+    return field(default=default, metadata={"help": text, "least": least})

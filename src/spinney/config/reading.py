@@ -87,6 +87,8 @@ def load(state_dir: Path, files: Sequence[Path] = (), overrides: Iterable[tuple[
         for section, name, value in overrides:
             conf.set_override(name, value, group=section)
         groups = {section: _group(conf, section, kind) for section, kind in GROUPS.items()}
+        for section, group in groups.items():
+            _check_least(section, group)
         _check_auth(groups["auth"])
         _check_network(groups["network"])
         _check_watermarks(groups["hosts"])
@@ -129,6 +131,13 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+
+
+def _check_least(section: str, group: Any) -> None:
+    for item in fields(group):
+        least, value = item.metadata["least"], getattr(group, item.name)
+        if least is not None and not value >= least:  # so that nan is refused too
+            raise ValueError(f"[{section}] {item.name}: {value:g} is not possible; give at least {least:g}")
 
 
 def _check_auth(auth: AuthSettings) -> None:
@@ -214,12 +223,6 @@ def _check_balancer(balancer: BalancerSettings) -> None:
             f"[balancer] image: {balancer.image} is given beside image_archive {balancer.image_archive}, which has a name of "
             f"its own; give one of them"
         )
-    least: dict[str, float] = {"memory": 16 * 2**20, "slots": 1, "stats_interval": 1, "cpu_limit": 0.05}
-    for name, number in least.items():
-        if getattr(balancer, name) < number:
-            raise ValueError(
-                f"[balancer] {name}: {getattr(balancer, name):g} is not possible; give at least {number:g}"
-            )
     if not 0 <= balancer.drain_time <= 3600:
         raise ValueError(f"[balancer] drain_time: {balancer.drain_time:g} is not possible; give 0 to 3600 seconds")
 
@@ -249,8 +252,6 @@ def _check_measuring(settings: HostSettings) -> None:
         raise ValueError(
             f"[hosts] sample_interval: {settings.sample_interval:g} is not possible; give 0.1 to 30 seconds"
         )
-    if settings.average_over < 1:
-        raise ValueError(f"[hosts] average_over: {settings.average_over:g} is not possible; give at least 1 second")
 
 
 def _check_api(api: ApiSettings) -> None:
@@ -273,8 +274,6 @@ def _check_api(api: ApiSettings) -> None:
         )
     if api.public_url and not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", api.public_url):
         raise ValueError(f"[api] public_url: {api.public_url} is no URL; give one such as https://cloud.example:8777")
-    if api.revisions_kept < 10:
-        raise ValueError(f"[api] revisions_kept: {api.revisions_kept} is not possible; give 10 or more")
     numbers = ("max_header_bytes", "max_connections", "max_connections_per_address")
     for name in (*numbers, "request_timeout", "idle_timeout", "handler_timeout"):
         if getattr(api, name) <= 0:
