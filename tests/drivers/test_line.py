@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -98,6 +100,23 @@ def test_a_refusal_is_a_failure_of_the_host(tmp_path: Path, status: int) -> None
 def test_who_talks_without_end_is_not_listened_to(tmp_path: Path) -> None:
     _, error = with_engine(tmp_path, saying(b"begin TAG\n" + b"x" * 500_000 + b"\n", endless=True))
     assert isinstance(error, HostBroken) and "more than" in error.message
+
+
+def test_a_line_that_breaks_leaves_nothing_open(tmp_path: Path) -> None:
+    async def attach(request: web.BaseRequest) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        assert request.transport is not None
+        request.transport.abort()
+        return socket
+
+    gc.collect()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        _, error = with_engine(tmp_path, attach)
+        gc.collect()
+    assert isinstance(error, HostUnreachable)
+    assert [str(one.message) for one in told if "Unclosed" in str(one.message)] == []
 
 
 def test_a_message_without_bounds_is_refused(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ _LONGEST = (
 
 
 def _stride(name: str) -> int:
-    return 25 if name in _LONGEST else 6 if name in _LONG else 2
+    return 25 if name in _LONGEST else 12 if name in _LONG else 5
 
 
 #: Of these the second tier leaves some out, too: waiting takes most of their time.

@@ -236,11 +236,12 @@ class World:
             await asyncio.gather(task, return_exceptions=True)
 
     async def until(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
-        deadline = self.clock.monotonic() + seconds
+        began = self.clock.monotonic()
         while not condition():
-            assert self.clock.monotonic() < deadline, f"not within {seconds} virtual seconds: {self.describe()}"
+            waited = self.clock.monotonic() - began
+            assert waited < seconds, f"not within {seconds} virtual seconds: {self.describe()}"
             self.check_readiness()
-            await self.clock.sleep(0.05)
+            await self.clock.sleep(0.05 if waited < 5 else 0.5)
 
     async def settle(self, seconds: float = 120.0) -> None:
         """Until every action is final."""

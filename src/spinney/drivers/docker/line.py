@@ -44,14 +44,16 @@ class Line:
 
     async def close(self) -> None:
         # Who goes on talking would be listened to for ever: each message renews the limit of the socket's own.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL):
-                await self._socket.close()
-        # Over TLS a farewell of that kind too would be waited for, longer than we may last.
-        if self._raw is not None:
-            with contextlib.suppress(OSError):
-                self._raw.shutdown(SHUT_RDWR)
-        await self._session.close()
+        try:
+            with contextlib.suppress(TimeoutError, OSError):
+                async with asyncio.timeout(_FAREWELL):
+                    await self._socket.close()
+        finally:  # also when whoever closes it has no more time
+            # Over TLS a farewell of that kind too would be waited for, longer than we may last.
+            if self._raw is not None:
+                with contextlib.suppress(OSError):
+                    self._raw.shutdown(SHUT_RDWR)
+            await self._session.close()
 
 
 async def open_line(way: Way, url: str) -> Line:
