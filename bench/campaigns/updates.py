@@ -2,9 +2,9 @@
 
 Four real Docker engines behind mutual TLS, eight members of busybox httpd, clients who ask 500 times a second on connections
 that they keep and never ask twice (``tests/system/load.py``). As often as asked for, in a random order that the seed decides: a
-rolling update to a good version; a drain of a random host but the load balancer's; a scaling out and one in; and an update to a version that never
-starts or fails its probe. In the end, on a cluster that watches each batch for longer, versions that die after 20 s. Counted
-are failed requests, by what was being done, and broken versions that were not rolled back.
+rolling update to a good version; a drain of a random host but the load balancer's; a scaling out and one in; and an update to
+a version that never starts or fails its probe. In the end, on a cluster that watches each batch for longer, versions that die
+after 20 s. Counted are failed requests, by what was being done, and broken versions that were not rolled back.
 
 Needs root. With the usual counts about 40 minutes.
 """
