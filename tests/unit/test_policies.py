@@ -271,7 +271,7 @@ def test_lists_of_types_leave_ours_out_unless_asked() -> None:
         *senlins,
         *(
             f"spinney.policy.{one}-1.0"
-            for one in ("autoscaling", "host_scaling", "job", "lifecycle", "placement", "update")
+            for one in ("autoscaling", "health", "host_scaling", "job", "lifecycle", "placement", "update")
         ),
     ]
     assert support_status(ZONES) == {

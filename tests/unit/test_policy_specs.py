@@ -157,7 +157,7 @@ def test_all_versions_of_a_type_and_since_when_they_are_supported() -> None:
 @pytest.mark.parametrize(
     ("type_", "given", "words"),
     [
-        (HEALTH, {"detection": {}, "recovery": {}}, "no effect yet"),
+        (HEALTH, {"detection": {}, "recovery": {}}, "names no detection mode"),
         (LB, POOL, "have no effect"),
         (DELETION, {"hooks": {"timeout": 9}}, "No queue backend is configured"),
         (DELETION, {"hooks": {"type": "webhook", "params": {"url": "https://a"}}}, ""),

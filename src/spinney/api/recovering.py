@@ -32,9 +32,12 @@ class ClusterRecover(Recover):
 
 class NodeRecover(Recover):
     delete_timeout: Count | None = Field(
-        None, description="Taken, without effect: there is no wait of its own for the deletion."
+        None, description="Seconds that the old container gets to stop when it is made anew; 0: what its profile says."
     )
-    force_recreate: Bool | None = Field(None, description="Taken, without effect.")
+    force_recreate: Bool | None = Field(
+        None,
+        description="Make it anew even when the old container could not be removed; it is, once its host lets that happen.",
+    )
 
 
 def recover_inputs(data: Recover) -> dict[str, Any]:

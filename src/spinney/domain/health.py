@@ -8,8 +8,12 @@ from enum import StrEnum
 
 from spinney.config import HealthSettings
 from spinney.domain.container import LABEL_HELPER, LABEL_KEEPER, LABEL_PROBER, Container, ContainerState
+from spinney.domain.health_rules import HealthRules, Operation
 from spinney.domain.node import Node, PowerState
 from spinney.domain.retry import backoff
+
+#: How the status reason of a member begins that its health policy finds ill. Only that policy calls it well again.
+COMPLAINT = "Its health policy finds it ill: "
 
 
 class RestartPolicy(StrEnum):
@@ -80,18 +84,54 @@ def repair(
 
     The count of repairs starts anew once the member was left alone for the good period.
     """
-    if not healing:
+    if not healing or may_end(diagnosis, policy):
         return None
-    if diagnosis.ailment is Ailment.ENDED and (
-        policy is RestartPolicy.NEVER or (policy is RestartPolicy.ON_FAILURE and not diagnosis.failed)
-    ):
-        return None
-    quiet = node.repaired_at is None or now - node.repaired_at >= settings.good_period
-    earlier = 0 if quiet else node.repairs
+    earlier = _in_a_row(node, settings.good_period, now)
     worn_out = earlier >= settings.restarts_before_recreate and diagnosis.ailment is not Ailment.WRONG_POWER
     anew = diagnosis.ailment is Ailment.GONE or worn_out
     delay = backoff(earlier, settings.repair_delay, settings.repair_ceiling)
     return Repair("RECREATE" if anew else "REBOOT", now + delay, earlier + 1)
+
+
+def recovery(
+    rules: HealthRules,
+    node: Node,
+    diagnosis: Diagnosis,
+    *,
+    policy: RestartPolicy,
+    settings: HealthSettings,
+    now: float,
+) -> Repair | None:
+    """The same where a health policy says what is done. A power state that is not as wanted is set right, whatever it says;
+    what is to be restarted and is gone is made anew on its host."""
+    if rules.operation is Operation.NOTIFY or may_end(diagnosis, policy):
+        return None
+    earlier = _in_a_row(node, max(settings.good_period, rules.healthy_while), now)
+    operation = rules.operation
+    if diagnosis.ailment is Ailment.WRONG_POWER:
+        operation = Operation.REBOOT
+    elif diagnosis.ailment is Ailment.GONE and operation is Operation.REBOOT:
+        operation = Operation.REBUILD
+    delay = backoff(earlier, settings.repair_delay, settings.repair_ceiling)
+    return Repair(operation.value, now + delay, earlier + 1)
+
+
+def may_end(diagnosis: Diagnosis, policy: RestartPolicy) -> bool:
+    """Whether it has ended, and its profile does not want it started again for that."""
+    return diagnosis.ailment is Ailment.ENDED and (
+        policy is RestartPolicy.NEVER or (policy is RestartPolicy.ON_FAILURE and not diagnosis.failed)
+    )
+
+
+def _in_a_row(node: Node, good_period: float, now: float) -> int:
+    """Repairs in a row so far."""
+    quiet = node.repaired_at is None or now - node.repaired_at >= good_period
+    return 0 if quiet else node.repairs
+
+
+def changed_at(node: Node) -> float:
+    """When it was last created, updated, recovered or moved."""
+    return max(moment or 0.0 for moment in (node.created_at, node.updated_at, node.placed_at, node.init_at))
 
 
 def is_orphan(container: Container, owner: Node | None, host_id: str, *, busy: bool, coming: bool = False) -> bool:

@@ -22,6 +22,7 @@ from spinney.engine.balancing.octavia import Api as Octavia
 from spinney.engine.carrying.secrets import ReferenceReader
 from spinney.engine.cycle import Rules
 from spinney.engine.doorbell import Doorbell
+from spinney.engine.watching.checks import Checks
 from spinney.engine.watching.measurements import Measurements
 from spinney.sealing import SecretKeys
 from spinney.store.database import Store
@@ -51,6 +52,8 @@ class EngineContext:
     measurements: Measurements = field(default_factory=Measurements)
     #: What is to be found out about members of autoscaled clusters.
     wanted: Wanted = field(default_factory=Wanted)
+    #: What health policies say.
+    checks: Checks = field(default_factory=Checks)
     #: Where the limits of projects come from.
     limits: Limits = field(default_factory=OwnLimits)
     #: The addresses behind the names of hosts, for load balancers.
@@ -63,5 +66,7 @@ class EngineContext:
     exporter: MetricsReader | None = None
     #: None: messages to hooks stay in the outbox.
     outgoing: Sender | None = None
+    #: None: what a health policy would ask a URL stays unknown.
+    poller: Sender | None = None
     #: Where other processes reach this engine's host access; None when nobody needs to.
     address: str | None = None

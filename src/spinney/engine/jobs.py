@@ -146,9 +146,11 @@ class Job:
 
     @property
     def stop_timeout(self) -> int:
-        """Seconds that the container gets to stop: as the action or a deletion policy says, else as the profile says that it
-        was made from."""
-        told = self.action.inputs.get("stop_timeout", (self.action.data.get("deletion") or {}).get("grace_period"))
+        """Seconds that the container gets to stop: as the action, a health policy or a deletion policy says, else as the
+        profile says that it was made from."""
+        inputs = self.action.inputs
+        told = inputs.get("stop_timeout", inputs.get("delete_timeout"))
+        told = told or (self.action.data.get("deletion") or {}).get("grace_period")
         return int(told or self.action.data.get("stop_timeout") or self.container_profile.stop_timeout)
 
     @property

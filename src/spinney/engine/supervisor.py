@@ -20,7 +20,7 @@ from spinney.engine.intent import quotas
 from spinney.engine.moving import evening, revoking
 from spinney.engine.placing import waiting
 from spinney.engine.runs import loop as runs
-from spinney.engine.watching import host_scaling, measuring
+from spinney.engine.watching import breakers, host_scaling, measuring
 from spinney.engine.watching.health import Watch
 from spinney.engine.worker import Session
 from spinney.errors import LeaseLost
@@ -89,6 +89,7 @@ class Engine:
                 group.create_task(evening.look_after(session))
                 group.create_task(host_scaling.scale(session))
                 group.create_task(autoscaling.look_after(session))
+                group.create_task(breakers.look_after(session))
                 group.create_task(revoking.look_after(session))
                 group.create_task(runs.look_after(session))
                 group.create_task(outbox.deliver(self.context))

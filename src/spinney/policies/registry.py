@@ -22,7 +22,7 @@ from spinney.policies.autoscaling import AUTOSCALING
 from spinney.policies.base import Contribution, PolicyType
 from spinney.policies.batch import BATCH
 from spinney.policies.deletion import DELETION_1_0, DELETION_1_1
-from spinney.policies.health import HEALTH_1_0, HEALTH_1_1, HEALTH_1_2
+from spinney.policies.health import HEALTH_1_0, HEALTH_1_1, HEALTH_1_2, OUR_HEALTH
 from spinney.policies.host_scaling import HOST_SCALING
 from spinney.policies.job import JOB
 from spinney.policies.lifecycle import LIFECYCLE
@@ -47,6 +47,7 @@ POLICY_TYPES: Mapping[str, PolicyType] = {
         SCALING,
         ZONE_PLACEMENT,
         AUTOSCALING,
+        OUR_HEALTH,
         HOST_SCALING,
         JOB,
         LIFECYCLE,

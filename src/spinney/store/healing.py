@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from spinney.clock import Ids
 from spinney.domain.action import Action
+from spinney.domain.breaker import Failure
 from spinney.domain.cluster import Cluster
 from spinney.domain.event import Event
 from spinney.domain.node import Node, NodeStatus
-from spinney.store import actions, balancing, readiness, status
+from spinney.store import actions, balancing, health_rules, readiness, status
+from spinney.store.health_rules import Ruled
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import cluster as cluster_table
 from spinney.store.tables import hold
@@ -30,6 +34,8 @@ class Expectation:
     coming: frozenset[str] = frozenset()
     #: Those that are load balancers.
     balancing: frozenset[str] = frozenset()
+    #: The clusters with a health policy.
+    ruled: Mapping[str, Ruled] = field(default_factory=dict)
 
 
 def on_host(connection: Connection, host_id: str, also: Collection[str] = ()) -> Expectation:
@@ -54,6 +60,7 @@ def _expect(connection: Connection, nodes: Iterable[Node]) -> Expectation:
         frozenset(actions.live_targets(connection, by_id)),
         {c.id: c for c in found},
         balancing=balancing.among(connection, by_id),
+        ruled=health_rules.ruled(connection, cluster_ids),
     )
 
 
@@ -64,37 +71,74 @@ class Finding:
     node: Node
     reason: str
     event: Event
-    gone: bool
     repair: Action | None = None
     repairs: int = 0
+    #: What it shows where nothing is repaired. While its container runs it may go on serving.
+    left: NodeStatus = NodeStatus.ERROR
+    #: What says whether and how it is recovered; None: Spinney's own healing.
+    ruled: Ruled | None = None
 
 
-def record(connection: Connection, findings: Iterable[Finding], now: float) -> list[Finding]:
+def record(connection: Connection, findings: Iterable[Finding], ids: Ids, now: float) -> list[Finding]:
     """Store findings about nodes that nothing works on and that have not changed since they were looked at."""
     stored = []
-    for finding in findings:
+    for finding in _admitted(connection, [one for one in findings if _holds(connection, one)], ids, now):
         node = finding.node
-        changes: dict[str, Any] = {"status": NodeStatus.ERROR, "status_reason": finding.reason}
+        status_now = finding.left if finding.repair is None else NodeStatus.ERROR
+        changes: dict[str, Any] = {"status": status_now, "status_reason": finding.reason}
         if finding.repair is not None:
             changes |= {"repairs": finding.repairs, "repaired_at": finding.repair.ready_at}
-        unchanged = sa.and_(
-            table.c.id == node.id,
-            table.c.status == node.status,
-            table.c.generation == node.generation,
-            table.c.physical_id == node.physical_id,
-            table.c.power == node.power,
-        )
-        if actions.live_targets(connection, [node.id]):
+        elif (node.status, node.status_reason) == (status_now, finding.reason):
+            continue  # known already, and nothing is to be done about it
+        if connection.execute(table.update().where(_unchanged(node)).values(changes)).rowcount != 1:
             continue
-        if connection.execute(table.update().where(unchanged).values(changes)).rowcount != 1:
-            continue
-        readiness.withdraw(connection, {node.id: finding.reason}, now)
+        if status_now is NodeStatus.ERROR:
+            readiness.withdraw(connection, {node.id: finding.reason}, now)
         EVENTS.insert(connection, [finding.event])
         if finding.repair is not None:
             actions.insert(connection, [finding.repair])
         status.refresh(connection, [node.cluster_id], f"node {node.name}: {finding.reason}")
         stored.append(finding)
     return stored
+
+
+def _holds(connection: Connection, finding: Finding) -> bool:
+    """Whether what was found is still about what is there."""
+    if actions.live_targets(connection, [finding.node.id]):
+        return False
+    return connection.execute(sa.select(table.c.id).where(_unchanged(finding.node))).first() is not None
+
+
+def _unchanged(node: Node) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        table.c.id == node.id,
+        table.c.status == node.status,
+        table.c.generation == node.generation,
+        table.c.physical_id == node.physical_id,
+        table.c.power == node.power,
+    )
+
+
+def _admitted(connection: Connection, findings: Sequence[Finding], ids: Ids, now: float) -> list[Finding]:
+    """The same without the repairs that the breakers of their clusters do not let through."""
+    groups: dict[str, list[Finding]] = defaultdict(list)
+    for one in findings:
+        if one.ruled is not None and one.repair is not None:
+            groups[one.node.cluster_id].append(one)
+    let: set[str] = set()
+    for group in groups.values():
+        ruled = group[0].ruled
+        assert ruled is not None
+        let |= health_rules.admitted(connection, ruled, [_failure(finding) for finding in group], ids.new(), now)
+    held = {finding.node.id for group in groups.values() for finding in group} - let
+    return [replace(finding, repair=None) if finding.node.id in held else finding for finding in findings]
+
+
+def _failure(finding: Finding) -> Failure:
+    assert finding.ruled is not None
+    node, closed_at = finding.node, finding.ruled.breaker.closed_at
+    repaired = node.repaired_at is not None and node.repaired_at > closed_at
+    return Failure(node.id, news=node.status is NodeStatus.ACTIVE or repaired)
 
 
 def recovered(connection: Connection, nodes: Iterable[Node], reason: str) -> None:

@@ -142,6 +142,8 @@ def engine_context(
         balancer=settings.balancer,
         exporter=NodeExporter(clock, egress_rules(settings)),
         outgoing=Outgoing(egress_rules(settings)),
+        # How many it asks at a time is bounded where it is used; waiting must not use up the time for an answer.
+        poller=Outgoing(egress_rules(settings), together=0, to_one=0),
     )
 
 
@@ -176,6 +178,8 @@ async def running(engine: Engine) -> AsyncIterator[None]:
             await engine.context.exporter.close()
         if engine.context.outgoing is not None:
             await engine.context.outgoing.close()
+        if engine.context.poller is not None:
+            await engine.context.poller.close()
 
 
 @asynccontextmanager

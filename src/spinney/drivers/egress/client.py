@@ -39,15 +39,21 @@ class Sender(Protocol):
         body: bytes = b"",
         seconds: float = 10.0,
         largest: int = 65536,
+        verify: bool = True,
     ) -> Answer:
-        """The answer, its body cut off after ``largest`` bytes. Raises: OutgoingRefused, OutgoingFailed."""
+        """The answer, its body cut off after ``largest`` bytes; ``verify``: certificates must be good.
+
+        Raises: OutgoingRefused, OutgoingFailed."""
 
     async def close(self) -> None: ...
 
 
 class Outgoing:
-    def __init__(self, rules: Rules) -> None:
+    """``together`` and ``to_one``: connections at a time, to everywhere and to one place; 0: any number."""
+
+    def __init__(self, rules: Rules, *, together: int = _TOGETHER, to_one: int = _TO_ONE) -> None:
         self._rules = rules
+        self._limits = together, to_one
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -59,6 +65,7 @@ class Outgoing:
         body: bytes = b"",
         seconds: float = 10.0,
         largest: int = 65536,
+        verify: bool = True,
     ) -> Answer:
         fault = egress.url_fault(url, Chosen.BY_PROJECT, self._rules)
         if fault is not None:
@@ -68,7 +75,7 @@ class Outgoing:
                 # As it was given: what is signed is what is sent.
                 address = URL(url, encoded=True)
                 sending = self._open().request(
-                    method, address, headers=headers, data=body or None, allow_redirects=False
+                    method, address, headers=headers, data=body or None, allow_redirects=False, ssl=verify
                 )
                 async with sending as response:
                     return Answer(response.status, await _beginning(response, largest))
@@ -82,9 +89,10 @@ class Outgoing:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
+            together, to_one = self._limits
             connector = aiohttp.TCPConnector(
-                limit=_TOGETHER,
-                limit_per_host=_TO_ONE,
+                limit=together,
+                limit_per_host=to_one,
                 force_close=True,
                 socket_factory=Guard(self._rules, Chosen.BY_PROJECT).new_socket,
             )

@@ -23,7 +23,7 @@ from spinney.engine.carrying.secrets import Secrets
 from spinney.engine.carrying.templates import Templates
 from spinney.engine.jobs import Job
 from spinney.engine.results import CalledOff, Fetched, Left, Made, Ready
-from spinney.errors import ContainerGone, ContainerRefused, HostUnreachable
+from spinney.errors import ContainerGone, ContainerRefused, HostError, HostUnreachable
 
 _SILENT = (HostState.SUSPECT, HostState.LOST)
 
@@ -70,10 +70,11 @@ class Replacer:
                 await self._maker.have_image(host, job)
             try:
                 await self.stop_and_remove(job, before, container_id, job.stop_timeout)
-            except HostUnreachable:
-                if before is host:
+            except HostError as error:
+                lost = isinstance(error, HostUnreachable) and before is not host
+                if not lost and not job.action.inputs.get("force_recreate"):
                     raise
-                # It is replaced because its host is lost; when that host returns, the reaper removes it there.
+                # What is left of it is removed by the reaper, when its host returns or lets that happen.
         made = await self._maker.make(host, job)
         return await self._proven(host, job, made) if updating else made
 

@@ -21,7 +21,7 @@ from spinney.domain.quota import Amounts, unlimited
 from spinney.engine.intent import policies, quotas, rounds
 from spinney.engine.runs import wishes
 from spinney.engine.runs.scene import Scene
-from spinney.store import balancing, bindings, hosts, receivers, revisions, runs, shares, status, work
+from spinney.store import balancing, bindings, health_rules, hosts, receivers, revisions, runs, shares, status, work
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS, EVENTS, NODES
 from spinney.store.tables import action as action_table
@@ -124,6 +124,8 @@ def begin(
             policies.after(connection, action, verdict, now)
         _end(connection, action, verdict, cluster, ids, now)
         return None
+    if action.action is ActionKind.CLUSTER_RECOVER:
+        health_rules.close_all(connection, cluster.id, "Recovery of the cluster was asked for.", ids.new(), now)
     if action.action is ActionKind.CLUSTER_DELETE:
         bindings.detach(connection, cluster.id)
         wishes.abandon(Scene(connection, cluster, rules.max_nodes, rules.limits, ids, now))

@@ -184,6 +184,8 @@ class Lander:
 
     def _home_will_do(self, action: Action, node: Node) -> bool:
         home = hosts.find(self._connection, host_table.c.node_id == node.host_id)
+        if home and (action.inputs.get("fenced") or str(action.inputs.get("operation")).upper() == "REBUILD"):
+            return True
         if not home or home[0].state in _LOST:
             return False
         failures = fleets.setbacks(self._connection, {node.profile_id}, self._now).get(node.host_id or "", {})

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from spinney.domain import event as events
-from spinney.domain.action import Action, ActionKind, Cause, queued
 from spinney.domain.container import (
     LABEL_DEPLOYMENT,
     LABEL_KEEPER,
@@ -25,15 +24,15 @@ from spinney.domain.container import (
     ContainerState,
 )
 from spinney.domain.event import Event, Level
-from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, orphans, repair
+from spinney.domain.health import diagnose, orphans
 from spinney.domain.host import Host
 from spinney.domain.identity import Owner
 from spinney.domain.node import Node, NodeStatus, PowerState
 from spinney.domain.runs import at_rest
 from spinney.engine.autoscaling.collecting import Collector
 from spinney.engine.cancelling import apart
-from spinney.engine.catalog import ContainerProfile
-from spinney.engine.watching import learning, members
+from spinney.engine.watching import findings, learning, members
+from spinney.engine.watching.checking import Checker
 from spinney.engine.watching.images import Tidier
 from spinney.engine.watching.measuring import Sampler
 from spinney.engine.watching.probing import Prober
@@ -81,9 +80,15 @@ class Watch:
         self._prober = Prober(session, host, self._suspect)
         self._sampler = Sampler(self._context, session.pool, host, lambda: self._known)
         self._collector = Collector(self._context, session.pool, host, lambda: self._known)
+        self._checker = Checker(session, host, self._prober, self._suspect)
 
     async def run(self) -> None:
         """Runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._checker.run())
+            group.create_task(self._stay_in_touch())
+
+    async def _stay_in_touch(self) -> None:
         while True:
             try:
                 await apart(self._watch())
@@ -244,12 +249,14 @@ class Watch:
             sick = diagnose(node, container) or self._prober.ailment(node)
             if sick is None:
                 assert container is not None
+                if self._checker.complains(node, expected):
+                    continue
                 if node.status is not NodeStatus.ACTIVE and _plainly_well(container):
                     well.append(node)
                     node = replace(node, status=NodeStatus.ACTIVE)
                 fit.append((node, container))
                 continue
-            finding = await self._finding(node, sick, expected)
+            finding = await findings.finding(self._context, node, sick, expected)
             if finding is not None:
                 found.append(finding)
         if well:
@@ -257,66 +264,8 @@ class Watch:
         for node, container in fit:
             await self._prober.seen(node, container)
         if found:
-            stored = await self._context.store.transact(healing.record, found, self._context.clock.now())
-            if stored:
-                self._context.doorbell.ring()
-            for finding in stored:
-                log.info("node %s: %s", finding.node.name, finding.reason)
-                if finding.repair is not None:
-                    self._session.wake_at(finding.repair.ready_at)
+            await findings.record(self._session, found)
         return bool(self._suspects)
-
-    async def _finding(self, node: Node, sick: Diagnosis, expected: Expectation) -> Finding | None:
-        profile = (await self._context.store.read(self._context.rules.catalog.load, [node.profile_id])).get(
-            node.profile_id
-        )
-        policy = profile.restart if isinstance(profile, ContainerProfile) else RestartPolicy.NEVER
-        cluster = expected.clusters.get(node.cluster_id)
-        now = self._context.clock.now()
-        ordered = repair(
-            node,
-            sick,
-            healing=node.id in expected.balancing or members.heals(node, sick, cluster),
-            policy=policy,
-            settings=self._settings,
-            now=now,
-        )
-        if ordered is None and node.status is NodeStatus.ERROR:
-            return None  # known already, and nothing is to be done about it
-        return Finding(
-            node=node,
-            reason=sick.text,
-            gone=sick.ailment is Ailment.GONE,
-            event=events.of_node(
-                Owner(node.user, node.project, node.domain),
-                node_id=node.id,
-                node_name=node.name,
-                cluster_id=node.cluster_id,
-                kind="CONTAINER_" + sick.ailment.name,
-                level=Level.WARN,
-                reason=sick.text,
-                event_id=self._context.ids.new(),
-                now=now,
-            ),
-            repair=None
-            if ordered is None
-            else self._repair_action(node, ordered.operation, ordered.at, sick.text, now),
-            repairs=0 if ordered is None else ordered.repairs,
-        )
-
-    def _repair_action(self, node: Node, operation: str, at: float, reason: str, now: float) -> Action:
-        return queued(
-            ActionKind.NODE_RECOVER,
-            node.id,
-            Owner(node.user, node.project, node.domain),
-            action_id=self._context.ids.new(),
-            cause=Cause.HEALING,
-            now=now,
-            reason=f"Healing: {reason}",
-            cluster_id=node.cluster_id,
-            ready_at=at,
-            inputs={"operation": operation},
-        )
 
     # -- strangers ---------------------------------------------------------------------------------------------------
 
