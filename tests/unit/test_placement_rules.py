@@ -188,6 +188,28 @@ def test_soft_quotas_divide_by_weight_and_are_exceeded_only_when_nothing_else_is
     assert Counter(crowded)["h1"] == 4 and None not in crowded
 
 
+@pytest.mark.parametrize("together", [1, 2, 6])
+@pytest.mark.parametrize(("before", "after"), [("aaabbb", "aaabbb"), ("aaaabb", "aaabbb"), ("aaaaaa", "aaabbb")])
+def test_members_whose_new_containers_start_first_keep_soft_quotas_and_even_them_out(
+    before: str, after: str, together: int
+) -> None:
+    """So many at a time: they count in both places until the old container has gone."""
+    rules = PlacementRules(quotas=(Quota("zone", (Share("a"), Share("b"))),))
+    hosts = [host(0, zone="a"), host(1, zone="a"), host(2, zone="b"), host(3, zone="b")]
+    fleet = Fleet(hosts, Surroundings(now=NOW))
+    at = [f"id{'ab'.index(zone) * 2 + number % 2}" for number, zone in enumerate(before)]
+    for host_id in at:
+        fleet.enter(Occupant(host_id, 0.25, 0, "w"))
+    for begin in range(0, 6, together):
+        batch = range(begin, begin + together)
+        wanted = [request(f"n{n}", 0.25, rules=rules, members=6).staying(at[n]) for n in batch]
+        for n, answer in zip(batch, fleet.place(wanted), strict=True):
+            assert isinstance(answer, Placed)
+            fleet.leave(Occupant(at[n], 0.25, 0, "w"))
+            at[n] = answer.host_id
+    assert "".join(sorted("ab"[int(host_id[2]) // 2] for host_id in at)) == after
+
+
 def test_hard_quotas_leave_the_rest_waiting() -> None:
     quota = Quota("zone", (Share("a", 100), Share("b", 100, cap=1)), hard=True)
     chosen = where(members(6, rules=PlacementRules(quotas=(quota,))), [host(0, zone="a"), host(1, zone="b"), host(2)])
@@ -349,6 +371,13 @@ def test_a_shortfall_is_one_sentence_with_the_nearest_and_hosts_counted_once() -
 def test_a_host_that_would_have_to_be_bigger_is_further_away_than_a_full_one() -> None:
     answer = waiting(request("n", 4.0), [host(0, cpu=3.9), host(1, reserved_cpu=3.0)])
     assert answer.nearest is not None and answer.nearest.change == {"cpu": 3.0}
+
+
+def test_of_hosts_short_of_both_the_one_that_lacks_least_is_nearest() -> None:
+    full = {"reserved_cpu": 4.0, "reserved_memory": 1024 * MIB}
+    for less in ({"reserved_cpu": 3.5}, {"reserved_memory": 1023 * MIB}):
+        answer = waiting(request("n", 1.0, 64 * MIB), [host(0, **full), host(1, **{**full, **less})])
+        assert answer.nearest is not None and answer.nearest.host_name == "h1"
 
 
 @pytest.mark.parametrize(

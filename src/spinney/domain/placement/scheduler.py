@@ -15,7 +15,7 @@ Of the hosts that fit, the best is taken. Hosts are compared by these, in this o
 
 1. ``setbacks``: hosts where this profile failed ``SETBACKS_TOO_MANY`` times lately come last, so they are used only while
    no other host fits;
-2. ``quota``: how many soft quotas have no room in the host's group;
+2. ``quota``: 2 for each soft quota that has no room in the host's group, 1 where the node is in that group already;
 3. ``spread_over``: members of the workload in the host's group;
 4. ``affinity``: for each soft rule to be apart, the members it is about in the host's group; for each soft rule to be
    together, 1 if there is none in the group but somewhere else;

@@ -15,6 +15,9 @@ from spinney.domain.placement.rules import Affinity, Quota
 #: Worse than any number of members.
 WORST = 2**40
 
+#: What a soft quota adds where a group has no room, and where it is the group that the node is in already.
+_FULL, _OWN_FULL = 2, 1
+
 #: Slots of a rank; see ``kinds``.
 QUOTA, SPREAD, AFFINITY = 1, 2, 3
 
@@ -95,8 +98,16 @@ class QuotaTerm(Term):
             self.limits[share.name] = most if share.cap < 0 else min(most, share.cap)
 
     def judge(self, group: str | None, count: int, census: Census) -> tuple[bool, int]:
+        """Whose new containers are still beside their old ones count twice, so a group may look full to who only takes its own
+        place there: where all are, it stays."""
         full = group is None or count >= self.limits[group]
-        return (full, 0) if self.hard else (False, int(full))
+        if self.hard or not full:
+            return full, 0
+        return False, _OWN_FULL if self._is_home(group, census) else _FULL
+
+    def _is_home(self, group: str | None, census: Census) -> bool:
+        home = None if self._counted_on is None else census.by(self.by).group(self._counted_on)
+        return home is not None and home == group
 
     def lacking(self, group: str | None, census: Census) -> tuple[str, str, str]:
         names = ", ".join(share.name for share in self.quota.shares)
