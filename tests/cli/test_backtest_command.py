@@ -39,6 +39,14 @@ def test_the_example_day_is_followed_and_drawn(tmp_path: Path) -> None:
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 
+def test_a_load_is_named_as_the_policy_names_it(tmp_path: Path) -> None:
+    spec, load = tmp_path / "policy.json", tmp_path / "load.csv"
+    properties = {"max": 9, "targets": [{"metric": "requests", "target": 50}]}
+    spec.write_text(json.dumps({"type": "spinney.policy.autoscaling", "version": "1.0", "properties": properties}))
+    load.write_text("time,requests\n0,90\n60,90\n")
+    assert "load: requests, of all members" in run("--spec-file", str(spec), "--metrics", str(load))
+
+
 def test_machines_get_every_evaluation_with_its_reason() -> None:
     told = json.loads(run("--spec-file", POLICY, "--metrics", DAY, "-o", "json"))
     assert told["evaluations"] == len(told["points"]) == 2879

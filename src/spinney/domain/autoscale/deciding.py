@@ -92,7 +92,7 @@ def _by_metrics(
     because = asked.because
     within = min(max(proposed, found.low), found.high)
     if within != proposed:
-        text = f"{wording.members(proposed)} would be right, and {found.low} to {found.high} are allowed."
+        text = f"{found.low} to {found.high} are allowed, so {within}."
         reasons.append(Reason(Kind.BOUNDS, text, {"asked": proposed, "allowed": within}))
     wanted, told = holding.steadied(rules, situation, state, within)
     wanted = min(max(wanted, found.low), found.high)

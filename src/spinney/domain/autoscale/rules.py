@@ -82,8 +82,9 @@ class Signal:
 
     @property
     def name(self) -> str:
-        """Under which its history is kept."""
-        return self.key if self.aggregation is Aggregation.AVERAGE else f"{self.key}:{self.aggregation}"
+        """Under which its history is kept: as the policy calls it, unless there could be two of that name."""
+        one = self.metric is Metric.REQUESTS or self.aggregation is Aggregation.AVERAGE
+        return self.key if one else f"{self.key}:{self.aggregation}"
 
     @property
     def shared(self) -> bool:

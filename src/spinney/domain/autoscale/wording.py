@@ -10,6 +10,8 @@ _STEPS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 def called(signal: Signal) -> str:
     """What a signal is called in sentences."""
+    if signal.metric is Metric.REQUESTS:
+        return "the rate of requests"
     what = f"{signal.scrape.name} (scraped)" if signal.scrape is not None else signal.metric.value
     if signal.metric in _PER_CENT:
         what = signal.metric.value.split("_")[0]
