@@ -106,7 +106,7 @@ class Engine:
             await self._script(conversation)
 
 
-LIMITS = TimeLimits(look=0.5, change=0.5, pull_silence=0.5, pull=2.0, silence=0.05, heartbeat=0.5)
+LIMITS = TimeLimits(look=0.5, opening=0.3, change=0.5, pull_silence=0.5, pull=2.0, silence=0.05, heartbeat=0.5)
 
 
 def on(
@@ -334,6 +334,18 @@ def test_a_cut_stream_is_noticed(tmp_path: Path) -> None:
             await anext(events)
 
     on(mute, body, tmp_path)
+
+
+async def hang(conversation: Conversation) -> None:
+    await conversation.until_left()
+
+
+def test_events_that_do_not_begin_are_given_up_sooner_than_other_calls(tmp_path: Path) -> None:
+    async def body(host: DockerHost, engine: Engine) -> None:
+        with pytest.raises(HostUnreachable, match=r"within 0\.3 s"):
+            await anext(host.events({}))
+
+    on(hang, body, tmp_path)
 
 
 def test_an_endless_line_is_not_kept(tmp_path: Path) -> None:

@@ -224,6 +224,9 @@ def test_a_cut_host_is_silent_and_its_containers_live_on() -> None:
         bench.engine.cut()
         await fails(bench.host.inspect(made.id), HostUnreachable)
         assert bench.passed >= 60.0
+        before = bench.passed
+        await fails(anext(bench.host.events({})), HostUnreachable)
+        assert bench.passed - before < 15.0, "who watches it tries again soon"
         await fails(listener.task, HostUnreachable)  # after the idle limit
         bench.engine.heal()
         seen = await bench.host.inspect(made.id)

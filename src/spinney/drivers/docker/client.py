@@ -53,6 +53,9 @@ class TimeLimits:
 
     #: For what only looks.
     look: float = 30.0
+    #: For a stream of events to begin, logging in aside. What was sent to a silent host may never be answered, so this is how
+    #: long it goes unnoticed that it can be reached again; a Docker engine under full load still begins in time.
+    opening: float = 5.0
     #: For what changes something: a loaded Docker engine takes its time.
     change: float = 120.0
     #: Added to the time a container is given to stop.
@@ -92,6 +95,10 @@ class EngineClient:
         """Ends what is under way with HostUnreachable, and refuses what comes after."""
         self._closed = True
         await self._connections.close()
+
+    async def reach(self) -> None:
+        """Log in where that is needed, which has a limit of its own. Raises: HostUnreachable, HostRefused."""
+        await self._way()
 
     async def version(self) -> str:
         """The API version spoken, such as ``1.41``."""

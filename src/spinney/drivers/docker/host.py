@@ -239,7 +239,9 @@ class DockerHost:
     async def events(self, labels: Mapping[str, str]) -> AsyncIterator[ContainerEvent]:
         query = {"filters": _filters(type=["container"], event=_EVENTS, label=_label_filters(labels))}
         refused, lines = _refusal(Operation.EVENTS, ""), Lines()
-        async with self._client.stream("GET", "/events", query, refused) as response:
+        opening = self._client.limits.opening
+        await self._client.reach()
+        async with self._client.stream("GET", "/events", query, refused, opening=opening) as response:
             yield ContainerEvent(ContainerEventKind.GAP)
             async with aclosing(watched(response, self._client)) as chunks:
                 async for chunk in chunks:

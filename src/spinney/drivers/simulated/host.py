@@ -72,6 +72,9 @@ _EVENT_KINDS = {
     "health_status: unhealthy": ContainerEventKind.UNHEALTHY,
 }
 
+#: Seconds in which a stream of events begins, as with the real driver: a host that can be reached again is noticed so soon.
+_OPENING = 5.0
+
 
 class SimulatedHost:
     """``ContainerHost`` over one simulated Docker engine."""
@@ -310,8 +313,9 @@ class SimulatedHost:
             raise await self._unanswered(operation) from None
 
     async def _unanswered(self, operation: Operation) -> HostUnreachable:
-        await self._engine.clock.sleep(self._time_limit)
-        text = f"no answer within {self._time_limit:g} s; see whether the host can be reached"
+        limit = min(self._time_limit, _OPENING) if operation is Operation.EVENTS else self._time_limit
+        await self._engine.clock.sleep(limit)
+        text = f"no answer within {limit:g} s; see whether the host can be reached"
         return HostUnreachable(_said(operation, "", text))
 
 
