@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from permitted import LOOPBACK
+from spinney.cli.simulate import fleet
 from spinney.clock import SystemClock
 from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_NODE, ContainerRequest, ImageRequest, PullPolicy
 from spinney.drivers.base import ContainerHost, HostAddress
@@ -239,6 +240,13 @@ def folder() -> Iterator[Path]:
 
 def simulate(*options: str) -> list[str]:
     return [sys.executable, "-m", "spinney.cli.main", "simulate-hosts", *options]
+
+
+def test_fleets_of_one_seed_are_not_each_other() -> None:
+    def ids(folder: str) -> list[str]:
+        return [one.core.engine_id for one in fleet(["host-0000", "host-0001"], (), 7, 1, 1, Path(folder))]
+
+    assert ids("/a") == ids("/a") and len({*ids("/a"), *ids("/b")}) == 4
 
 
 def test_the_command_serves_until_it_is_ended(folder: Path) -> None:

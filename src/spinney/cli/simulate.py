@@ -55,7 +55,7 @@ def simulate_hosts(
         ),
     ] = "",
     tls: Annotated[bool, typer.Option("--tls", help="Listen on TCP ports with mutual TLS too.")] = False,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides ids and faults.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Decides faults and, with DIR, ids.")] = 0,
     cpu: Annotated[int, typer.Option("--cpu", min=1, metavar="CORES", help="Cores of each host.")] = 4,
     memory: Annotated[int, typer.Option("--memory", min=1, metavar="GIB", help="Memory of each host.")] = 8,
 ) -> None:
@@ -74,7 +74,7 @@ def simulate_hosts(
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         pki = make_pki(folder / "pki", datetime.now(UTC)) if tls else None
-        uvloop.run(_run(folder, _engines(names, rules, seed, cpu, memory), pki))
+        uvloop.run(_run(folder, fleet(names, rules, seed, cpu, memory, folder), pki))
     except OSError as error:
         raise CliError(f"--dir {folder}: cannot serve there: {error}: choose a folder that is yours") from error
 
@@ -88,11 +88,14 @@ def _rules(faults: str, latency: float) -> tuple[Rule, ...]:
     return (*rules, Rule(None, Fault(FaultKind.LATENCY, (seconds, seconds)))) if latency else rules
 
 
-def _engines(names: Sequence[str], rules: Sequence[Rule], seed: int, cpu: int, memory: int) -> list[SimulatedEngine]:
+def fleet(
+    names: Sequence[str], rules: Sequence[Rule], seed: int, cpu: int, memory: int, folder: Path
+) -> list[SimulatedEngine]:
+    """With the same folder and seed they have the same ids again; in another folder they are others."""
     clock = SystemClock()
     return [
         SimulatedEngine(
-            EngineSettings(name, cpu=cpu, memory=memory * GIB, seed=seed),
+            EngineSettings(name, cpu=cpu, memory=memory * GIB, seed=seed, fleet=f"{folder}/"),
             clock,
             plan=FaultPlan(rules, random.Random(f"{seed}/{name}")) if rules else None,
         )

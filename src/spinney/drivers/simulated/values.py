@@ -46,6 +46,8 @@ class EngineSettings:
     live_restore: bool = False
     rootless: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: Of which it is one: engines of one name in two fleets are two Docker engines, with ids of their own.
+    fleet: str = ""
 
     @property
     def duplicate_networks(self) -> bool:
