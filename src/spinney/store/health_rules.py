@@ -144,6 +144,11 @@ def close_all(connection: Connection, cluster_id: str, reason: str, event_id: st
             _close(connection, cluster_id, one.policy_id, reason, event_id, now)
 
 
+def begin_anew(connection: Connection, cluster_id: str, policy_id: str) -> None:
+    """What was before a policy is enabled does not count."""
+    _keep(connection, cluster_id, policy_id, Breaker())
+
+
 def _locked(connection: Connection, one: Ruled) -> Breaker | None:
     """None: the policy was detached or disabled meanwhile."""
     ours = (binding.c.cluster_id == one.cluster_id) & (binding.c.policy_id == one.policy_id) & binding.c.enabled

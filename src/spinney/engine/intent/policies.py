@@ -20,10 +20,11 @@ from spinney.domain.member import Member
 from spinney.policies import pipeline
 from spinney.policies.attaching import Attached, contradiction, hindrance
 from spinney.policies.checking import Look
+from spinney.policies.health import HEALTH
 from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.registry import POLICY_TYPES, validate_spec
 from spinney.profiles.registry import attach_target
-from spinney.store import bindings, policies
+from spinney.store import bindings, health_rules, policies
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS
 from spinney.store.tables import action as action_table
@@ -144,6 +145,8 @@ def _update(
     if fault is not None:
         return _failed(action, fault)
     bindings.enable(connection, cluster.id, present.policy_id, enabled)
+    if enabled and present.type in HEALTH:
+        health_rules.begin_anew(connection, cluster.id, present.policy_id)
     return _done(action)
 
 
