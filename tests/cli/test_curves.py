@@ -65,6 +65,7 @@ def test_the_picture_is_a_document_of_its_own_with_a_path_for_each_known_stretch
     assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
 
 
-def test_members_are_counted_in_whole_numbers_at_the_axis() -> None:
-    drawn = svg("t", [], [panel(1, 2, 3)], 60.0)
-    assert re.findall(r'text-anchor="end">([^<]+)<', drawn)[:5] == ["0", "1", "2", "3", "4"]
+@pytest.mark.parametrize("most, labels", [(3, "0 1 2 3 4"), (6, "0 2 4 6 8"), (9, "0 3 6 9 12")])
+def test_members_are_counted_in_whole_numbers_at_the_axis(most: int, labels: str) -> None:
+    drawn = svg("t", [], [panel(1, 2, most)], 60.0)
+    assert re.findall(r'text-anchor="end">([^<]+)<', drawn)[:5] == labels.split()

@@ -133,7 +133,7 @@ def _panel(panel: Panel, top: float) -> list[str]:
     known = [v for curve in panel.curves for v in curve.values if v is not None]
     most = _round_up(max([0.0, *known]))
     if all(v == int(v) for v in known):  # they are counted: no label between two of them
-        most = max(most, float(_LABELS))
+        most = float(_LABELS * math.ceil(most / _LABELS))
     parts = []
     for step in range(_LABELS + 1):
         y = top + _PANEL - _PANEL * step / _LABELS
