@@ -50,7 +50,7 @@ AIM = Aim(_TARGET, _LEAST, _MOST, memory=_WINDOW + _LATE)
 #: Seconds from an order until a new member serves, for the back-test.
 _STARTUP = 4.0
 
-_LOW, _HIGH, _UP, _DOWN, _STEP_ENDS = 90.0, 430.0, 60.0, 180.0, 300.0
+_LOW, _HIGH, _UP, _DOWN, _STEP_ENDS = 90.0, 430.0, 60.0, 210.0, 360.0
 _NIGHT, _NOON, _DAY = 60.0, 600.0, 720.0
 
 
