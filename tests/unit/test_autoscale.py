@@ -125,6 +125,14 @@ def test_without_any_figure_nothing_happens_and_it_says_why() -> None:
         assert {sample.value for sample in decision.samples} == {None}
 
 
+def test_of_what_is_unknown_it_is_said_who_would_have_told() -> None:
+    for signal, why in (
+        (REQUESTS, "no load balancer of the cluster has counted any just now"),
+        (QUEUE, "no fresh sample of any of 2 members"),
+    ):
+        assert why in evaluate(free(Target(signal, 1.0)), at([ready(0), ready(1)]), State()).sentence
+
+
 def test_missing_figures_count_against_a_change_either_way() -> None:
     of = free()
     high, low = [ready(number, 100.0) for number in range(2)], [ready(number, 10.0) for number in range(2)]

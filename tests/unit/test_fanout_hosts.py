@@ -62,6 +62,12 @@ def test_what_would_take_a_host_in_use_is_refused_as_a_whole(kind: ActionKind, i
     assert "Drain" in found.reason
 
 
+def test_of_many_hosts_in_use_ten_are_named() -> None:
+    found = _begin(ActionKind.CLUSTER_DELETE, [_host(number, 1) for number in range(1, 14)])
+    assert isinstance(found, Refusal)
+    assert "host10 (1 container) and 3 more; empty are 0 of 13, and 13 would have to leave" in found.reason
+
+
 def test_a_host_that_profiles_name_stays() -> None:
     hosts = [_host(1), _host(2, pinned=True)]
     assert _leaving(_begin(ActionKind.CLUSTER_SCALE_IN, hosts)) == ["h1"]

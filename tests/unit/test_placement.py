@@ -16,7 +16,7 @@ from spinney.domain.placement.decision import Explanation, explain
 from spinney.domain.placement.model import Occupant, PlacementRequest, Surroundings
 from spinney.domain.placement.rules import NO_RULES, LabelTerm, PlacementRules, Strategy
 from spinney.domain.placement.scheduler import Fleet
-from unit.placement_world import Oracle, World, host, hosts_of, request, requests_of, told, worlds
+from unit.placement_world import MIB, Oracle, World, host, hosts_of, request, requests_of, told, worlds
 
 
 def agrees(explanation: Explanation, oracle: Oracle, wanted: PlacementRequest, members: int) -> None:
@@ -340,6 +340,8 @@ def test_larger_requests_come_before_smaller_ones() -> None:
     hosts = [host(0, cpu=3.0), host(1, cpu=3.0)]
     requests = [request("a", 1.0), request("b", 1.0), request("c", 2.0), request("d", 2.0)]
     assert _placed(Fleet(hosts, Surroundings()).place(requests)) == 4
+    small, large = Fleet([host(0)], Surroundings()).place([request("a", 3.0), request("b", 3.0, 512 * MIB)])
+    assert isinstance(small, Waiting) and isinstance(large, Placed), "as large in CPU, and larger in memory"
 
 
 def test_of_many_hosts_the_best_are_told_and_all_are_counted() -> None:

@@ -71,6 +71,12 @@ def test_a_host_that_has_come_back_gets_its_share() -> None:
     assert advice.after < 1e-6 < advice.before
 
 
+def test_a_host_that_has_nothing_counts_as_full() -> None:
+    hosts = [*hosts_with([[1.0]]), replace(hosts_with([[], []])[1], cpu=0.0)]
+    advice = choose(Fleet(hosts, Surroundings()), hosts, [], threshold=0.1, max_moves=1)
+    assert advice.before == 0.375
+
+
 def test_the_move_that_gains_most_comes_first() -> None:
     advice = advise([[0.1, 0.1, 1.0, 1.0], []], max_moves=1)
     assert [move.node_id for move in advice.moves] == ["n0-2"]

@@ -113,7 +113,7 @@ def test_with_room_all_start_first_and_without_any_they_stop_within_the_budget()
     assert started(ask(some(3)), START) == ["n0", "n1", "n2"]
     crowded = ask(some(3), room=dict.fromkeys(["n0", "n1", "n2"], "memory short on 2"))
     assert started(crowded, STOP) == ["n0"] and len(crowded.start) == 1
-    assert "budget 1" in crowded.held[0].why
+    assert crowded.held[0].why == "2 are in service then, and 2 have to stay (budget 1)"
 
 
 def test_while_there_is_room_for_some_nobody_is_stopped_first() -> None:
@@ -198,6 +198,11 @@ def test_a_batch_has_to_be_ready_and_stay_so_before_the_next() -> None:
     assert ask(changed(members, 0, ready_at=20.0), rules, batch=1, now=12.0).until == 50.0, "it was not ready meanwhile"
     after = ask(members, rules, batch=1, now=40.0)
     assert (after.batch, after.start) == (2, (Start("n1", START),))
+
+
+def test_of_many_that_are_waited_for_three_are_named() -> None:
+    members = some(5, **{**done(1), "ready": False})
+    assert ask(members, Rules(size=5), batch=1).reason == "Waiting for web-0, web-1, web-2 and 2 more"
 
 
 def test_the_pause_runs_beside_the_watch_and_not_after_the_last() -> None:
