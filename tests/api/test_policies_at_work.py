@@ -94,6 +94,23 @@ def test_members_named_go_whatever_the_criteria_and_hooks_say() -> None:
     play(story, 1)
 
 
+def test_a_scaling_that_is_cancelled_leaves_who_has_not_gone_and_begins_the_cooldown() -> None:
+    async def story(here: Living) -> None:
+        await here.policy("scaling", event=IN, adjustment={"number": 2, "cooldown": 60})
+        await here.policy("deletion", hooks=hook(), criteria="OLDEST_FIRST")
+        web = await here.cluster(4, "deletion", "scaling")
+        asked = await here.ask(web, "scale_in")
+        await here.until(lambda: len(held(here.world)) == 2)
+        complete(here.world, next(one.id for one in held(here.world) if one.target == here.member(web, 1).id))
+        await here.until(lambda: len(here.world.running()) == 3)
+        await here.client.patch(f"/v1/actions/{asked.action}", {"action": {"status": "CANCELLED"}})
+        assert (await here.end(asked)).status is ActionStatus.CANCELLED
+        assert here.indexes(web) == [2, 3, 4] and (await here.shown(web))["desired_capacity"] == 2
+        assert (await here.ask(web, "scale_in")).error[:2] == (409, "ActionCooldown")
+
+    play(story, 1)
+
+
 def test_a_cooldown_is_shared_by_people_and_autoscaling() -> None:
     async def story(here: Living) -> None:
         world = here.world
