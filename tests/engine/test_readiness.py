@@ -23,11 +23,18 @@ READY = {"ready": {"http": {"port": 80}, "interval": 1}}
 ALIVE = {"alive": {"tcp": 80, "interval": 1}}
 
 
-def play(story: Callable[[World, str], Awaitable[None]], *, size: int = 1, hosts: int = 1, **properties: Any) -> World:
+def play(
+    story: Callable[[World, str], Awaitable[None]],
+    *,
+    size: int = 1,
+    hosts: int = 1,
+    listing: float = FAST.listing_interval,
+    **properties: Any,
+) -> World:
     """A cluster of that profile, just made, and an engine at work."""
 
     async def whole() -> World:
-        world = World(host_count=hosts, health=replace(FAST, ready_within=6.0))
+        world = World(host_count=hosts, health=replace(FAST, ready_within=6.0, listing_interval=listing))
         async with world.engine():
             cluster_id = world.create(size, profile_id=world.profile(**properties))
             await world.settle()
@@ -87,6 +94,19 @@ def test_it_is_ready_soon_after_its_probe_would_pass_and_not_before() -> None:
         assert told(world, "CONTAINER_READY") == ["It may be given work."]
 
     play(story, image="sim/web_after-3", probes=READY)
+
+
+def test_probes_that_an_update_in_place_brings_count_at_once() -> None:
+    async def story(world: World, cluster_id: str) -> None:
+        before = await become(world, cluster_id, True)
+        put(world, Service(status=503))
+        inputs = {"new_profile_id": world.profile(image="sim/web", probes=READY)}
+        action_id = world.submit(ActionKind.NODE_UPDATE, before.id, inputs)
+        await world.until(lambda: world.action(action_id).final)
+        node = await become(world, cluster_id, False, seconds=6.0)
+        assert node.physical_id == before.physical_id
+
+    play(story, image="sim/web", listing=600.0)
 
 
 def test_a_ready_probe_that_fails_takes_readiness_away_and_nothing_else() -> None:

@@ -24,12 +24,14 @@ from spinney.engine.watching import breakers, host_scaling, measuring
 from spinney.engine.watching.health import Watch
 from spinney.engine.worker import Session
 from spinney.errors import LeaseLost
-from spinney.store import engines, hosts, retention
+from spinney.store import adjusting, engines, hosts, retention
 
 log = logging.getLogger(__name__)
 
 #: Seconds between looks at who watches what.
 _TICK = 1.0
+#: Seconds for which watches are told of an update: longer than between looks, because clocks of engines differ.
+_UPDATED = 5.0
 #: Seconds between two sessions; doubles while sessions keep failing.
 _PAUSE = 1.0
 _PAUSE_CEILING = 30.0
@@ -38,6 +40,7 @@ _PAUSE_CEILING = 30.0
 @dataclass(frozen=True, slots=True)
 class Watching:
     host: Host
+    watch: Watch
     task: asyncio.Task[None]
 
     def useless_for(self, host: Host | None) -> bool:
@@ -104,7 +107,8 @@ class Engine:
 
     async def _watch_hosts(self, session: Session, watching: dict[str, Watching]) -> None:
         while True:
-            found, alive = await self.context.store.read(_hosts_and_engines)
+            since = self.context.clock.now() - _UPDATED
+            found, alive, updated = await self.context.store.read(_hosts_and_engines, since)
             mine = {h.node_id: h for h in found if ownership.owner(h.node_id, alive) == session.id}
             for host_id in [i for i, one in watching.items() if one.useless_for(mine.get(i))]:
                 left = watching.pop(host_id)
@@ -114,8 +118,12 @@ class Engine:
                 await session.pool.drop(host_id)
             for host_id, host in mine.items():
                 if host_id not in watching:
-                    task = asyncio.create_task(Watch(session, host).run(), name=f"watch {host.name}")
-                    watching[host_id] = Watching(host, task)
+                    watch = Watch(session, host)
+                    task = asyncio.create_task(watch.run(), name=f"watch {host.name}")
+                    watching[host_id] = Watching(host, watch, task)
+            for host_id, node_id in updated:
+                if host_id in watching:
+                    watching[host_id].watch.updated(node_id)
             await self.context.clock.sleep(_TICK)
 
     async def _prune(self) -> None:
@@ -126,8 +134,11 @@ class Engine:
                 log.info("pruned %d finished actions and old events", removed)
 
 
-def _hosts_and_engines(connection: Connection) -> tuple[list[Host], list[str]]:
-    return hosts.find(connection), [row.id for row in engines.alive(connection)]
+def _hosts_and_engines(
+    connection: Connection, since: float
+) -> tuple[list[Host], list[str], list[tuple[str, str]]]:
+    alive = [row.id for row in engines.alive(connection)]
+    return hosts.find(connection), alive, adjusting.updated(connection, since)
 
 
 async def _stop(watching: dict[str, Watching]) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from spinney.domain.action import Action
+from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.node import Node
 from spinney.store import placements
 from spinney.store.tables import action as action_table
@@ -56,6 +57,22 @@ def settle(connection: Connection, ended: Iterable[tuple[Action, Node | None, bo
             room = told["wanted" if succeeded else "had"]
             freed |= _resize(connection, node, room["cpu"], room["memory"])
     return freed
+
+
+def updated(connection: Connection, since: float) -> list[tuple[str, str]]:
+    """Hosts, and nodes there, whose update to another profile has succeeded since then."""
+    c = action_table.c
+    rows = connection.execute(
+        sa.select(table.c.host_id, table.c.id)
+        .join_from(action_table, table, table.c.id == c.target)
+        .where(
+            c.end_time >= since,
+            c.action == ActionKind.NODE_UPDATE.value,
+            c.status == ActionStatus.SUCCEEDED.value,
+            table.c.host_id.is_not(None),
+        )
+    )
+    return [(host_id, node_id) for host_id, node_id in rows]
 
 
 def _of(action: Action, node: Node) -> Mapping[str, Any] | None:

@@ -96,6 +96,10 @@ class Watch:
                 await self._lost_touch(str(errors.exceptions[0]))
             await self._context.clock.sleep(min(1.0, self._settings.suspect_after / 4))
 
+    def updated(self, node_id: str) -> None:
+        """The node has another profile, perhaps with the same container."""
+        self._prober.updated(node_id)
+
     async def _watch(self) -> None:
         self._known = False
         async with asyncio.TaskGroup() as group:

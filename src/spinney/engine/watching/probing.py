@@ -87,6 +87,7 @@ class Prober:
         self._look = look
         self._members: dict[str, _Member] = {}
         self._stirred: dict[str, _Stirred] = {}
+        self._updated: set[str] = set()
         #: Members without probes that were not ready when they were last looked at.
         self._awaited: set[str] = set()
         self._agenda: list[tuple[float, int, _Member, Role | None]] = []
@@ -115,6 +116,12 @@ class Prober:
         return event.kind is ContainerEventKind.HEALTHY or (
             event.kind is ContainerEventKind.STARTED and node_id in self._awaited
         )
+
+    def updated(self, node_id: str) -> None:
+        """Its profile may ask for probes although its container is the one that it was."""
+        if node_id not in self._members:  # their rows are looked at anyway
+            self._updated.add(node_id)
+            self._stir.set()
 
     def _expect(self, node_id: str, container_id: str) -> None:
         member = self._members.get(node_id)
@@ -162,7 +169,8 @@ class Prober:
             await self._until(self._stir, self._next_look())
             await self._context.clock.sleep(_SOON)
             self._stir.clear()
-            ids = [*self._members, *(node_id for node_id in self._stirred if node_id not in self._members)]
+            ids = list({*self._members, *self._stirred, *self._updated})
+            self._updated.clear()
             if ids:
                 nodes, profiles = await self._context.store.read(_load, self._context.rules.catalog, ids)
                 self._follow(nodes, profiles)
