@@ -99,6 +99,7 @@ def test_it_is_ready_soon_after_its_probe_would_pass_and_not_before() -> None:
 def test_probes_that_an_update_in_place_brings_count_at_once() -> None:
     async def story(world: World, cluster_id: str) -> None:
         before = await become(world, cluster_id, True)
+        await world.clock.sleep(5.0)  # its host is listed a second time
         put(world, Service(status=503))
         inputs = {"new_profile_id": world.profile(image="sim/web", probes=READY)}
         action_id = world.submit(ActionKind.NODE_UPDATE, before.id, inputs)
