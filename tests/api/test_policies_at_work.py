@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.living import Living, living
 from engine.scaled import CORE, demanding, orders
 from engine.test_balancing import POOL, PUBLISHED, Scene, found_at, image, settings
@@ -225,6 +227,25 @@ def test_while_autoscaling_changes_the_size_a_change_of_policies_waits_and_stops
         async with demanding(world, lambda now: 5.0):
             await world.clock.sleep(20.0)
         assert len(orders(world)) == 1 and await here.bound(web) == {"deletion": True}
+
+    play(story, 1)
+
+
+@pytest.mark.parametrize("asking", ["deletion", "lifecycle"])
+def test_a_person_does_not_wait_for_the_answers_that_autoscaling_waits_for(asking: str) -> None:
+    async def story(here: Living) -> None:
+        world = here.world
+        await here.policy("deletion", hooks=hook())
+        await here.policy("lifecycle", before_stop=hook())
+        quick = {"interval": 5, "warmup": 0, "down": {"window": 5}, "targets": [{"metric": "cpu", "target": 50}]}
+        await here.policy("autoscaling", min=1, max=9, **quick)
+        web = await here.cluster(4, asking, "autoscaling", profile_id=world.profile(**CORE))
+        async with demanding(world, lambda now: 1.0):
+            await here.until(lambda: len(held(world)) == 2)
+            grown = await here.end(await here.ask(web, "scale_out"), 5.0)
+        assert grown.status is SUCCEEDED and here.indexes(web) == [1, 2, 3, 4, 5]
+        assert orders(world)[0].status is ActionStatus.CANCELLED and messages(world) == []
+        assert (await here.shown(web))["desired_capacity"] == 5
 
     play(story, 1)
 

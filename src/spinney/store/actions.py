@@ -50,7 +50,7 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
         if other.cause == Cause.HEALING:
             if kind.about_policy and other.action != ActionKind.CLUSTER_REBALANCE:
                 continue
-            request_cancel(connection, table.c.id == other.id)
+            request_cancel(connection, _with_whoever_waits(other.id))
             continue
         what = f"{other.action} {other.id} ({other.status})"
         rolling = rolls(ActionKind(other.action), other.inputs)
@@ -65,6 +65,15 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
         raise ActionConflict(
             f"{action.action} on {action.target} is refused: {what} is queued before it; wait for it or cancel it."
         )
+
+
+def _with_whoever_waits(action_id: str) -> sa.ColumnElement[bool]:
+    """The action, and of what it has ordered that which waits for somebody's answer before it begins: nobody is to wait for
+    that, too."""
+    held = table.c.status == ActionStatus.WAITING_LIFECYCLE_COMPLETION.value
+    return sa.or_(
+        table.c.id == action_id, sa.and_(table.c.parent_id == action_id, held, table.c.start_time.is_(None))
+    )
 
 
 def _of_profile(action: Action) -> bool:
