@@ -33,15 +33,34 @@ from cosmic_ray import mutating, plugins
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("domain", "policies")
-_PATIENCE = 120.0
 _TESTS_AT_MOST = 60
-#: Tells coverage which test is at work.
-_PLUGIN = """
+#: Tells coverage which test is at work, and how long each took.
+_ENTERING = """
+import json
 import coverage
+
+took = {}
 
 def pytest_runtest_setup(item):
     coverage.Coverage.current().switch_context(item.nodeid)
+
+def pytest_runtest_logreport(report):
+    took[report.nodeid] = took.get(report.nodeid, 0.0) + report.duration
+
+def pytest_sessionfinish():
+    with open("took.json", "w") as file:
+        json.dump(took, file)
 """
+#: The smallest input that shows a fault is not asked for, only whether there is one.
+_BRIEFLY = """
+from hypothesis import HealthCheck, Phase, settings
+
+phases = [Phase.explicit, Phase.generate]
+settings.register_profile("briefly", deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=phases, database=None)
+settings.load_profile("briefly")
+"""
+#: What tests of values alone can do without: most of the time would go into loading it.
+_BARE = ("-p", "no:cacheprovider", "--noconftest")
 #: Those of the pages look at the whole tree and decide nothing.
 _TESTS = ("tests/unit", "--ignore=tests/unit/test_docs.py")
 
@@ -147,13 +166,37 @@ def chosen_of(files: Sequence[Path], count: int, seed: int) -> tuple[int, list[M
     return len(every), chosen
 
 
-def covering(copy: Path) -> Mapping[str, Mapping[int, Sequence[str]]]:
-    """For each file and line, the tests that enter it. Raises CalledProcessError when a test fails without any fault: it
-    would seem to notice every one."""
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """For each file and line the tests that enter it, and how many seconds each of them takes."""
+
+    lines: Mapping[str, Mapping[int, Sequence[str]]]
+    took: Mapping[str, float]
+
+    def by(self, mutant: Mutant, number: int) -> list[str]:
+        lines = self.lines.get(mutant.path, {})
+        tests = sorted({test for line in mutant.lines for test in lines.get(line, ())})
+        # A constant of a module is entered at its import, by no test: then those of the whole file are asked.
+        if not tests:
+            tests = sorted({test for found in lines.values() for test in found})
+        random.Random(number).shuffle(tests)
+        return tests
+
+    def quickest_first(self, tests: Sequence[str]) -> list[str]:
+        return sorted(tests, key=lambda test: self.took.get(test, 0.0))
+
+    def patience(self, tests: Sequence[str]) -> float:
+        """A loop without end is given up some time."""
+        return 30 + 10 * sum(self.took.get(test, 0.0) for test in tests)
+
+
+def covering(copy: Path) -> Entered:
+    """Raises CalledProcessError when a test fails without any fault: it would seem to notice every one."""
     settings = copy / "coverage.ini"
     places = "".join(f"\n    {copy}/src/spinney/{place}" for place in PLACES)
     settings.write_text(f"[run]\nsource ={places}\n")
-    (copy / "src/entering.py").write_text(_PLUGIN)
+    (copy / "src/entering.py").write_text(_ENTERING)
+    (copy / "src/briefly.py").write_text(_BRIEFLY)
     coverage = [sys.executable, "-m", "coverage"]
     run = [
         *coverage,
@@ -164,20 +207,20 @@ def covering(copy: Path) -> Mapping[str, Mapping[int, Sequence[str]]]:
         "-q",
         "-p",
         "entering",
-        "-p",
-        "no:cacheprovider",
+        *_BARE,
         *_TESTS,
     ]
     subprocess.run(run, cwd=copy, env=_environment(copy), check=True)
     tell = [*coverage, "json", "--show-contexts", "-q", f"--rcfile={settings}", "-o", "told.json"]
     subprocess.run(tell, cwd=copy, check=True)
     told = json.loads((copy / "told.json").read_text())["files"]
-    return {
+    lines = {
         str((copy / name).resolve().relative_to(copy)): {
             int(line): [one for one in contexts if one] for line, contexts in file["contexts"].items()
         }
         for name, file in told.items()
     }
+    return Entered(lines, json.loads((copy / "took.json").read_text()))
 
 
 def _environment(copy: Path) -> dict[str, str]:
@@ -185,19 +228,20 @@ def _environment(copy: Path) -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": str(copy / "src"),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "HYPOTHESIS_PROFILE": "default",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTEST_PLUGINS": "briefly",
     }
 
 
-def verdict(copy: Path, mutant: Mutant, tests: Sequence[str]) -> str:
+def verdict(copy: Path, mutant: Mutant, tests: Sequence[str], patience: float) -> str:
     """killed, survived or slow (it ran on and on, which a test run would not have let pass either)."""
     if not tests:
         return "survived"
     file = copy / mutant.path
     file.write_text(mutant.after)
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", *_BARE, *tests]
     try:
-        done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, timeout=_PATIENCE)
+        done = subprocess.run(command, cwd=copy, env=_environment(copy), capture_output=True, timeout=patience)
     except subprocess.TimeoutExpired:
         return "slow"
     finally:
@@ -227,13 +271,9 @@ def main() -> None:
         print(f"{places} places in {len(files)} files; {len(chosen)} faults with seed {given.seed}", flush=True)
         results: Counter[str] = Counter()
         for number, mutant in enumerate(chosen, 1):
-            lines = entered.get(mutant.path, {})
-            tests = sorted({test for line in mutant.lines for test in lines.get(line, ())})
-            # A constant of a module is entered at its import, by no test: then those of the whole file are asked.
-            if not tests:
-                tests = sorted({test for found in lines.values() for test in found})
-            random.Random(number).shuffle(tests)
-            result = verdict(copy, mutant, tests[:_TESTS_AT_MOST])
+            tests = entered.by(mutant, number)
+            asked = entered.quickest_first(tests[:_TESTS_AT_MOST])
+            result = verdict(copy, mutant, asked, entered.patience(asked))
             results[result] += 1
             if result == "survived":
                 print(f"\nsurvived {len(tests)} tests: {mutant}", flush=True)
