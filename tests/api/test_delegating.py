@@ -104,3 +104,18 @@ def test_whoever_has_a_cluster_balanced_by_octavia_lets_the_service_ask_it(
     body = {"policy_attach": {"policy_id": policy.id}}
     answer = run(lambda: Client(app).post(f"/v1/clusters/{cluster.id}/actions", body))
     assert (answer.status, len(keystone.asked)) == (status, asked)
+
+
+@pytest.mark.parametrize(("trusted", "kind", "status"), [(False, "octavia", 403), (False, "auto", 202), (True, "octavia", 202)])
+def test_somebody_elses_trust_is_not_asked_for_a_cluster(world: World, trusted: bool, kind: str, status: int) -> None:
+    keystone = Keystone()
+    policy = world.policy(type="senlin.policy.loadbalance-1.0", pool={"subnet": "s"}, vip={"subnet": "s"})
+    cluster = world.cluster(world.profile(), user="another")
+    delegation = Delegation(world.store, world.clock, keystone, ["member"])
+    if trusted:
+        world.store.run(trusts.keep, "another", cluster.project, "t", ["member"], 0.0)
+    app = world.app(authenticator=SignedIn(), delegation=delegation, balancer_kind=kind)
+    body = {"policy_attach": {"policy_id": policy.id}}
+    answer = run(lambda: Client(app).post(f"/v1/clusters/{cluster.id}/actions", body))
+    assert (answer.status, keystone.asked) == (status, [])
+    assert status == 202 or "user another, who does not let the service do that yet" in answer.error[2]

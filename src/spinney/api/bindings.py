@@ -18,6 +18,7 @@ from spinney.api.reading import read_list, switch
 from spinney.api.values import Bool, Request, String
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.cluster import Cluster
+from spinney.domain.identity import Owner
 from spinney.errors import BadRequest, DelegationRefused, PolicyBindingNotFound
 from spinney.policies.attaching import Attached, hindrance
 from spinney.policies.loadbalance import NAME as LOADBALANCE
@@ -98,26 +99,37 @@ def _bound(connection: Connection, call: Call, row: Row[Any], word: str) -> str:
     return str(policy.id)
 
 
-async def let_balance(call: Call, words: Sequence[str]) -> None:
-    """Have the caller let the service ask Octavia later, where one of the policies is about load balancing and there may be
-    one.
+async def let_balance(call: Call, words: Sequence[str], cluster: str | None = None) -> None:
+    """Have the owner of the cluster let the service ask Octavia later, where one of the policies is about load balancing and
+    there may be one. ``cluster`` None: the caller is making it. Nobody else's leave is asked for, since it is of no use.
 
     Raises: DelegationRefused; where nobody knows whether there is one, the engine tells instead."""
     deps = call.deps
     if deps.delegation is None or not call.caller.token or deps.balancer_kind == "haproxy":
         return
-    if not await deps.store.read(_balances, call, words):
+    owner = await deps.store.read(_balanced, call, words, cluster)
+    if owner is None:
         return
     try:
-        await deps.delegation.ensure(call.caller)
+        if (owner.user, owner.project) == (call.owner.user, call.owner.project):
+            await deps.delegation.ensure(call.caller)
+        elif not await deps.delegation.given(owner):
+            raise DelegationRefused(
+                f"policy_id: Octavia is asked in the name of the cluster's owner, user {owner.user}, who does not let the "
+                f"service do that yet: have that user attach the policy."
+            )
     except DelegationRefused:
         if deps.balancer_kind == "octavia":
             raise
 
 
-def _balances(connection: Connection, call: Call, words: Sequence[str]) -> bool:
+def _balanced(connection: Connection, call: Call, words: Sequence[str], cluster: str | None) -> Owner | None:
+    """Whose cluster one of the policies is to balance; None: none of them does."""
+    row = None if cluster is None else clusters.FINDER.get(connection, cluster, call.scope)
     found = [policies.FINDER.refer(connection, word, call.scope, "policy_id") for word in words]
-    return any(one.type.startswith(f"{LOADBALANCE}-") for one in found)
+    if not any(one.type.startswith(f"{LOADBALANCE}-") for one in found):
+        return None
+    return call.owner if row is None else Owner(row.user, row.project, row.domain)
 
 
 def attach_all(

@@ -120,7 +120,7 @@ async def act(call: Call) -> Reply:
         action_id = await call.deps.store.transact(verb.does, call, data, action_id)
     else:
         if verb.kind is ActionKind.CLUSTER_ATTACH_POLICY:
-            await let_balance(call, [data.policy_id])
+            await let_balance(call, [data.policy_id], call.word)
         await call.deps.store.transact(order, call, verb.kind, verb, data, action_id)
     call.deps.ring()
     return queued(action_id, {"action": action_id})

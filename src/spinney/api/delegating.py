@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from spinney.clock import Clock
-from spinney.domain.identity import Caller
+from spinney.domain.identity import Caller, Owner
 from spinney.store import trusts
 from spinney.store.database import Store
 
@@ -29,6 +29,10 @@ class Delegation:
         self._clock = clock
         self._trustee = trustee
         self._roles = tuple(roles)
+
+    async def given(self, owner: Owner) -> bool:
+        """Whether a trust of theirs is stored; whether it works is seen when it is used."""
+        return await self._store.read(trusts.find, owner.user, owner.project, self._roles) is not None
 
     async def ensure(self, caller: Caller) -> None:
         """Raises: DelegationRefused, IdentityUnavailable."""
