@@ -136,6 +136,7 @@ def test_types(world: World) -> None:
         ours = (await world.client.at(OURS).get("/v1/policy-types")).json["policy_types"]
         assert [kind["name"] for kind in ours[len(senlins) :]] == [
             "spinney.policy.autoscaling",
+            "spinney.policy.health",
             "spinney.policy.host_scaling",
             "spinney.policy.job",
             "spinney.policy.lifecycle",

@@ -13,7 +13,7 @@ from engine.policed import attach, ended
 from engine.world import FAST, World
 from spinney.domain.action import ActionKind, Cause
 from spinney.domain.container import Container
-from spinney.domain.node import NodeStatus
+from spinney.domain.node import Node, NodeStatus
 from spinney.drivers.egress.client import Answer
 from spinney.errors import OutgoingFailed, OutgoingRefused
 from spinney.store import tables
@@ -281,15 +281,20 @@ def test_fenced_it_waits_for_its_host() -> None:
         world = World(host_count=2, health=replace(FAST, suspect_after=1.0, reap_after=1.0, listing_interval=2.0))
         async with world.engine():
             mode = {"type": "HYPERVISOR_STATUS_POLLING"}
-            cluster_id = await a_cluster(world, 2, mode, recovery={"fencing": ["COMPUTE"]})
+            fenced = await a_cluster(world, 2, mode, recovery={"fencing": ["COMPUTE"]})
+            single = await a_cluster(world, 2, mode, fields={"config": {"spinney.overlap": "at-most-one"}})
             await world.clock.sleep(2.0)
-            homes = [n.host_id for n in world.members(cluster_id)]
+
+            def members() -> list[Node]:
+                return [*world.members(fenced), *world.members(single)]
+
+            homes = [n.host_id for n in members()]
             world.host_engine(0).go_down()
             await world.clock.sleep(15.0)
-            assert [n.host_id for n in world.members(cluster_id)] == homes and len(world.containers()) == 2
+            assert [n.host_id for n in members()] == homes and len(world.containers()) == 4
             world.host_engine(0).heal()
-            await within(world, lambda: all(n.status is NodeStatus.ACTIVE for n in world.members(cluster_id)), 60.0)
-            assert len(world.running()) == 2
+            await within(world, lambda: all(n.status is NodeStatus.ACTIVE for n in members()), 60.0)
+            assert len(world.running()) == 4
 
     run_virtually(story())
 

@@ -78,4 +78,5 @@ def test_it_survives_being_stored() -> None:
     tried = admit(RULES, opened, failures("abcd"), 6, 100.0).breaker
     for one in (Breaker(), opened, tried, closed(7.0)):
         assert of_stored(json.loads(json.dumps(one.stored()))) == one
-    assert of_stored(None) == Breaker() and opened.stored()["state"] == "open"
+    assert of_stored(None) == Breaker() and Breaker().stored() == {"state": "closed"}
+    assert opened.stored()["state"] == "open"

@@ -32,15 +32,16 @@ class Breaker:
         return self.opened_at is not None
 
     def stored(self) -> dict[str, Any]:
-        return {
-            "state": "open" if self.open else "closed",
+        """What there is to say; without anything else it is closed."""
+        said = {
             "opened_at": self.opened_at,
-            "closed_at": self.closed_at,
             "reason": self.reason,
+            "closed_at": self.closed_at,
             "failed": dict(self.failed),
             "trial": self.trial,
             "trial_at": self.trial_at,
         }
+        return {"state": "open" if self.open else "closed", **{key: value for key, value in said.items() if value}}
 
 
 def of_stored(data: Mapping[str, Any] | None) -> Breaker:

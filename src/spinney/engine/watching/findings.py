@@ -8,6 +8,7 @@ from typing import Any
 
 from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, Cause, queued
+from spinney.domain.cluster import Cluster
 from spinney.domain.event import Event, Level
 from spinney.domain.health import COMPLAINT, Ailment, Diagnosis, Repair, RestartPolicy, recovery, repair
 from spinney.domain.health_rules import Operation
@@ -45,12 +46,16 @@ async def finding(
     if ordered is None and one is None and node.status is NodeStatus.ERROR:
         return None
     reason = f"{COMPLAINT}{sick.text}" if polled else sick.text
+    action = None
+    if ordered is not None:
+        inputs = _inputs(ordered, one, expected.clusters.get(node.cluster_id))
+        action = _action(context, node, reason, ordered.at, inputs, now)
     serving = one is not None and sick.ailment not in _DOWN
     return Finding(
         node=node,
         reason=reason,
         event=_event(context, node, sick, reason, now),
-        repair=None if ordered is None else _action(context, node, ordered, reason, one, now),
+        repair=action,
         repairs=0 if ordered is None else ordered.repairs,
         left=NodeStatus.WARNING if serving else NodeStatus.ERROR,
         ruled=one,
@@ -98,13 +103,20 @@ def _event(context: EngineContext, node: Node, sick: Diagnosis, reason: str, now
     )
 
 
-def _action(context: EngineContext, node: Node, ordered: Repair, reason: str, one: Ruled | None, now: float) -> Action:
+def _inputs(ordered: Repair, one: Ruled | None, cluster: Cluster | None) -> dict[str, Any]:
     inputs: dict[str, Any] = {"operation": ordered.operation}
-    if one is not None and ordered.operation != Operation.REBOOT:
-        rules = one.rules
-        inputs |= {"delete_timeout": rules.delete_timeout} if rules.delete_timeout else {}
-        inputs |= {"force_recreate": True} if rules.forced else {}
-        inputs |= {"fenced": True} if rules.fenced else {}
+    if one is None or ordered.operation == Operation.REBOOT:
+        return inputs
+    if one.rules.delete_timeout:
+        inputs["delete_timeout"] = one.rules.delete_timeout
+    if one.rules.forced:
+        inputs["force_recreate"] = True
+    if one.rules.fenced or (cluster is not None and cluster.config.get("spinney.overlap") == "at-most-one"):
+        inputs["fenced"] = True
+    return inputs
+
+
+def _action(context: EngineContext, node: Node, reason: str, at: float, inputs: dict[str, Any], now: float) -> Action:
     return queued(
         ActionKind.NODE_RECOVER,
         node.id,
@@ -114,6 +126,6 @@ def _action(context: EngineContext, node: Node, ordered: Repair, reason: str, on
         now=now,
         reason=f"Healing: {reason}",
         cluster_id=node.cluster_id,
-        ready_at=ordered.at,
+        ready_at=at,
         inputs=inputs,
     )
