@@ -61,17 +61,15 @@ def test_healing_yields_to_users(store: Store, at_work: bool) -> None:
     assert _get(store, healing.id).cancel_requested
 
 
-@pytest.mark.parametrize(
-    ("work", "stops"), [(ActionKind.CLUSTER_SCALE_IN, False), (ActionKind.CLUSTER_REBALANCE, True)]
-)
+@pytest.mark.parametrize("ordered", [ActionKind.CLUSTER_SCALE_IN, ActionKind.CLUSTER_REBALANCE])
 @pytest.mark.parametrize("kind", [kind for kind in ActionKind if kind.about_policy])
-def test_policies_change_when_the_system_has_changed_the_size(
-    store: Store, kind: ActionKind, work: ActionKind, stops: bool
-) -> None:
+def test_policies_change_beside_work_of_the_system(store: Store, kind: ActionKind, ordered: ActionKind) -> None:
     target = new_id()
-    ordered = _live(store, target, at_work=True, kind=work, cause=Cause.HEALING)
-    store.run(actions.submit, action(target, kind))
-    assert _get(store, ordered.id).cancel_requested is stops
+    at_work = _live(store, target, at_work=True, kind=ordered, cause=Cause.HEALING)
+    change = action(target, kind)
+    store.run(actions.submit, change)
+    assert [one.id for one in store.run(work.claim, begin_engine(store), 10)] == [change.id]
+    assert not _get(store, at_work.id).cancel_requested
 
 
 def test_finished_actions_and_those_on_other_objects_stand_in_nobodys_way(store: Store) -> None:

@@ -7,8 +7,8 @@ The rules of conflict, in the order they are applied to a new action of a user:
 3. an update that takes a cluster's members to another profile stands in the way of other such updates alone, and of those of
    the cluster's profile; where one supersedes it, it is asked to stop instead, and the new one begins when it has;
 4. otherwise a running action of a user on the same target refuses the new one (ResourceIsLocked), a waiting one too
-   (ActionConflict); work of the system is asked to stop instead, because it yields to users. Only what changes the policies of
-   a cluster waits until the system has changed its size: stopping that in the middle would do nobody a favour.
+   (ActionConflict); work of the system is asked to stop instead, because it yields to users. Only a change of a cluster's
+   policies leaves it alone: that takes a moment, and what is at work goes on as it began.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ def submit(connection: Connection, action: Action) -> None:
 
 
 def _refuse_conflict(connection: Connection, action: Action) -> None:
-    kind = action.action
     live = connection.execute(
         sa.select(
             table.c.id, table.c.action, table.c.status, table.c.cause, table.c.running_target, table.c.inputs
@@ -48,9 +47,8 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
     ).all()
     for other in sorted(live, key=lambda row: row.running_target is None):  # what is at work is told first
         if other.cause == Cause.HEALING:
-            if kind.about_policy and other.action != ActionKind.CLUSTER_REBALANCE:
-                continue
-            request_cancel(connection, _with_whoever_waits(other.id))
+            if not action.action.about_policy:
+                request_cancel(connection, _with_whoever_waits(other.id))
             continue
         what = f"{other.action} {other.id} ({other.status})"
         rolling = rolls(ActionKind(other.action), other.inputs)

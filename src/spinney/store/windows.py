@@ -20,17 +20,20 @@ KINDS = (ActionKind.HOST_DRAIN, ActionKind.CLUSTER_REBALANCE, ActionKind.CLUSTER
 _IDLE = sa.and_(table.c.status == ActionStatus.WAITING.value, table.c.action.in_([kind.value for kind in KINDS]))
 
 
+_POLICIES = [kind.value for kind in ActionKind if kind.about_policy]
 #: Whether whatever else works on its target does not keep it from going on: each of its steps is one transaction. An image is
-#: fetched without touching the node that it is for.
+#: fetched without touching the node that it is for; what the policies of a cluster have said is stored with what is at work.
 UNHOLDING = sa.or_(
-    table.c.action == ActionKind.NODE_FETCH.value,
+    table.c.action.in_([ActionKind.NODE_FETCH.value, *_POLICIES]),
     sa.and_(table.c.action == ActionKind.CLUSTER_UPDATE.value, table.c.start_time.is_not(None)),
 )
 
 
 def unholding(kind: str, start_time: float | None) -> bool:
     """The same of a row."""
-    return kind == ActionKind.NODE_FETCH or (kind == ActionKind.CLUSTER_UPDATE and start_time is not None)
+    if kind == ActionKind.CLUSTER_UPDATE:
+        return start_time is not None
+    return kind == ActionKind.NODE_FETCH or kind in _POLICIES
 
 
 def in_window(kind: str) -> bool:
