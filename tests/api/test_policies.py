@@ -73,7 +73,7 @@ def test_a_policy_from_creation_to_deletion(world: World) -> None:
             "properties.adjustment.number: 0",
         ),
         (
-            {"name": "x", "spec": spec(HEALTH, detection={"interval": 59}, recovery={})},
+            {"name": "x", "spec": spec("spinney.policy.health-1.0", detection={"interval": 59}, recovery={})},
             400,
             "InvalidSpec",
             "properties.detection.interval: 59 is not allowed: at least 60 seconds",

@@ -215,6 +215,22 @@ def test_what_cannot_be_found_out_is_told_once_and_nothing_is_recovered() -> Non
     run_virtually(story())
 
 
+@pytest.mark.parametrize(("every", "recovered"), [("ANY_FAILED", True), ("ALL_FAILED", False)])
+def test_one_mode_or_all_have_to_find_it_ill(every: str, recovered: bool) -> None:
+    async def story() -> None:
+        world, pages = World(host_count=1), Pages()
+        pages.world = world
+        async with world.engine(poller=pages):
+            modes = ({"type": "DOCKER_HEALTH"}, {"type": "PROBES"}, URL)
+            await a_cluster(world, 1, *modes, do="REBUILD", recovery_conditional=every)
+            (container,) = world.running()
+            world.host_engine(0).core.set_health(container.id, "unhealthy", world.clock.now())
+            await world.clock.sleep(5.0)
+            assert recoveries(world) == (["REBUILD"] if recovered else [])
+
+    run_virtually(story())
+
+
 def test_after_a_change_polling_gives_it_time() -> None:
     async def story() -> None:
         world, pages = World(host_count=1), Pages()

@@ -53,6 +53,8 @@ _AT_A_TIME = 8
 #: Seconds between looks at a member that is tried while its cluster's breaker is open, and for which it must have been well
 #: where nothing but events tells.
 _TRIAL_PACE, _STEADY = 5.0, 10.0
+#: Seconds within which members that were left alone are looked at again when that may have an end.
+_SOON = 5.0
 
 
 @dataclass(slots=True)
@@ -112,26 +114,23 @@ class Checker:
     def _nudge(self, nodes: Iterable[Node], ruled: Mapping[str, Ruled]) -> None:
         """Members that were left alone are looked at again when what is to be done about them may have changed."""
         now = self._context.clock.now()
-        stirred = {
-            cluster_id
-            for cluster_id in {*ruled, *self._versions}
-            if (ruled[cluster_id].version if cluster_id in ruled else None) != self._versions.get(cluster_id)
-        }
-        stirred |= {key for key, one in ruled.items() if trial_due(one.rules.breaker, one.breaker, now)}
-        self._versions = {cluster_id: one.version for cluster_id, one in ruled.items()}
+        versions = {cluster_id: one.version for cluster_id, one in ruled.items()}
+        changed = {key for key in {*versions, *self._versions} if versions.get(key) != self._versions.get(key)}
+        self._versions = versions
+        tried = {key for key, one in ruled.items() if trial_due(one.rules.breaker, one.breaker, now)}
         for node in nodes:
-            if node.cluster_id not in stirred or node.status is NodeStatus.ACTIVE:
+            if node.status is NodeStatus.ACTIVE or node.cluster_id not in changed | tried:
                 continue
             self._suspect(node.id)
-            if node.id in self._watched:
-                self._watched[node.id].due = 0.0
+            watched = self._watched.get(node.id)
+            if watched is not None and node.cluster_id in changed:
+                watched.due = min(watched.due, self._context.clock.monotonic() + _spread(node) * _SOON)
 
     def _is_due(self, node: Node, one: Ruled, now: float) -> bool:
         interval = one.rules.interval
         watched = self._watched.get(node.id)
         if watched is None or watched.policy_id != one.policy_id:
-            spread = zlib.crc32(node.id.encode()) / 2**32
-            watched = self._watched[node.id] = _Watched(one.policy_id, now + spread * interval)
+            watched = self._watched[node.id] = _Watched(one.policy_id, now + _spread(node) * interval)
         if one.breaker.open and one.breaker.trial == node.id:
             watched.due = min(watched.due, now + _TRIAL_PACE)
         if watched.task is not None or watched.due > now:
@@ -243,3 +242,8 @@ class Checker:
             )
             await self._context.store.transact(EVENTS.insert, [event])
         watched.told = text
+
+
+def _spread(node: Node) -> float:
+    """Its place in any interval, 0 to 1."""
+    return zlib.crc32(node.id.encode()) / 2**32
