@@ -132,6 +132,28 @@ def test_a_command_in_a_container(ours: Openstack, oracle: Oracle) -> None:
     assert "unpause it first" in ours.run(f"cluster node exec {node['name']} -- true", 1).err
 
 
+def test_who_may_be_given_work(ours: Openstack, oracle: Oracle) -> None:
+    cluster = oracle.cluster(1)
+    (member,) = ours.json(f"cluster members list --long {cluster['name']}")
+    (node,) = ours.json(f"cluster node list --long --cluster {cluster['name']}")
+    assert {(one["ready"], one["ready_reason"] or "") for one in (member, node)} == {(True, "")}
+
+
+def test_why_a_cluster_has_its_size(ours: Openstack, oracle: Oracle) -> None:
+    cluster = oracle.cluster(1)
+    assert "attach a policy of type" in ours.run(f"cluster autoscale explain {cluster['name']}", 1).err
+    targets = [{"metric": "cpu", "target": 50}]
+    spec = policy("spinney.policy.autoscaling", min=1, max=3, interval=5, targets=targets)
+    sizes = oracle.make("policy", name=oracle.name("sizes"), spec=spec)
+    attached = {"policy_attach": {"policy_id": sizes["id"]}}
+    oracle.done(oracle.ask("POST", f"clusters/{cluster['id']}/actions", attached)[1]["action"])
+    (latest, *_) = until(lambda: ours.json(f"cluster autoscale history {cluster['name']}"))
+    assert (latest["size"], latest["acted"]) == (1, False) and latest["sentence"]
+    assert ours.json(f"cluster autoscale history --acted true {cluster['name']}") == []
+    assert {row["metric"] for row in ours.json(f"cluster autoscale explain {cluster['name']}")} >= {"cpu"}
+    assert "with 1 members" in ours.run(f"cluster autoscale explain {cluster['name']}").out
+
+
 def test_revisions_and_going_back_to_them(ours: Openstack, oracle: Oracle) -> None:
     first = oracle.profile()
     cluster = oracle.cluster(2, profile_id=first["id"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from osc_lib.exceptions import CommandError
@@ -15,6 +15,7 @@ from spinney.osc.waiting import outcome
 from spinney.osc.wire import RENAMES, Api
 
 CLUSTER_RENAMES = {**RENAMES, "nodes": "node_ids"}
+_READINESS = (Column("ready", "data.readiness.ready"), Column("ready_reason", "data.readiness.reason"))
 #: What an update is given beside what it changes.
 CONDITIONS: tuple[Flag, ...] = (
     switch("--supersede", "Stop an update under way where it is, and go on from there."),
@@ -215,10 +216,28 @@ class CollectAttributes(List):
         return ("clusters", args.cluster, "attrs", args.path)
 
 
-class ListMembers(List):
-    """List the nodes of a cluster."""
+class NodeList(List):
+    """Nodes, all or those of a cluster."""
 
     path = "nodes"
+    filters = ("name", "status")
+    sort_keys = ("index", "name", "status", "init_at", "created_at", "updated_at")
+
+    def all_flags(self) -> Iterable[Flag]:
+        yield from super().all_flags()
+        yield switch("--long", "With whether each may be given work, and if not, why.")
+
+    def chosen_columns(self, args: Namespace) -> Sequence[Column]:
+        """Programs count on the columns that Senlin's lists had."""
+        return (*super().chosen_columns(args), *(_READINESS if args.long else ()))
+
+    def query(self, args: Namespace) -> dict[str, Any]:
+        return super().query(args) | {"cluster_id": args.cluster}
+
+
+class ListMembers(NodeList):
+    """List the nodes of a cluster."""
+
     columns = (
         Column("id", is_id=True),
         Column("name"),
@@ -228,12 +247,7 @@ class ListMembers(List):
         Column("created_at"),
     )
     flags = (word("cluster", "Name or ID."),)
-    filters = ("name", "status")
-    sort_keys = ("index", "name", "status", "init_at", "created_at", "updated_at")
     projects = False
-
-    def query(self, args: Namespace) -> dict[str, Any]:
-        return super().query(args) | {"cluster_id": args.cluster}
 
 
 class AddMembers(Start):

@@ -5,18 +5,17 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from spinney.osc.clusters import OPERATION
+from spinney.osc.clusters import OPERATION, NodeList
 from spinney.osc.columns import Column, Row
-from spinney.osc.families import Answer, DeleteLater, List, Show, Start, StartEach
+from spinney.osc.families import Answer, DeleteLater, Show, Start, StartEach
 from spinney.osc.parsing import WAIT, flag, given, json_map, pairs, pairs_flag, switch, truth
 from spinney.osc.waiting import outcome
 from spinney.osc.wire import Api
 
 
-class ListNodes(List):
+class ListNodes(NodeList):
     """List nodes."""
 
-    path = "nodes"
     columns = (
         Column("id", is_id=True),
         Column("name"),
@@ -30,11 +29,6 @@ class ListNodes(List):
         Column("tainted"),
     )
     flags = (flag("--cluster", help="Only those of the cluster with this name or ID."),)
-    filters = ("name", "status")
-    sort_keys = ("index", "name", "status", "init_at", "created_at", "updated_at")
-
-    def query(self, args: Namespace) -> dict[str, Any]:
-        return super().query(args) | {"cluster_id": args.cluster}
 
 
 class ShowNode(Show):
