@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -15,6 +16,7 @@ from spinney.domain.action import ActionKind, Cause
 from spinney.domain.container import Container
 from spinney.domain.node import Node, NodeStatus
 from spinney.drivers.egress.client import Answer
+from spinney.drivers.simulated.faults import FaultPlan, parse_faults
 from spinney.errors import OutgoingFailed, OutgoingRefused
 from spinney.store import tables
 from virtual_time import run_virtually
@@ -311,6 +313,25 @@ def test_fenced_it_waits_for_its_host() -> None:
             world.host_engine(0).heal()
             await within(world, lambda: all(n.status is NodeStatus.ACTIVE for n in members()), 60.0)
             assert len(world.running()) == 4
+
+    run_virtually(story())
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_what_its_docker_engine_does_not_remove_is_replaced_all_the_same_where_the_policy_says_so(forced: bool) -> None:
+    async def story() -> None:
+        world = World(host_count=1, health=replace(FAST, reap_after=1.0, listing_interval=1.0))
+        async with world.engine():
+            policy = {"recovery": {"node_force_recreate": forced, "node_delete_timeout": 7}}
+            await a_cluster(world, 1, EVENTS, do="REBUILD", **policy)
+            world.host_engine(0).plan = FaultPlan(parse_faults("remove:before"), random.Random(1))
+            kill(world)
+            await world.clock.sleep(3.0)
+            (order,) = [a for a in world.actions() if a.cause is Cause.HEALING]
+            assert order.inputs["delete_timeout"] == 7
+            assert len(world.running()) == forced and len(world.containers()) == 1 + forced
+            world.host_engine(0).plan = None
+            await within(world, lambda: len(world.containers()) == len(world.running()) == 1, 30.0)
 
     run_virtually(story())
 
