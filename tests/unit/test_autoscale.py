@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from spinney.domain.action import ActionKind
+from spinney.domain.autoscale import wording
 from spinney.domain.autoscale.deciding import evaluate
 from spinney.domain.autoscale.history import follow
+from spinney.domain.autoscale.record import renewed
 from spinney.domain.autoscale.rules import (
     Aggregation,
     Behaviour,
@@ -22,6 +24,7 @@ from spinney.domain.autoscale.rules import (
     Step,
     Target,
 )
+from spinney.domain.autoscale.timetable import Bounds, due
 from spinney.domain.autoscale.values import By, Change, Gate, Kind, Order, State
 from spinney.domain.cron import Cron
 from spinney.domain.sizing import Adjustment
@@ -387,6 +390,11 @@ def test_the_bounds_of_a_schedule_count_at_once() -> None:
     assert evaluate(of, each(2, 50.0, last_scaled=NOW), State()).order == Order(ActionKind.CLUSTER_RESIZE, 6)
 
 
+def test_an_earlier_schedule_is_not_due_again_when_a_later_one_has_ended() -> None:
+    bounds = Bounds(1, 20, Schedule("morning", Cron("0 8 * * *"), desired=30), 100.0)
+    assert [due(bounds, honoured) for honoured in (None, 99.0, 100.0, 101.0)] == [None, 20, None, None]
+
+
 def test_a_size_that_a_schedule_sets_is_set_once() -> None:
     of = rules(schedules=(Schedule("morning", Cron("0 8 * * *"), desired=10),))
     eight = 1774771200.0
@@ -435,6 +443,23 @@ def test_what_would_have_to_happen() -> None:
     assert told.kind is Kind.AHEAD
     assert told.data == {"metric": "cpu", "grows_above": pytest.approx(55.0), "shrinks_below": pytest.approx(37.5)}
     assert "below 37.5 % of the limit for 300 s" in told.text
+
+
+def test_without_members_only_what_is_shared_can_wake_it() -> None:
+    of = rules(Target(CPU, 50.0), Target(REQUESTS, 100.0), minimum=0, scale_to_zero=True)
+    ahead = [one.text for one in evaluate(of, at([]), State()).reasons if one.kind is Kind.AHEAD]
+    assert ahead == ["It grows as soon as the rate of requests is more than nothing."]
+
+
+@pytest.mark.parametrize(("value", "text"), [(1023.0, "1023 bytes"), (1536.0, "1.5 KiB"), (2.0**51, "2048 TiB")])
+def test_amounts_of_memory(value: float, text: str) -> None:
+    assert wording.figure(Signal(Metric.MEMORY_BYTES), value) == text
+
+
+def test_what_says_the_same_is_kept_once() -> None:
+    one = {"since": 5.0, "times": 2, "seeded": False, "text": "same"}
+    later = {**one, "since": 9.0, "times": 1, "seeded": True}
+    assert renewed(one, later) == {"since": 5.0, "times": 3, "seeded": True, "text": "same"}
 
 
 def test_the_sentence_says_the_whole() -> None:

@@ -76,6 +76,7 @@ def test_signals() -> None:
             "one of at_least and below is required",
         ),
         ({"max": 5, "steps": [{**STEP, "below": 80}]}, "steps[0].at_least: 80 is not less than below (80): lower it"),
+        ({"max": 5, "steps": [{**STEP, "below": 70}]}, "steps[0].at_least: 80 is not less than below (70): lower it"),
         ({"max": 5, "steps": [{**STEP, "adjustment": {"number": 0}}]}, "adjustment.number: 0 changes nothing"),
         (
             {"max": 5, "steps": [{**STEP, "adjustment": {"type": "EXACT_CAPACITY", "number": -1}}]},
@@ -91,6 +92,10 @@ def test_signals() -> None:
         ({"max": 5, "targets": [CPU], "min": 0}, "properties.min: 0 is allowed only with scale_to_zero: true"),
         ({"max": 5, "schedules": [{**NIGHT, "min": 0}]}, "schedules[0].min: 0 is allowed only with scale_to_zero"),
         ({"max": 5, "targets": [CPU], "min": 0, "scale_to_zero": True}, "nothing would wake the cluster again"),
+        (
+            {"max": 5, "schedules": [{"name": "x", "cron": "0 8 * * *", "max": 3}], "min": 0, "scale_to_zero": True},
+            "nothing would wake the cluster again",
+        ),
     ],
 )
 def test_what_is_refused(given: dict[str, Any], said: str) -> None:
@@ -101,7 +106,12 @@ def test_what_is_refused(given: dict[str, Any], said: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"targets": [REQUESTS]}, {"targets": [CPU], "schedules": [NIGHT]}, {"steps": [{**STEP, "metric": "requests"}]}],
+    [
+        {"targets": [REQUESTS]},
+        {"targets": [CPU], "schedules": [NIGHT]},
+        {"targets": [CPU], "schedules": [{"name": "day", "cron": "0 8 * * *", "desired": 2}]},
+        {"steps": [{**STEP, "metric": "requests"}]},
+    ],
 )
 def test_zero_where_something_wakes_it(given: dict[str, Any]) -> None:
     assert rules(max=5, min=0, scale_to_zero=True, **given).scale_to_zero

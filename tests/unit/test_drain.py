@@ -81,6 +81,8 @@ def test_empty_only_when_nobody_is_on_the_way_either() -> None:
 def test_told_in_one_line() -> None:
     situation = Situation([*residents(2), Resident("x", "x", no_room="no room")], max_in_flight=1)
     assert told(5, situation, decide(situation)) == "2 of 5 containers have left, 1 moving, 1 held up (x: no room)."
+    under_way = Situation([replace(one, moving=True) for one in residents(3)], ending=2, max_in_flight=1)
+    assert told(5, under_way, decide(under_way)) == "2 of 5 containers have left, 5 moving."
     many = decide(Situation([replace(r, no_room="full") for r in residents(5)])).held
     assert reasons(many) == "web-0, web-1, web-2 and 2 more: full"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,32 @@ def test_deleting_takes_every_member_and_hands_force_on(force: bool) -> None:
     found = _begun(ActionKind.CLUSTER_DELETE, inputs={"force": force})
     inputs = {"force": True} if force else {}
     assert found.children == tuple(Child(ActionKind.NODE_DELETE, f"n{i}", inputs) for i in range(3))
+
+
+@pytest.mark.parametrize(("force", "first"), [(True, ActionKind.NODE_DELETE), (False, ActionKind.NODE_OPERATION)])
+def test_containers_are_stopped_first_unless_forced(force: bool, first: ActionKind) -> None:
+    cluster = replace(_cluster(), config={"cluster.stop_node_before_delete": True})
+    members = [replace(member, host_id="h") for member in _members(2)]
+    found = begin(cluster, _action(ActionKind.CLUSTER_DELETE, {"force": force}), members, limit=_LIMIT)
+    assert isinstance(found, Begin) and [child.action for child in found.children] == [first] * 2
+    assert [child.action for child in found.later] == [ActionKind.NODE_DELETE] * (0 if force else 2)
+
+
+@pytest.mark.parametrize(
+    ("hooks", "status", "made", "held"),
+    [
+        ({"type": "zaqar"}, NodeStatus.ACTIVE, True, True),
+        ({"type": "zaqar"}, NodeStatus.ERROR, True, False),
+        ({"type": "zaqar"}, NodeStatus.ACTIVE, False, False),
+        (None, NodeStatus.ACTIVE, True, False),
+    ],
+)
+def test_only_members_that_work_wait_for_whom_a_hook_tells(
+    hooks: Any, status: NodeStatus, made: bool, held: bool
+) -> None:
+    action = _action(ActionKind.CLUSTER_SCALE_IN, data={"hooks": hooks})
+    found = begin(_cluster(1), action, [Member("n", "n", status, 1, made=made)], limit=_LIMIT)
+    assert isinstance(found, Begin) and [child.held for child in found.children] == [held]
 
 
 @given(

@@ -373,6 +373,13 @@ def test_a_host_that_would_have_to_be_bigger_is_further_away_than_a_full_one() -
     assert answer.nearest is not None and answer.nearest.change == {"cpu": 3.0}
 
 
+def test_the_nearest_miss_counts_the_members_that_are_there() -> None:
+    answer = waiting(
+        request(rules=PlacementRules(max_per_host=2)), [host(0)], Surroundings(residents={"id0": {"w": 2}})
+    )
+    assert answer.nearest is not None and answer.nearest.change == {"max_per_host": 3}
+
+
 def test_of_hosts_short_of_both_the_one_that_lacks_least_is_nearest() -> None:
     full = {"reserved_cpu": 4.0, "reserved_memory": 1024 * MIB}
     for less in ({"reserved_cpu": 3.5}, {"reserved_memory": 1023 * MIB}):

@@ -95,6 +95,7 @@ def test_by_how_many(kind: ActionKind, adjustment: dict[str, Any], inputs: dict[
     ("kind", "adjustment", "sizes", "words"),
     [
         (OUT, {"type": "EXACT_CAPACITY", "number": 4}, {}, "means 0 members for a cluster of 4"),
+        (OUT, {"type": "EXACT_CAPACITY", "number": 3}, {}, "means -1 members for a cluster of 4"),
         (OUT, {"type": "CHANGE_IN_PERCENTAGE", "number": 1, "min_step": 0}, {}, "means 0 members"),
         (OUT, {"number": 3}, {"max_size": 6}, "greater than the cluster's max_size (6)"),
         (IN, {"number": 3}, {"min_size": 2}, "less than the cluster's min_size (2)"),

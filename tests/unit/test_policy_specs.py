@@ -101,8 +101,23 @@ def test_what_violates_the_schema(type_: str, given: dict[str, Any], words: str)
 
 
 @pytest.mark.parametrize(
+    ("type_", "given"),
+    [
+        (DELETION, {"hooks": {"type": "webhook", "params": {"url": "https://x.example/y", "secret": "s/k"}}}),
+        *(("spinney.policy.update", {"on_failure": what}) for what in ("rollback", "pause", "continue")),
+        ("spinney.policy.update", {"canary": {"count": 1}}),
+        ("spinney.policy.update", {"canary": {"percent": 5}}),
+    ],
+)
+def test_what_is_taken(type_: str, given: dict[str, Any]) -> None:
+    assert given.items() <= take(type_, **given).properties.model_dump(exclude_unset=True).items()
+
+
+@pytest.mark.parametrize(
     ("type_", "given", "words"),
     [
+        ("spinney.policy.update", {"canary": {}}, "give either count or percent"),
+        ("spinney.policy.update", {"canary": {"count": 1, "percent": 5}}, "give either count or percent"),
         (DELETION, {"hooks": {"type": "webhook"}}, "properties.hooks.params.url: a webhook needs one"),
         (DELETION, {"hooks": {"params": {"secret": "s"}}}, "properties.hooks.params.secret: only a webhook is signed"),
         (SCALING, {"event": "CLUSTER_SCALE_IN", "adjustment": {"number": 0}}, "properties.adjustment.number: 0"),

@@ -77,6 +77,12 @@ def test_a_host_that_has_nothing_counts_as_full() -> None:
     assert advice.before == 0.375
 
 
+def test_memory_counts_where_it_is_the_fuller() -> None:
+    hosts = [replace(one, memory=GIB) for one in hosts_with([[0.1] * 6, []])]
+    advice = choose(Fleet(hosts, Surroundings()), hosts, movables_of([[0.1] * 6, []]), threshold=0.1, max_moves=9)
+    assert (advice.before, advice.after, len(advice.moves)) == (0.375, 0.0, 3)
+
+
 def test_the_move_that_gains_most_comes_first() -> None:
     advice = advise([[0.1, 0.1, 1.0, 1.0], []], max_moves=1)
     assert [move.node_id for move in advice.moves] == ["n0-2"]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinney.domain.rollout.decision import advanced, asking, decide
+from spinney.domain.rollout.gate import why_failed
 from spinney.domain.rollout.model import (
     Attempt,
     Manner,
@@ -378,6 +379,26 @@ def test_one_that_cannot_be_restored_does_not_keep_the_others_from_it() -> None:
     failed = changed(some(3), 0, ready=False, serving=False, broken=True, **FAILED)
     step = ask(failed, Rules(size=1, floor=1, on_failure=OnFailure.CONTINUE), restoring=True, batch=1, now=9.0)
     assert step.start == (Start("n1", START),)
+
+
+@pytest.mark.parametrize(("excused", "waits"), [("", True), ("its user has stopped it", False)])
+def test_what_serves_waits_until_those_out_of_service_are_restored(excused: str, waits: bool) -> None:
+    members = changed(some(2), 0, under_way=REPLACE, ready=False, serving=False, excused=excused)
+    step = ask(members, Rules(size=2), restoring=True, batch=1, planned=2)
+    assert (not step.start) is waits and ("restored first" in step.reason) is waits
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"broken": True, "ailment": "exited 1"}, "its new container is broken: exited 1"),
+        ({"repaired": True}, "its new container did not stay well"),
+        ({}, "its new container is not ready any more"),
+        ({"attempt": Attempt(1, 0.0, failed=True, reason="no image"), "broken": True}, "no image"),
+    ],
+)
+def test_why_a_member_failed(fields: dict[str, Any], why: str) -> None:
+    assert why_failed(some(1, **fields)[0]) == why
 
 
 # --- worlds -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinney.domain.terminal import (
+    LARGEST_FRAME,
+    PIECE,
     BadFrame,
     Data,
     EndOfInput,
@@ -27,6 +29,12 @@ FRAMES = st.one_of(
     st.builds(Exit, st.integers(0, 255)),
     st.builds(Failure, st.text(), st.text()),
 )
+
+
+def test_the_wire() -> None:
+    """Programs of others speak it, so its numbers stay."""
+    assert [encode(Data(stream, b"x")) for stream in Stream] == [b"\0x", b"\1x", b"\2x"]
+    assert (LARGEST_FRAME, PIECE) == (1_048_576, 65_536)
 
 
 @given(FRAMES)
