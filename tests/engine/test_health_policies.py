@@ -336,6 +336,21 @@ def test_what_its_docker_engine_does_not_remove_is_replaced_all_the_same_where_t
     run_virtually(story())
 
 
+def test_a_member_whose_recovery_left_it_without_a_container_is_found_by_polling() -> None:
+    async def story() -> None:
+        world = World(host_count=1)
+        async with world.engine():
+            cluster_id = await a_cluster(world, 1, POLLING)
+            lost = {"physical_id": None, "status": NodeStatus.ERROR, "ready": False}
+            world.store.run(
+                lambda c: c.execute(tables.node.update().where(tables.node.c.cluster_id == cluster_id).values(lost))
+            )
+            await within(world, lambda: world.members(cluster_id)[0].status is NodeStatus.ACTIVE, 8.0)
+            assert recoveries(world) == ["RECREATE"]
+
+    run_virtually(story())
+
+
 def broken(world: World, cluster_id: str) -> dict[str, Any]:
     binding = tables.binding
     data = world.store.run(lambda c: c.execute(binding.select().where(binding.c.cluster_id == cluster_id)).one().data)

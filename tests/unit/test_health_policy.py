@@ -136,6 +136,7 @@ def test_what_is_refused(type_: str, detection: Any, recovery: Any, error: type[
 )
 def test_what_the_docker_engine_has(container: Container | None, policy: RestartPolicy, says: Says) -> None:
     assert of_container(NODE, container, policy).says is says
+    assert of_container(replace(NODE, physical_id=None), None, policy).text == "it has no container"
 
 
 @pytest.mark.parametrize(

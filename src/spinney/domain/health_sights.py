@@ -12,7 +12,7 @@ from enum import Enum
 from urllib.parse import quote
 
 from spinney.domain.container import Container
-from spinney.domain.health import Diagnosis, RestartPolicy, diagnose, may_end
+from spinney.domain.health import Ailment, Diagnosis, RestartPolicy, diagnose, may_end
 from spinney.domain.health_rules import UrlCheck
 from spinney.domain.host import HostState
 from spinney.domain.matching import compiled
@@ -52,8 +52,10 @@ def unknown(text: str) -> Sight:
 
 
 def of_container(node: Node, container: Container | None, policy: RestartPolicy) -> Sight:
-    """Its Docker engine's own look. One that has ended as its profile lets it is well."""
-    sick = diagnose(node, container)
+    """Its Docker engine's own look. One that has ended as its profile lets it is well; one whose last recovery left it without
+    a container is not."""
+    nothing = Diagnosis(Ailment.GONE, "it has no container")
+    sick = nothing if node.physical_id is None else diagnose(node, container)
     if sick is None or may_end(sick, policy):
         return WELL
     return Sight(Says.ILL, sick.text, sick)

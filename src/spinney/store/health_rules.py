@@ -87,7 +87,6 @@ def members_on(connection: Connection, host_id: str, cluster_ids: Collection[str
         table.c.host_id == host_id,
         table.c.cluster_id.in_(cluster_ids),
         table.c.status.in_(_SETTLED),
-        table.c.physical_id.is_not(None),
         table.c.power == PowerState.RUNNING.value,
         ~at_work,
     )

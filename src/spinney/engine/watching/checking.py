@@ -167,9 +167,11 @@ class Checker:
         return await self._inspected(node, mode)
 
     async def _inspected(self, node: Node, mode: Mode) -> Sight:
+        container = None
         try:
             async with self._gate:
-                container = await self._session.pool.get(self._host).docker.inspect(node.physical_id or "")
+                if node.physical_id is not None:
+                    container = await self._session.pool.get(self._host).docker.inspect(node.physical_id)
         except HostError as error:
             return unknown(f"its host could not be asked: {error.message}")
         if mode.detect is Detect.DOCKER_HEALTH:
