@@ -12,11 +12,12 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.bindings import PolicyAttach, attach_all, let_balance
+from spinney.api.deleting import delete_later
 from spinney.api.faults import malformed
 from spinney.api.grants import require_grants
 from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.quotas import require_growth, share_of
-from spinney.api.reading import one_of, read_force, read_list
+from spinney.api.reading import one_of, read_list
 from spinney.api.requests import submit
 from spinney.api.shares import find_shared
 from spinney.api.values import Bool, Count, Limit, Name, Object, Request, String
@@ -292,11 +293,7 @@ def take_revision(
 
 
 async def delete(call: Call) -> Reply:
-    force = read_force(call)
-    action_id = call.deps.ids.new()
-    await call.deps.store.transact(order_deletion, call, force, action_id)
-    call.deps.ring()
-    return queued(action_id, None)
+    return await delete_later(call, order_deletion)
 
 
 def order_deletion(connection: Connection, call: Call, force: bool, action_id: str) -> None:

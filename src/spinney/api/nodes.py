@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.clusters import check_not_being_deleted, check_unused
+from spinney.api.deleting import delete_later
 from spinney.api.grants import require_grants
 from spinney.api.insight import node_details
 from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.quotas import require_dearer, share_of
-from spinney.api.reading import one_of, read_force, read_list, read_switch
+from spinney.api.reading import one_of, read_list, read_switch
 from spinney.api.requests import submit
 from spinney.api.values import Bool, Name, Object, Request, String, Word
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply, queued
@@ -180,11 +181,7 @@ def _update(connection: Connection, call: Call, given: Mapping[str, Any], action
 
 
 async def delete(call: Call) -> Reply:
-    force = read_force(call)
-    action_id = call.deps.ids.new()
-    await call.deps.store.transact(_delete, call, force, action_id)
-    call.deps.ring()
-    return queued(action_id, None)
+    return await delete_later(call, _delete)
 
 
 def _delete(connection: Connection, call: Call, force: bool, action_id: str) -> None:

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, Row
 
 from spinney.api import views
 from spinney.api.reading import read_list
+from spinney.api.spec_types import listed, shown
 from spinney.api.values import Name, Object, Request
 from spinney.api.wire import Call, Filter, ListSpec, Reply, json_reply
 from spinney.domain.policy import Policy
 from spinney.errors import BadRequest, InvalidSpec
 from spinney.policies import registry
-from spinney.policies.base import PolicyType
 from spinney.policies.health import HealthProperties
 from spinney.store import listing, policies, tables
 
@@ -40,21 +40,12 @@ class PolicyUpdate(Request):
 
 async def types(call: Call) -> Reply:
     kinds = registry.listed_types(with_ours=call.ours)
-    return json_reply({"policy_types": [_listed(kind, since_5=call.since(5)) for kind in kinds]})
-
-
-def _listed(kind: PolicyType, *, since_5: bool) -> dict[str, Any]:
-    if not since_5:
-        return {"name": kind.name_version}
-    return {"name": kind.name, "support_status": kind.support(), "version": kind.version}
+    return json_reply({"policy_types": [listed(call, kind) for kind in kinds]})
 
 
 async def get_type(call: Call) -> Reply:
     kind = registry.policy_type(call.word)
-    view: dict[str, Any] = {"name": call.word, "schema": kind.schema()}
-    if call.since(5):
-        view["support_status"] = registry.support_status(kind.name)
-    return json_reply({"policy_type": view})
+    return json_reply({"policy_type": shown(call, kind, registry.support_status(kind.name))})
 
 
 async def index(call: Call) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -106,18 +106,16 @@ def of_cluster(
     data: Mapping[str, Any] | None = None,
 ) -> Event:
     """Something about a cluster that no action of its own caused, such as the end of a run."""
-    return Event(
-        id=event_id,
-        timestamp=now,
-        oid=cluster_id,
-        oname=cluster_name,
-        otype="CLUSTER",
+    told = of_node(
+        owner,
+        node_id=cluster_id,
+        node_name=cluster_name,
         cluster_id=cluster_id,
+        kind=kind,
         level=level,
-        user=owner.user,
-        project=owner.project,
-        action=kind,
-        status="error" if level >= Level.WARN else "end",
-        status_reason=reason,
-        meta_data=data or {},
+        reason=reason,
+        event_id=event_id,
+        now=now,
+        data=data,
     )
+    return replace(told, otype="CLUSTER")

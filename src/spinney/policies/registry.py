@@ -14,8 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from spinney.domain import spec_type
 from spinney.domain.dialect import since
-from spinney.domain.schema import Contradiction, NotAllowed, SpecModel, explain, to_text
+from spinney.domain.schema import Contradiction, SpecModel, explain
+from spinney.domain.spec_type import word
 from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
 from spinney.policies.affinity import AFFINITY
 from spinney.policies.autoscaling import AUTOSCALING
@@ -72,8 +74,7 @@ class ValidatedPolicy:
 
 
 def listed_types(*, with_ours: bool) -> list[PolicyType]:
-    """By name and version; ours only for callers who speak Spinney's own API version."""
-    return [kind for _, kind in sorted(POLICY_TYPES.items()) if with_ours or not kind.ours]
+    return spec_type.listed(POLICY_TYPES, with_ours=with_ours)
 
 
 def policy_type(name_version: str) -> PolicyType:
@@ -85,19 +86,13 @@ def policy_type(name_version: str) -> PolicyType:
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:
-    """All versions of one type, as its show answers."""
-    return {
-        version: entries
-        for kind in POLICY_TYPES.values()
-        if kind.name == name
-        for version, entries in kind.support().items()
-    }
+    return spec_type.support_status(POLICY_TYPES, name)
 
 
 def validate_spec(spec: Any) -> ValidatedPolicy:
     if not isinstance(spec, Mapping):
         raise ESchema("spec: a map with type, version and properties is needed")
-    kind = policy_type(f"{_word(spec, 'type')}-{_word(spec, 'version')}")
+    kind = policy_type(f"{word(spec, 'type', ESchema)}-{word(spec, 'version', ESchema)}")
     unknown = sorted(str(key)[:80] for key in spec if key not in _SPEC_KEYS)
     if unknown:
         raise ESchema(
@@ -105,7 +100,7 @@ def validate_spec(spec: Any) -> ValidatedPolicy:
             f"description"
         )
     if spec.get("description") is not None:
-        _word(spec, "description")
+        word(spec, "description", ESchema)
     if spec.get("properties") is None:
         raise ESchema("spec.properties: this is required: a map of the policy type's properties")
     try:
@@ -132,12 +127,3 @@ def _contradictions_alone(error: ValidationError) -> bool:
     """Whether every value is allowed by itself."""
     raised = [detail.get("ctx", {}).get("error") for detail in error.errors(include_url=False)]
     return all(isinstance(one, Contradiction) for one in raised)
-
-
-def _word(spec: Mapping[str, Any], key: str) -> str:
-    if spec.get(key) is None:
-        raise ESchema(f"spec.{key}: this is required and was not given")
-    try:
-        return to_text(spec[key])
-    except NotAllowed as error:
-        raise ESchema(f"spec.{key}: {error.allowed} is needed") from error

@@ -16,9 +16,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from spinney.domain import spec_type
 from spinney.domain.cluster import Cluster
-from spinney.domain.schema import NotAllowed, explain, to_text
-from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
+from spinney.domain.schema import explain
+from spinney.domain.spec_type import word
+from spinney.errors import InvalidSpec, ResourceNotFound
 from spinney.policies.attaching import Target
 from spinney.policies.base import Members
 from spinney.profiles.base import ProfileProperties, ProfileType
@@ -42,8 +44,7 @@ class ValidatedProfile:
 
 
 def listed_types(*, with_ours: bool) -> list[ProfileType]:
-    """By name and version; ours only for callers who speak Spinney's own API version."""
-    return [kind for _, kind in sorted(PROFILE_TYPES.items()) if with_ours or not kind.ours]
+    return spec_type.listed(PROFILE_TYPES, with_ours=with_ours)
 
 
 def profile_type(name_version: str) -> ProfileType:
@@ -70,19 +71,13 @@ def _restarts(spec: Any) -> str | None:
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:
-    """All versions of one type, as its show answers."""
-    return {
-        version: entries
-        for kind in PROFILE_TYPES.values()
-        if kind.name == name
-        for version, entries in kind.support().items()
-    }
+    return spec_type.support_status(PROFILE_TYPES, name)
 
 
 def validate_spec(spec: Any) -> ValidatedProfile:
     if not isinstance(spec, Mapping):
         raise InvalidSpec("spec: a map with type, version and properties is needed")
-    kind = profile_type(f"{_word(spec, 'type')}-{_word(spec, 'version')}")
+    kind = profile_type(f"{word(spec, 'type', InvalidSpec)}-{word(spec, 'version', InvalidSpec)}")
     unknown = sorted(str(key)[:80] for key in spec if key not in _SPEC_KEYS)
     if unknown:
         raise InvalidSpec(
@@ -95,12 +90,3 @@ def validate_spec(spec: Any) -> ValidatedProfile:
     except ValidationError as error:
         raise InvalidSpec(explain(error, kind.properties, "properties")) from error
     return ValidatedProfile(kind.name, kind.version, properties)
-
-
-def _word(spec: Mapping[str, Any], key: str) -> str:
-    if spec.get(key) is None:
-        raise ESchema(f"spec.{key}: this is required and was not given")
-    try:
-        return to_text(spec[key])
-    except NotAllowed as error:
-        raise InvalidSpec(f"spec.{key}: {error.allowed} is needed") from error
