@@ -462,6 +462,11 @@ def test_what_says_the_same_is_kept_once() -> None:
     assert renewed(one, later) == {"since": 5.0, "times": 3, "seeded": True, "text": "same"}
 
 
+def test_what_is_shared_is_told_as_a_whole_and_for_each() -> None:
+    told = evaluate(free(Target(REQUESTS, 50.0)), at([ready(0), ready(1)], requests=420.0), State()).sentence
+    assert "the rate of requests of the whole cluster is 420/s, 210/s for each of 2 members" in told
+
+
 def test_the_sentence_says_the_whole() -> None:
     of = free()
     assert evaluate(of, each(4, 83.0), settled(of, 4)).sentence == (

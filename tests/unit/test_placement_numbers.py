@@ -16,7 +16,7 @@ from spinney.domain.placement.room import Room
 from spinney.domain.placement.rules import PlacementRules, Strategy, Thresholds
 from spinney.domain.placement.scheduler import Fleet
 from spinney.domain.placement.scores import Scorer
-from unit.placement_world import MIB, NOW, host, request
+from unit.placement_world import MIB, NOW, host, request, told
 
 # --- scores -----------------------------------------------------------------------------------------------------------
 
@@ -83,9 +83,10 @@ class Filled:
         return 2 - self.cpu - cpu - self.memory - memory
 
 
-def packed(waiting: list[list[PlacementRequest]], hosts: list[Filled]) -> dict[str, str]:
-    """Where each goes by the words of the module: kinds of requests in turn, each to the fullest host that can take it."""
-    found: dict[str, str] = {}
+def packed(waiting: list[list[PlacementRequest]], hosts: list[Filled]) -> dict[str, tuple[str, set[str]]]:
+    """Where each goes by the words of the module, and which hosts could have taken it: kinds of requests in turn, each to the
+    fullest host that can take it."""
+    found: dict[str, tuple[str, set[str]]] = {}
     while True:
         bests = [
             (kind, min(able, key=lambda one: one.free_with(kind[0])))
@@ -102,9 +103,10 @@ def packed(waiting: list[list[PlacementRequest]], hosts: list[Filled]) -> dict[s
         ]
         takers = [kind for kind, best in bests if best is fullest]
         taken = max(takers, key=lambda kind: sum(map(operator.mul, fullest.size(kind[0]), worths)))
+        able = {one.one.node_id for one in hosts if one.fits(taken[0])}
         cpu, memory = fullest.size(taken[0])
         fullest.cpu, fullest.memory = fullest.cpu + cpu, fullest.memory + memory
-        found[taken.pop(0).node_id] = fullest.one.node_id
+        found[taken.pop(0).node_id] = fullest.one.node_id, able
 
 
 def test_a_batch_is_packed_in_the_order_that_is_documented() -> None:
@@ -126,5 +128,9 @@ def test_a_batch_is_packed_in_the_order_that_is_documented() -> None:
             cpu, memory = chance.uniform(0.1, 2), chance.randint(20, 600) * MIB
             kinds.append([request(f"n{kind}-{n}", cpu, memory, rules=rules) for n in range(chance.randint(1, 6))])
         answers = Fleet(hosts, Surroundings()).place([one for kind in kinds for one in kind])
-        placed = {one.node_id: one.host_id for one in answers if isinstance(one, Placed)}
+        placed = {
+            one.node_id: (one.host_id, {verdict.host_id for verdict in told(one).hosts if verdict.fits})
+            for one in answers
+            if isinstance(one, Placed)
+        }
         assert placed == packed(kinds, [Filled(one) for one in hosts]), seed
