@@ -6,15 +6,21 @@ import asyncio
 import gc
 import warnings
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
+import uvloop
 from aiohttp import web
 
 from spinney.domain.container import LABEL_DEPLOYMENT, LABEL_HELPER, LABEL_HELPER_MODE
 from spinney.domain.host import HelperMode
 from spinney.drivers.base import HostAddress
 from spinney.drivers.docker import DockerConnector
+from spinney.drivers.docker.connections import Way
+from spinney.drivers.docker.line import open_line
+from spinney.drivers.docker.pipe import unix_pipe
 from spinney.drivers.helper.image import VERSION, container_name, helper_image
 from spinney.errors import HostBroken, HostError, HostUnreachable
 
@@ -102,20 +108,26 @@ def test_who_talks_without_end_is_not_listened_to(tmp_path: Path) -> None:
     assert isinstance(error, HostBroken) and "more than" in error.message
 
 
-def test_a_line_that_breaks_leaves_nothing_open(tmp_path: Path) -> None:
-    async def attach(request: web.BaseRequest) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        assert request.transport is not None
-        request.transport.abort()
-        return socket
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_line_that_is_closed_leaves_nothing_open(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    path = f"{tmp_path}/docker.sock"
 
-    gc.collect()
-    with warnings.catch_warnings(record=True) as told:
+    async def body() -> None:
+        runner = web.ServerRunner(web.Server(saying(b"x"), access_log=None), shutdown_timeout=0.1)
+        await runner.setup()
+        await web.UnixSite(runner, path).start()
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session:
+            line = await open_line(Way(session, "http://docker", partial(unix_pipe, path)), "http://docker/attach")
+            await line.close()
+            del line
+            gc.collect()
+        await runner.cleanup()
+
+    with warnings.catch_warnings(record=True) as told, asyncio.Runner(loop_factory=loop) as runner:
         warnings.simplefilter("always")
-        _, error = with_engine(tmp_path, attach)
-        gc.collect()
-    assert isinstance(error, HostUnreachable)
+        runner.run(body())
     assert [str(one.message) for one in told if "Unclosed" in str(one.message)] == []
 
 

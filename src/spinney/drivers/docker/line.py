@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from socket import SHUT_RDWR
+import socket
 from typing import Any
 
 import aiohttp
@@ -26,17 +26,17 @@ _DATA = (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT)
 
 
 class Line:
-    def __init__(self, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
+    def __init__(self, session: aiohttp.ClientSession, channel: aiohttp.ClientWebSocketResponse) -> None:
         self._session = session
-        self._socket = socket
-        self._raw = socket.get_extra_info("socket")
+        self._channel = channel
+        self._raw = channel.get_extra_info("socket")
 
     async def send(self, data: bytes) -> None:
-        await self._socket.send_bytes(data)
+        await self._channel.send_bytes(data)
 
     async def receive(self) -> bytes:
         """What came, of any length. Raises HostUnreachable when the line is broken or the container has ended."""
-        message = await self._socket.receive()
+        message = await self._channel.receive()
         if message.type not in _DATA:
             raise HostUnreachable("the line to the container broke off; it may have ended")
         data = message.data
@@ -47,13 +47,18 @@ class Line:
         try:
             with contextlib.suppress(TimeoutError, OSError):
                 async with asyncio.timeout(_FAREWELL):
-                    await self._socket.close()
+                    await self._channel.close()
         finally:  # also when whoever closes it has no more time
             # Over TLS a farewell of that kind too would be waited for, longer than we may last.
             if self._raw is not None:
-                with contextlib.suppress(OSError):
-                    self._raw.shutdown(SHUT_RDWR)
+                _shut(self._raw)
             await self._session.close()
+
+
+def _shut(raw: socket.socket) -> None:
+    """What loops lend of their sockets need not know how to."""
+    with contextlib.suppress(OSError), socket.fromfd(raw.fileno(), raw.family, raw.type) as same:
+        same.shutdown(socket.SHUT_RDWR)
 
 
 async def open_line(way: Way, url: str) -> Line:
@@ -67,7 +72,7 @@ async def open_line(way: Way, url: str) -> Line:
         trace_configs=[_no_redirects()],
     )
     try:
-        socket = await session.ws_connect(
+        channel = await session.ws_connect(
             URL(url, encoded=True), ssl=way.tls, timeout=_TIMEOUT, max_msg_size=_LARGEST_MESSAGE
         )
     except aiohttp.WSServerHandshakeError as error:
@@ -76,7 +81,7 @@ async def open_line(way: Way, url: str) -> Line:
     except BaseException:
         await session.close()
         raise
-    return Line(session, socket)
+    return Line(session, channel)
 
 
 def _no_redirects() -> aiohttp.TraceConfig:
