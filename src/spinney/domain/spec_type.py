@@ -38,10 +38,7 @@ def listed(types: Mapping[str, K], *, with_ours: bool) -> list[K]:
 def support_status(types: Mapping[str, SpecType], name: str) -> dict[str, list[dict[str, str]]]:
     """All versions of one type, as its show answers."""
     return {
-        version: entries
-        for kind in types.values()
-        if kind.name == name
-        for version, entries in kind.support().items()
+        version: entries for kind in types.values() if kind.name == name for version, entries in kind.support().items()
     }
 
 
