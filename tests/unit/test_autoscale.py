@@ -202,6 +202,12 @@ def test_steps_and_what_is_unknown() -> None:
     assert wanted(of, at([*cold, coming(0)])) == 4
 
 
+def test_a_step_that_keeps_the_size_is_not_made_smaller_by_whoever_is_coming() -> None:
+    steps = (Step(CPU, Adjustment.EXACT, 5, at_least=70.0), Step(CPU, Adjustment.CHANGE, -1, below=75.0))
+    hot = [ready(number, 72.0) for number in range(4)]
+    assert wanted(free(steps=steps, targets=()), at([*hot, coming(0)])) == 5
+
+
 def test_a_step_beside_a_target() -> None:
     memory = Signal(Metric.MEMORY)
     of = free(Target(CPU, 50.0), steps=(Step(memory, Adjustment.CHANGE, 2, at_least=90.0),))

@@ -81,6 +81,7 @@ def test_creating_makes_what_is_missing() -> None:
     assert _begun(ActionKind.CLUSTER_CREATE, 0, desired=5).create == 5
     assert _begun(ActionKind.CLUSTER_CREATE, 2, desired=5).create == 3, "resumed, or members were adopted meanwhile"
     assert _begun(ActionKind.CLUSTER_CREATE, 7, desired=5).create == 0
+    assert _cluster().next_index == 1, "the first member is number one"
 
 
 @pytest.mark.parametrize("force", [True, False])

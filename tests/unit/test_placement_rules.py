@@ -420,6 +420,16 @@ def test_every_rule_has_its_words(hosts: dict[str, Any], fields: dict[str, Any],
     assert waiting(request(**fields), [host(0, **hosts)], around).summary == f"0 of 1 hosts fit: {sentence}"
 
 
+def test_a_decision_shows_what_was_asked_for() -> None:
+    wanted = request(host_node="id0", ports=(("tcp", 80),), needs={"runtime": "runc"}, volumes=("nfs",))
+    shown = {"cpu": 1.0, "memory": MIB, "host_node": "id0", "host_cluster": "c0"}
+    more = {"ports": [["tcp", 80]], "needs": {"runtime": "runc"}, "volumes": ["nfs"]}
+    assert waiting(wanted, [host(0)]).decision.body()["request"] == {**shown, **more}
+    assert waiting(request(cpu=9.0), [host(0)]).decision.body()["request"] == {
+        "cpu": 9.0, "memory": MIB, "host_cluster": "c0",
+    }  # fmt: skip
+
+
 def test_all_failures_of_a_host_are_told_first_ones_first() -> None:
     answer = waiting(
         request("n", 8.0, 2048 * MIB, rules=PlacementRules(zones=("b",), headroom_cpu=0.5)),

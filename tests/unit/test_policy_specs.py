@@ -100,6 +100,12 @@ def test_what_violates_the_schema(type_: str, given: dict[str, Any], words: str)
     assert words in caught.value.message
 
 
+def test_what_caused_a_refusal_carries_no_value_into_a_log() -> None:
+    with pytest.raises(ESchema) as caught:
+        take(DELETION, criteria="s3cret", hooks={"timeout": 1, "params": {"secret": ["s3cret"]}})
+    assert caught.value.__cause__ is not None and "s3cret" not in str(caught.value.__cause__)
+
+
 @pytest.mark.parametrize(
     ("type_", "given"),
     [
