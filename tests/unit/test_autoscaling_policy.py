@@ -117,6 +117,13 @@ def test_zero_where_something_wakes_it(given: dict[str, Any]) -> None:
     assert rules(max=5, min=0, scale_to_zero=True, **given).scale_to_zero
 
 
+@pytest.mark.parametrize("number", [-100_000, 100_000])
+def test_how_far_a_step_may_go(number: int) -> None:
+    assert rules(max=5, steps=[{**STEP, "adjustment": {"number": number}}]).steps[0].number == number
+    with pytest.raises(ESchema, match="a number from -100000 to 100000"):
+        taken(max=5, steps=[{**STEP, "adjustment": {"number": number * 1.001}}])
+
+
 @pytest.mark.parametrize(
     ("min_size", "max_size", "said"),
     [
