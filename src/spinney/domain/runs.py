@@ -105,11 +105,11 @@ class Run:
     @property
     def begun(self) -> int:
         """Completions that were begun, in the order of their indices."""
-        return int(self.data.get("begun", 0))
+        return int(self.data["begun"])
 
     @property
     def open(self) -> tuple[Try, ...]:
-        return tuple(Try(**one) for one in self.data.get("open", ()))
+        return tuple(Try(**one) for one in self.data["open"])
 
 
 def first_data(rules: RunRules, profile_id: str) -> dict[str, Any]:
