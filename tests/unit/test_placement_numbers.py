@@ -103,10 +103,10 @@ def packed(waiting: list[list[PlacementRequest]], hosts: list[Filled]) -> dict[s
         ]
         takers = [kind for kind, best in bests if best is fullest]
         taken = max(takers, key=lambda kind: sum(map(operator.mul, fullest.size(kind[0]), worths)))
-        able = {one.one.node_id for one in hosts if one.fits(taken[0])}
+        open_to_it = {one.one.node_id for one in hosts if one.fits(taken[0])}
         cpu, memory = fullest.size(taken[0])
         fullest.cpu, fullest.memory = fullest.cpu + cpu, fullest.memory + memory
-        found[taken.pop(0).node_id] = fullest.one.node_id, able
+        found[taken.pop(0).node_id] = fullest.one.node_id, open_to_it
 
 
 def test_a_batch_is_packed_in_the_order_that_is_documented() -> None:
