@@ -1,6 +1,6 @@
 """A web service that is updated, scaled, drained and rolled back under load: nobody is refused.
 
-The short form of ``./run campaign updates``.
+The short forms of ``./run campaign updates`` and ``./run campaign autoscaling``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from system.balanced import BROKEN, Shop, balanced_fleet
+from system.balanced import BROKEN, VIP, Shop, balanced_fleet
 from system.fleet import Fleet
 from testbed.bed import Bed
 
@@ -55,3 +55,16 @@ def test_a_broken_version_is_rolled_back_and_nobody_notices(shop: Shop, fault: s
     assert shop.profiles() == before
     assert load.result["failed"] == 0, str(load.result)
     assert load.result["sent"] > 50
+
+
+def test_a_cluster_follows_the_requests_it_gets(fleet: Fleet) -> None:
+    shop = Shop(fleet, 2, vip=VIP + 1)
+    target = {"metric": "requests", "target": 50}
+    shop.attach("spinney.policy.autoscaling", min=2, max=6, interval=5, targets=[target], down={"window": 5})
+    with shop.load([(0, 60), (5, 60), (5, 260)]) as load:
+        shop.until_ready(6)
+    assert load.result["failed"] == 0, str(load.result)
+    shop.until_ready(2)
+    acted = fleet.api.get(f"/clusters/{shop.cluster}/scaling-decisions?acted=true&sort=at")
+    ways = [one["wanted"] > one["size"] for one in acted]
+    assert ways == sorted(ways, reverse=True), "it grows, and then it shrinks"
