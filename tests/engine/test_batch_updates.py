@@ -164,7 +164,7 @@ def test_an_update_is_cancelled_in_a_pause_and_another_one_does_the_rest() -> No
     async def story() -> None:
         world = World()
         async with world.engine():
-            cluster_id, new = await paced(world, pause_time=1000)
+            cluster_id, new = await paced(world, pause_time=150)
             action_id = world.submit(UPDATE, cluster_id, {"new_profile_id": new})
             await pausing(world, action_id)
             world.cancel(action_id)
@@ -172,7 +172,7 @@ def test_an_update_is_cancelled_in_a_pause_and_another_one_does_the_rest() -> No
             cancelled = world.action(action_id)
             assert cancelled.status is ActionStatus.CANCELLED and "and the cluster, keep" in cancelled.status_reason
             again = world.submit(UPDATE, cluster_id, {"new_profile_id": new}, timeout=60)
-            await world.settle(seconds=1100)
+            await world.settle(seconds=250)
             assert world.action(again).status is ActionStatus.SUCCEEDED, "to pause takes none of its time"
             assert len(batches_of(world, again)) == 2, "those that were updated before are left alone"
 

@@ -296,20 +296,17 @@ def test_members_on_a_host_that_is_to_be_left_go_first() -> None:
 # --- attaching --------------------------------------------------------------------------------------------------------
 
 
-def test_what_has_no_effect_yet_is_said_when_it_is_attached() -> None:
+def test_what_has_no_effect_is_said_when_it_is_attached() -> None:
     async def story() -> None:
         world = World()
         async with world.engine():
             cluster_id = await cluster_of(world, 0)
-            modes = [{"type": "NODE_STATUS_POLLING"}]
-            health = a_policy(
-                world, "health", "1.1",
-                detection={"interval": 7200, "detection_modes": modes}, recovery={"actions": [{"name": "REBOOT"}]},
-            )  # fmt: skip
+            recovery = {"actions": [{"name": "REBOOT"}]}
+            health = a_policy(world, "health", "1.1", detection={"interval": 7200}, recovery=recovery)
             balance = a_policy(world, "loadbalance", "1.3", pool={"subnet": "s"}, vip={"network": "n"})
             queue = a_policy(world, "deletion", "1.1", hooks={"timeout": 5, "params": {"queue": "q"}})
             for policy_id, words in (
-                (health, "no effect yet"),
+                (health, "no detection mode"),
                 (balance, "have no effect"),
                 (queue, "No queue backend"),
             ):
