@@ -418,6 +418,20 @@ def test_a_schedule_says_when_it_comes() -> None:
     assert told.text == "Schedule 'day' comes at 2026-03-29T06:00:00Z: min 6, max 12."
 
 
+@pytest.mark.parametrize(
+    "figure, told",
+    [
+        (50.0, "4 members stay right."),
+        (54.0, "4 members stay right, within the tolerance of 10 %."),
+        (56.0, "5 members would be right."),
+        (40.0, "4 members stay right."),
+    ],
+)
+def test_a_figure_beside_the_target_says_why_nothing_happens(figure: float, told: str) -> None:
+    said = evaluate(rules(Target(CPU, 50.0)), each(4, figure), State()).reasons[0].text
+    assert said.endswith(f"; the target is 50.0 % of the limit: {told}")
+
+
 # --- zero -------------------------------------------------------------------------------------------------------------
 
 

@@ -90,7 +90,8 @@ def _tracked(target: Target, rules: Rules, size: int, reading: Reading) -> Opini
         wanted = _for_all(target, rules, size, reading)
     else:
         wanted = _for_each(target, rules, size, reading, reading.figure)
-    return Opinion(Reason(Kind.TARGET, _told(target, size, reading, wanted), _data(target, reading, wanted)), wanted)
+    text = f"{_shown(target, reading, reading.figure)}: {_meaning(target, rules, size, reading, wanted)}."
+    return Opinion(Reason(Kind.TARGET, text, _data(target, reading, wanted)), wanted)
 
 
 def _for_each(target: Target, rules: Rules, size: int, reading: Reading, figure: float) -> int:
@@ -118,9 +119,8 @@ def _whole(number: float) -> int:
     return min(math.ceil(min(number, _MOST) - _ROUNDING), _MOST)
 
 
-def _told(target: Target, size: int, reading: Reading, wanted: int) -> str:
-    signal, figure = target.signal, reading.figure
-    assert figure is not None
+def _shown(target: Target, reading: Reading, figure: float) -> str:
+    signal = target.signal
     name, aim = wording.called(signal), wording.figure(signal, target.target)
     if signal.shared:
         whole = wording.figure(signal, reading.whole or 0.0)
@@ -128,8 +128,19 @@ def _told(target: Target, size: int, reading: Reading, wanted: int) -> str:
     else:
         kind = "at most" if signal.aggregation == "maximum" else "on average"
         shown = f"{name} is {wording.figure(signal, figure)} {kind} in {_crew(reading)}"
-    meaning = f"{wording.members(size)} stay right" if wanted == size else f"{wording.members(wanted)} would be right"
-    return f"{shown}; the target is {aim}: {meaning}."
+    return f"{shown}; the target is {aim}"
+
+
+def _meaning(target: Target, rules: Rules, size: int, reading: Reading, wanted: int) -> str:
+    if wanted != size:
+        return f"{wording.members(wanted)} would be right"
+    ratio = (reading.figure or 0.0) / target.target
+    all_tell = reading.counted == size and not (reading.missing or reading.coming)
+    stay = f"{wording.members(size)} stay right"
+    if not all_tell or _whole(ratio * size) == size:
+        return stay
+    tolerance = rules.up.tolerance if ratio > 1 else rules.down.tolerance
+    return f"{stay}, within the tolerance of {100 * tolerance:g} %"
 
 
 def _crew(reading: Reading) -> str:
