@@ -10,9 +10,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from clients.oracle import Oracle
+from clients.oracle import Oracle, until
 from clients.service import Service
+from spinney.cli.deploy.asking import Asking, Begun
 from spinney.cli.deploy.command import Asked
+from spinney.cli.deploy.deciding import ServicePlan, Step
 from spinney.cli.main import app
 
 Deploy = Callable[..., Result]
@@ -73,6 +75,24 @@ def test_a_file_becomes_clusters_and_a_second_run_has_nothing_to_do(
     assert "nothing to do" in deploy(None, "--yes", "--wait").stderr
     deploy(None, "--remove", "--yes")
     assert nothing_of(oracle, "shop")
+
+
+def test_of_two_runs_at_once_the_later_one_takes_its_cluster_back(
+    deploy: Deploy, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Asking._create
+
+    def late(asking: Asking, plan: ServicePlan, step: Step) -> Begun:
+        """Somebody else's run makes it after this one has looked."""
+        own(asking, plan, step)
+        return own(asking, plan, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Asking, "_create", late)
+        ran = deploy({"web": {}}, "--yes", "--wait", project="twice", code=1)
+    assert "somebody else deploys twice at this moment: twice-web is there already" in ran.output
+    until(lambda: names(oracle, "clusters", "twice") == ["twice-web"])
+    deploy(None, "--remove", "--yes", "--wait", "--project-name", "twice")
 
 
 def test_what_somebody_else_made_is_neither_taken_nor_removed(deploy: Deploy, oracle: Oracle) -> None:

@@ -133,7 +133,7 @@ def test_failures_are_repeated_at_growing_intervals_and_told_once() -> None:
         assert len(times) == 5 and gaps == sorted(gaps)
         assert {headers[sending.DELIVERY] for _, _, headers, _ in post.sent} == {message}
         (event,) = told(world)
-        assert event.startswith("WARN: The hook could not be told: it answers with HTTP status 500")
+        assert event.startswith("WARN: The hook at hooks.example could not be told: it answers with HTTP status 500")
 
     run_virtually(story())
 
@@ -146,7 +146,7 @@ def test_it_is_given_up_when_its_time_is_up() -> None:
         async with world.engine(outgoing=post):
             await world.until(lambda: left(world) == 0)
         first, last = told(world)
-        assert "HTTP status 503" in first and last.startswith("WARN: The hook was not told after")
+        assert "HTTP status 503" in first and last.startswith("WARN: The hook at hooks.example was not told after")
         assert 3 <= len(post.sent) <= 6
 
     run_virtually(story())

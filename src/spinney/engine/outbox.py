@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -79,6 +80,7 @@ class _Post:
     async def _try(self, claimed: Claimed) -> None:
         context, store = self._context, self._context.store
         now, event_id = context.clock.now(), context.ids.new()
+        hook = urlsplit(claimed.url).netloc  # the rest of a URL may be a secret
         try:
             if now >= claimed.expires_at:
                 raise OutgoingRefused("its time was up before it could be sent")
@@ -87,12 +89,15 @@ class _Post:
             after = context.clock.now() + backoff(claimed.attempts, _DELAY, _CEILING)
             if error.retryable and after < claimed.expires_at:
                 until = iso(claimed.expires_at)
-                told = f"The hook could not be told: {error.message}. It is tried again until {until}."
+                told = (
+                    f"The hook at {hook} could not be told: {error.message}. It is tried again until {until}; nobody waits "
+                    "longer than the hook's own time for that."
+                )
                 first = told if claimed.attempts == 1 else None
                 await store.transact(outbox.put_off, claimed, after, first, event_id)
             else:
                 tries = f"after {claimed.attempts} tries" if claimed.attempts > 1 else "and will not be"
-                told = f"The hook was not told {tries}: {error.message}."
+                told = f"The hook at {hook} was not told {tries}: {error.message}."
                 await store.transact(outbox.give_up, claimed, told, event_id)
         else:
             await store.transact(outbox.sent, claimed)

@@ -15,7 +15,7 @@ from spinney.cli.compose.whole import OwnPolicy, Wanted
 from spinney.cli.deploy import marks
 from spinney.cli.deploy.deciding import Kind, ServicePlan, Step, settings
 from spinney.cli.deploy.present import Present
-from spinney.cli.faults import Refused
+from spinney.cli.faults import CliError, Refused
 from spinney.cli.transport import Service
 from spinney.cli.waiting import Goal, Scene, State, Verdict
 
@@ -77,7 +77,20 @@ class Asking:
             **{key: value for key, value in given.items() if value is not None},
         }
         reply, action = self.service.post("clusters", body={"cluster": body})
-        return self._begun(step, looking.unwrapped(reply)["id"], action, waiting.sized(desired))
+        made = looking.unwrapped(reply)
+        self._yield_to_others(made, wanted.service)
+        return self._begun(step, made["id"], action, waiting.sized(desired))
+
+    def _yield_to_others(self, made: Mapping[str, Any], service: str) -> None:
+        """Where two runs at once make the same cluster, the later one takes its own back; of the same second both do."""
+        for row in self.service.get("clusters", query={"name": made["name"]})["clusters"]:
+            same = marks.service_of(row["metadata"], self.present.project) == service
+            if same and row["id"] != made["id"] and row["init_at"] <= made["init_at"]:
+                self.service.delete("clusters", made["id"], body={"force": True})
+                raise CliError(
+                    f"somebody else deploys {self.present.project} at this moment: {made['name']} is there already "
+                    f"({row['id'][:8]}), and the second one was taken back. Run the same command again when that is done"
+                )
 
     def _bind(self, plan: ServicePlan, step: Step, cluster_id: str) -> Begun:
         policy_id = step.policy_id

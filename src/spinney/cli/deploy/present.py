@@ -80,8 +80,8 @@ def look(service: Service, project: str, deployment: Deployment | None) -> Prese
             continue
         if name in running:
             raise CliError(
-                f"{running[name].name} and {row['name']} are both marked as service {name} of {project}: take the key "
-                f"{marks.MARK} out of the metadata of one of them"
+                f"{running[name].name} ({running[name].id[:8]}) and {row['name']} ({row['id'][:8]}) are both marked as "
+                f"service {name} of {project}: delete one of them, as with `spinney cluster delete {row['id'][:8]}`"
             )
         running[name] = _running(service, name, row, specs)
     policies = _policies(
