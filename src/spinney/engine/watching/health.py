@@ -289,7 +289,10 @@ class Watch:
         for container in unowned:
             if self._known and now - self._strangers[container.id] >= self._settings.reap_after:
                 self._session.lease.require()
-                log.warning("removing container %s on %s: no node owns it", container.name, self.host.name)
+                helping = {LABEL_KEEPER, LABEL_PROBER} & set(container.labels)
+                why = "the container that it helped is gone" if helping else "no node owns it"
+                level = logging.INFO if helping else logging.WARNING
+                log.log(level, "removing container %s on %s: %s", container.name, self.host.name, why)
                 await docker.remove(container.id)
                 del self._strangers[container.id]
 
