@@ -129,6 +129,7 @@ def test_logs_of_a_run(spinney: Run, stub: Stub) -> None:
 
 
 def _made(stub: Stub) -> None:
+    stub.on("GET /v1/clusters", {"clusters": []})
     for noun, path in (("profile", "profiles"), ("policy", "policies"), ("cluster", "clusters")):
         stub.on(f"POST /v1/{path}", Answer({noun: {"id": f"id of {noun}"}}, 201))
         stub.on(f"POST /v1/{path}/validate", {noun: {}})
@@ -155,6 +156,12 @@ def test_all_of_it_in_one_go(spinney: Run, stub: Stub) -> None:
     assert bodies["/v1/policies"]["policy"] == {"name": "night", "spec": spec}
     made = {"name": "night", "profile_id": "id of profile", "policies": [{"policy_id": "id of policy"}]}
     assert bodies["/v1/clusters"]["cluster"] == made
+
+
+def test_a_name_that_is_taken_is_not_taken_twice(spinney: Run, stub: Stub) -> None:
+    stub.on("GET /v1/clusters", {"clusters": [{"id": "c1", "name": "night"}]})
+    done = spinney("job", "submit", "night", "--image", "busybox", "--host-cluster", "local")
+    assert done.exit_code == 1 and "`spinney job run night`" in done.stderr and not stub.sent("POST")
 
 
 def test_a_mistake_leaves_nothing_behind(spinney: Run, stub: Stub) -> None:

@@ -408,7 +408,7 @@ def test_of_hosts_short_of_both_the_one_that_lacks_least_is_nearest() -> None:
         (
             {"zone": "a"},
             {"members": 1, "rules": PlacementRules(quotas=(Quota("zone", (Share("a"),), True),))},
-            "quota full or none on 1",
+            "no share of its zone or region left on 1",
         ),
         ({}, {"cpu": 3.5, "rules": PlacementRules(headroom_cpu=0.25)}, "cpu short on 1 (nearest: h0 by 0.5 cores)"),
     ],

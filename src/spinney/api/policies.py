@@ -92,8 +92,8 @@ def _require_patience(call: Call, found: registry.ValidatedPolicy) -> None:
     least = call.deps.settings.health_check_interval_min
     if isinstance(found.properties, HealthProperties) and found.properties.detection.interval < least:
         raise InvalidSpec(
-            f"properties.detection.interval: {found.properties.detection.interval} is not allowed: at least {least} "
-            f"seconds lie between two looks"
+            f"properties.detection.interval: {found.properties.detection.interval} is not allowed: give {least} or more, "
+            f"which the service's setting [api] health_check_interval_min is"
         )
 
 

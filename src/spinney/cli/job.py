@@ -162,6 +162,10 @@ def submit(
 
 def _make(service: Service, name: str, profile: dict[str, Any], policy: dict[str, Any]) -> None:
     """All that may be refused for what it says is asked for first, so that a mistake leaves nothing behind."""
+    if service.get("clusters", query={"name": name})["clusters"]:
+        raise CliError(
+            f"there is a cluster {name!r} already: run it again with `spinney job run {name}`, or give another name"
+        )
     service.post("profiles", "validate", body={"profile": {"spec": profile}})
     service.post("policies", "validate", body={"policy": {"spec": policy}})
     made, _ = service.post("profiles", body={"profile": {"name": name, "spec": profile}})

@@ -107,7 +107,7 @@ _CLAUSES: Mapping[str, str | Callable[[Demand], str]] = {
     ),
     "volumes": lambda demand: f"volume plug-in {several(demand.request.volumes)} missing",
     "state": "not ready",
-    "quota": "quota full or none",
+    "quota": "no share of its zone or region left",
     "affinity": "affinity not met",
     "max_per_host": lambda demand: f"{demand.rules.max_per_host} per host reached",
     "networks": "no subnet left",
