@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from cli.stub import Stub
 from spinney.cli.backtest import command
 from spinney.cli.faults import CliError
 
@@ -62,7 +64,18 @@ def test_machines_get_every_evaluation_with_its_reason() -> None:
         ("time,cpu\n0,much\n", "line 2, column cpu: 'much' is no load"),
         ("time,cpu\n0,-1\n", "'-1' is no load"),
         ("time,cpu\nnoon,1\n", "line 2: time 'noon' is neither"),
-        ("time,cpu\n", "the policy looks at cpu"),
+        ("time,cpu\n", "has no rows under its first line"),
+        ("time,cpu\n0,1e308\n60,1\n", "line 2, column cpu: '1e308' is no load: write a number from 0 to 1e+15"),
+        ("time,cpu\n0,nan\n", "line 2, column cpu: 'nan' is no load"),
+        ("time,cpu\n0,1\ninf,1\n", "line 3: time 'inf' is no moment"),
+        ("time,cpu\n60,1\n0,1\n", "line 3: time '0' is not later than '60'"),
+        ("time,cpu\n0,1\n\n0,1\n", "line 4: time '0' is not later than '0'"),
+        ("time,cpu\n0,1\n2026-01-31T12:00:00Z,1\n", "line 3: time '2026-01-31T12:00:00Z' is written otherwise"),
+        ("time,cpu,cpu\n0,1,2\n", "line 1: two columns are named 'cpu'"),
+        ("time,cpu\n0,1\n60\n", "line 3: it has 1 fields, and the first line names 2"),
+        ("time,cpu\n0,1,2\n", "line 2: it has 3 fields"),
+        ("time,cpu\n0,\n60,\n", "nothing to run over"),
+        ("time,cpu\n0,1\n", "has one moment alone: at least two are needed"),
         ("time,cpu\n0,1\n99999999999,1\n", "at most"),
     ],
 )
@@ -70,6 +83,12 @@ def test_a_table_that_is_wrong_is_refused_with_where(tmp_path: Path, table: str,
     file = tmp_path / "load.csv"
     file.write_text(table)
     assert said in refused("--spec-file", POLICY, "--metrics", str(file))
+
+
+def test_a_cluster_of_which_nothing_is_recorded_has_no_columns(spinney: Any, stub: Stub) -> None:
+    stub.on("GET /v1/clusters/web/metrics", {"metrics": []})
+    result = spinney("autoscale", "backtest", "--spec-file", POLICY, "--cluster", "web")
+    assert result.exit_code == 1 and "nothing has been recorded of cluster web yet" in result.stderr
 
 
 def test_times_may_be_written_out_and_gaps_are_unknown(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ specification in a file no service is needed.
 
 from __future__ import annotations
 
-import csv
-import math
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinney.cli import curves, looking, output, spec
+from spinney.cli import backtest_load, curves, looking, output, spec
 from spinney.cli.command import Use, standing_alone
 from spinney.cli.curves import Curve, Panel
 from spinney.cli.faults import CliError
@@ -30,7 +28,6 @@ from spinney.policies.autoscaling import AutoscalingProperties, autoscaling
 from spinney.policies.registry import validate_spec
 
 _MOST_EVALUATIONS = 200_000
-_PAGE = 1000
 
 PolicyWord = Annotated[str | None, typer.Option("--policy", metavar="POLICY", help="A policy of the service.")]
 SpecFile = Annotated[
@@ -73,8 +70,8 @@ def command(
         raise CliError("give either --cluster, whose history is the load, or --metrics, a table of one")
     found = spec.read(spec_file) if spec_file is not None else _spec_of(use, policy or "")
     rules = _rules(found)
-    samples = _recorded(use, cluster) if cluster is not None else _table(metrics or "")
-    points = _run(rules, _asked_for(rules, samples), size, startup)
+    load = backtest_load.recorded(use, cluster) if cluster is not None else backtest_load.table(metrics or "")
+    points = _run(rules, backtest_load.asked_for(rules, load), size, startup)
     told = score(points, rules.interval)
     if use.form is Format.TABLE:
         _draw(rules, points, told)
@@ -98,94 +95,11 @@ def _rules(found: Mapping[str, Any]) -> Rules:
     return autoscaling(policy.properties)
 
 
-# --- the load ---------------------------------------------------------------------------------------------------------
-
-
-def _recorded(use: Use, word: str) -> dict[str, list[Sample]]:
-    found: dict[str, list[Sample]] = {}
-    query: dict[str, str | list[str]] = {"limit": str(_PAGE)}
-    while True:
-        rows = looking.unwrapped(use.service.get("clusters", word, "metrics", query=query))
-        for row in rows:
-            at = datetime.fromisoformat(row["at"]).timestamp()
-            sample = Sample(row["name"], at, row["value"], int(row["counted"]), int(row["members"]))
-            found.setdefault(sample.name, []).append(sample)
-        if len(rows) < _PAGE:
-            return found
-        query["marker"] = str(rows[-1]["id"])
-
-
-def _table(path: str) -> dict[str, list[Sample]]:
-    what = f"--metrics {path!r}"
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CliError(f"{what} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"{what} is no text in UTF-8: save it as CSV in UTF-8") from error
-    rows = csv.DictReader(text.splitlines())
-    names = list(rows.fieldnames or ())
-    if "time" not in names or len(names) < 2:
-        raise CliError(f"{what}: the first line has to name the columns: time, and one for each metric, such as cpu")
-    found: dict[str, list[Sample]] = {name: [] for name in names if name != "time"}
-    for number, row in enumerate(rows, 2):
-        at = _moment(row["time"], f"{what}, line {number}")
-        for name, samples in found.items():
-            value = _value(row[name], f"{what}, line {number}, column {name}")
-            samples.append(Sample(name, at, value, 1, 1))
-    return found
-
-
-def _moment(word: str | None, where: str) -> float:
-    text = (word or "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise CliError(
-                f"{where}: time {text!r} is neither seconds nor a time such as 2026-01-31T12:00:00Z"
-            ) from None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(seconds):
-        raise CliError(f"{where}: time {text!r} is no moment: write seconds")
-    return seconds
-
-
-def _value(word: str | None, where: str) -> float | None:
-    """Empty is unknown."""
-    text = (word or "").strip()
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise CliError(f"{where}: {text!r} is no load: write a number of 0 or more, or nothing where it is unknown")
-    return value
-
-
-def _asked_for(rules: Rules, samples: Mapping[str, Sequence[Sample]]) -> Mapping[str, Sequence[Sample]]:
-    wanted = [signal.name for signal in rules.signals]
-    missing = [name for name in wanted if not samples.get(name)]
-    if missing and wanted:
-        known = ", ".join(sorted(name for name, found in samples.items() if found)) or "nothing"
-        raise CliError(
-            f"the policy looks at {', '.join(missing)}, and the load does not tell of that; it tells of {known}: name the "
-            "columns as the policy's metrics are named"
-        )
-    return {name: samples[name] for name in wanted} or samples
-
-
 # --- the run ----------------------------------------------------------------------------------------------------------
 
 
 def _run(rules: Rules, samples: Mapping[str, Sequence[Sample]], size: int | None, startup: float) -> list[Point]:
     moments = [sample.at for found in samples.values() for sample in found]
-    if not moments:
-        raise CliError("the load has no samples: record some first, or give another table")
     begin, end = min(moments), max(moments)
     if (end - begin) / rules.interval > _MOST_EVALUATIONS:
         most = curves.span(_MOST_EVALUATIONS * rules.interval)

@@ -74,7 +74,7 @@ def _squeezed(values: Values, columns: int) -> list[float | None]:
 
 def _round_up(value: float) -> float:
     """To what four equal parts of are easily read; never 0."""
-    if value <= 0:
+    if value < 1e-300:  # what is as good as 0 has no power of ten that a float can hold
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if step * power >= value * 0.999999)
