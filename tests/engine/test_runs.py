@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from engine.test_draining import plan
 from engine.world import QUICK, World
 from spinney.clock import Ids
 from spinney.config import SchedulerSettings
-from spinney.domain.action import ActionKind, ActionStatus
+from spinney.domain.action import Action, ActionKind, ActionStatus
 from spinney.domain.cluster import Cluster, ClusterStatus
 from spinney.domain.container import ContainerState
 from spinney.domain.host import Duty, HostState
@@ -32,7 +33,7 @@ from spinney.domain.node import NodeStatus, PowerState
 from spinney.domain.plan import QuestionKind, StepKind
 from spinney.domain.quota import unlimited
 from spinney.domain.runs import Ending, RunStatus
-from spinney.store import duties, runs
+from spinney.store import bindings, duties, runs
 from virtual_time import run_virtually
 
 
@@ -505,6 +506,32 @@ def test_the_policy_is_for_clusters_that_want_no_members_of_their_own(
             cluster_id = await bare_cluster(world, "sleep 1000", size, **fields)
             done = await attach(world, cluster_id)
             assert done.status is ActionStatus.FAILED and says in done.status_reason
+
+    run_virtually(story())
+
+
+def test_enabling_it_checks_the_cluster_again() -> None:
+    async def story() -> None:
+        world = World()
+        async with world.engine():
+            cluster_id = await job_cluster(world, "sleep 1000", start=False)
+            (policy,) = world.store.run(bindings.attached, cluster_id)
+
+            async def switch(enabled: bool) -> Action:
+                inputs = {"policy_id": policy.policy_id, "enabled": enabled}
+                return await ended(world, ActionKind.CLUSTER_UPDATE_POLICY, cluster_id, **inputs)
+
+            def resize(number: int) -> Awaitable[Action]:
+                inputs = {"adjustment_type": "EXACT_CAPACITY", "number": number}
+                return ended(world, ActionKind.CLUSTER_RESIZE, cluster_id, **inputs)
+
+            await switch(False)
+            assert (await resize(1)).status is ActionStatus.SUCCEEDED
+            refused = await switch(True)
+            assert refused.status is ActionStatus.FAILED and "cannot be enabled" in refused.status_reason
+            assert "resize it to 0 first" in refused.status_reason
+            assert (await resize(0)).status is ActionStatus.SUCCEEDED
+            assert (await switch(True)).status is ActionStatus.SUCCEEDED
 
     run_virtually(story())
 

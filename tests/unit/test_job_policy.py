@@ -14,7 +14,7 @@ from spinney.domain.node import NodeStatus
 from spinney.domain.run_schedule import JobRules, Missed, Overlap, Schedule
 from spinney.domain.runs import RunRules
 from spinney.errors import ESchema, InvalidSpec
-from spinney.policies.attaching import Attached, Target, hindrance
+from spinney.policies.attaching import Attached, Target, enabling, hindrance
 from spinney.policies.base import Members
 from spinney.policies.checking import Failed, Look
 from spinney.policies.job import JobProperties, before, job_rules
@@ -147,11 +147,16 @@ def test_what_users_may_not_do_to_such_a_cluster(
         ({"restarts": lambda: "always"}, "restart_policy none or on-failure"),
         ({"min_size": 1}, "min_size 1, desired_capacity 0"),
         ({"desired_capacity": 2}, "resize it to 0 first"),
+        ({"strangers": lambda: 2}, "2 of the cluster's members are of no run: resize it to 0 first"),
         ({"max_size": 0}, "max_size (0): set it to -1"),
         ({"members": Members.HOSTS}, "is for clusters of containers"),
     ],
 )
 def test_which_clusters_may_have_it(fields: dict[str, Any], says: str | None) -> None:
     target = Target("t", **{"members": Members.CONTAINERS, "restarts": lambda: "none", **fields})
-    found = hindrance(Attached("p", "nightly", take()), target, [])
+    nightly = Attached("p", "nightly", take(), enabled=False)
+    found = hindrance(nightly, target, [])
     assert found is None if says is None else found is not None and says in found
+    if "members" not in fields:  # what it is made of never changes; all else may, while the policy is disabled
+        again = enabling(nightly, target, [nightly])
+        assert again == (found and found.replace("attached", "enabled"))

@@ -59,6 +59,8 @@ class Target:
     desired_capacity: int = 0
     #: Looks up the restart_policy of its profile; None: that has none.
     restarts: Callable[[], str | None] = lambda: None
+    #: Counts its members that no run has made.
+    strangers: Callable[[], int] = lambda: 0
 
 
 def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str | None:
@@ -82,11 +84,24 @@ def hindrance(new: Attached, target: Target, others: Sequence[Attached]) -> str 
             f"policy '{new.name}' cannot be attached: its type {new.type} is for {_FOR[kind.members]}, and this cluster's "
             f"profile type is {target.profile_type}; attach it to another cluster"
         )
-    unfit = None if kind.unfit is None else kind.unfit(new.policy.properties, target.min_size, target.max_size)
-    unfit = unfit or (_unfit_for_runs(target) if kind.runs else None)
+    unfit = _unfit(new, target)
     if unfit is not None:
         return f"policy '{new.name}' cannot be attached: {unfit}"
     return contradiction(new, others) if new.enabled else None
+
+
+def enabling(present: Attached, target: Target, others: Sequence[Attached]) -> str | None:
+    """Why a policy that is attached cannot be enabled; None: it can. The cluster may have changed since it was attached."""
+    unfit = _unfit(present, target)
+    if unfit is not None:
+        return f"policy '{present.name}' cannot be enabled: {unfit}"
+    return contradiction(present, others)
+
+
+def _unfit(new: Attached, target: Target) -> str | None:
+    kind = new.policy.kind
+    unfit = None if kind.unfit is None else kind.unfit(new.policy.properties, target.min_size, target.max_size)
+    return unfit or (_unfit_for_runs(target) if kind.runs else None)
 
 
 def _apart(one: PolicyType, other: PolicyType) -> bool:
@@ -102,6 +117,12 @@ def _unfit_for_runs(target: Target) -> str | None:
     if target.max_size >= 0:
         return (
             f"members of runs that have ended would count for the cluster's max_size ({target.max_size}): set it to -1"
+        )
+    strangers = target.strangers()
+    if strangers:
+        are = "are" if strangers > 1 else "is"
+        return (
+            f"its runs make the members, and {strangers} of the cluster's members {are} of no run: resize it to 0 first"
         )
     if target.restarts() == "always":
         return (

@@ -157,6 +157,12 @@ def all_members(connection: Connection, cluster_id: str) -> list[Node]:
     return sorted((one for one in found if domain.place_of(one.data) is not None), key=lambda one: one.index)
 
 
+def strangers(connection: Connection, cluster_id: str) -> int:
+    """How many of the cluster's members no run has made."""
+    found = connection.execute(sa.select(nodes.c.data).where(nodes.c.cluster_id == cluster_id)).scalars()
+    return sum(domain.place_of(data) is None for data in found)
+
+
 def note_end(connection: Connection, before: Node, ending: Ending, event: Event, now: float) -> bool:
     """How a member's container ended, unless somebody works on it or it has another container by now; False then."""
     unchanged = (

@@ -7,7 +7,8 @@ wait for room, because these are looked at again and again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -18,13 +19,13 @@ from spinney.domain.cluster import Cluster
 from spinney.domain.fanout import Verdict
 from spinney.domain.member import Member
 from spinney.policies import pipeline
-from spinney.policies.attaching import Attached, contradiction, hindrance
+from spinney.policies.attaching import Attached, Target, enabling, hindrance
 from spinney.policies.checking import Look
 from spinney.policies.health import HEALTH
 from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.registry import POLICY_TYPES, validate_spec
 from spinney.profiles.registry import attach_target
-from spinney.store import bindings, health_rules, policies
+from spinney.store import bindings, health_rules, policies, runs
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS
 from spinney.store.tables import action as action_table
@@ -118,9 +119,7 @@ def _attach(
         return _failed(action, f"policy {policy_id} no longer exists")
     enabled = action.inputs.get("enabled") is not False
     new = Attached(policy_id, found.name, validate_spec(found.spec), enabled)
-    made_from = sa.select(profile.c.type, profile.c.spec).where(profile.c.id == cluster.profile_id)
-    target = attach_target(*connection.execute(made_from).one(), cluster)
-    fault = hindrance(new, target, others) or bindings.lacking(connection, cluster.project, new)
+    fault = hindrance(new, _target(connection, cluster), others) or bindings.lacking(connection, cluster.project, new)
     if fault is not None:
         return _failed(action, fault)
     bindings.attach(connection, cluster.id, new, ids.new())
@@ -135,13 +134,19 @@ def _attach(
     return _done(action, f" No cluster of the project is called {names} yet; the rule holds from when there is one.")
 
 
+def _target(connection: Connection, cluster: Cluster) -> Target:
+    made_from = sa.select(profile.c.type, profile.c.spec).where(profile.c.id == cluster.profile_id)
+    target = attach_target(*connection.execute(made_from).one(), cluster)
+    return replace(target, strangers=partial(runs.strangers, connection, cluster.id))
+
+
 def _update(
     connection: Connection, action: Action, cluster: Cluster, present: Attached, others: list[Attached]
 ) -> Verdict:
     enabled = action.inputs.get("enabled")
     if enabled is None or enabled == present.enabled:
         return _done(action)
-    fault = contradiction(present, others) if enabled else None
+    fault = enabling(present, _target(connection, cluster), others) if enabled else None
     if fault is not None:
         return _failed(action, fault)
     bindings.enable(connection, cluster.id, present.policy_id, enabled)
