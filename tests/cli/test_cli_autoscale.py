@@ -15,6 +15,16 @@ from spinney.domain.autoscale.values import MemberSample, Situation, State
 
 CPU, REQUESTS = Signal(Metric.CPU), Signal(Metric.REQUESTS)
 PATH = "GET /v1/clusters/site/scaling-decisions"
+POLICY = "GET /v1/clusters/site/policies/p1"
+ENDED = [
+    {"end_time": 1_800_000_200.0, "inputs": {"policy_id": "p2"}},
+    {"end_time": 1_800_000_100.0, "inputs": {"policy_id": "p1", "enabled": False}},
+]
+SINCE = "2027-01-15T08:01:40Z"
+
+
+def bound(enabled: bool = True) -> dict[str, Any]:
+    return {"cluster_policy": {"policy_id": "p1", "policy_name": "breathe", "enabled": enabled}}
 
 
 def decided(figure: float | None) -> dict[str, Any]:
@@ -25,6 +35,8 @@ def decided(figure: float | None) -> dict[str, Any]:
     decision = evaluate(rules, Situation(now=1_800_000_000.0, size=4, members=members), State())
     return {
         "id": "d0000000-0000-4000-8000-000000000000",
+        "cluster_id": "c1",
+        "policy_id": "p1",
         "size": decision.size,
         "wanted": decision.wanted,
         "acted": decision.order is not None,
@@ -37,6 +49,7 @@ def decided(figure: float | None) -> dict[str, Any]:
 def told(spinney: Any, stub: Stub) -> Any:
     def tell(decisions: list[Any], *words: str) -> str:
         stub.on(PATH, {"scaling_decisions": decisions})
+        stub.on("GET /v1/actions", {"actions": ENDED})
         result = spinney("autoscale", *words)
         assert result.exit_code == 0, result.output
         return str(result.stdout)
@@ -45,6 +58,7 @@ def told(spinney: Any, stub: Stub) -> Any:
 
 
 def test_a_decision_is_told_in_words_and_figures(told: Any, stub: Stub) -> None:
+    stub.on(POLICY, bound())
     lines = told([decided(100.0)], "explain", "site").splitlines()
     assert lines[0].startswith("Grows from 4 to 8: cpu is 100.0 % of the limit on average in 4 members")
     assert lines[1].startswith("4 members within 1 to 10, looked at ")
@@ -54,17 +68,34 @@ def test_a_decision_is_told_in_words_and_figures(told: Any, stub: Stub) -> None:
     text = "\n".join(lines)
     assert "Why:\n  - cpu is 100.0 %" in text
     assert "What would change it:\n  - By cpu it grows when it is above 55.0 % of the limit and shrinks" in text
-    assert stub.asked[-1].query == {"sort": ["at:desc"], "limit": ["1"]}
+    assert stub.asked[0].query == {"sort": ["at:desc"], "limit": ["1"]}
 
 
-def test_what_is_unknown_is_told_too(told: Any) -> None:
+@pytest.mark.parametrize(
+    ("enabled", "said"), [(False, "Policy 'breathe' is disabled"), (None, "Policy p1 is detached")]
+)
+def test_a_policy_at_rest_comes_first(told: Any, stub: Stub, enabled: bool | None, said: str) -> None:
+    if enabled is not None:
+        stub.on(POLICY, bound(enabled))
+    lines = told([decided(100.0)], "explain", "site").splitlines()
+    assert lines[0].startswith(f"{said} since 2027-01-15 08:01:40 UTC (")
+    assert lines[0].endswith("): nothing is decided about site. The last decision was:")
+    assert lines[2].startswith("Grows from 4 to 8") and "What would change it:" not in lines
+    policy = json.loads(told([decided(100.0)], "explain", "site", "-o", "json"))["policy"]
+    assert (policy["state"], policy["since"]) == (said.split()[-1], SINCE)
+
+
+def test_what_is_unknown_is_told_too(told: Any, stub: Stub) -> None:
+    stub.on(POLICY, bound())
     text = told([decided(None)], "explain", "site")
     assert text.startswith("Stays at 4: cpu is unknown: there is no fresh sample of any of 4 members.")
 
 
-def test_machines_get_the_decision(told: Any) -> None:
+def test_machines_get_the_decision(told: Any, stub: Stub) -> None:
+    stub.on(POLICY, bound())
     found = decided(50.0)
-    assert json.loads(told([found], "explain", "site", "-o", "json")) == found
+    policy = {"id": "p1", "name": "breathe", "state": "enabled", "since": None}
+    assert json.loads(told([found], "explain", "site", "-o", "json")) == {**found, "policy": policy}
     assert told([found], "explain", "site", "-o", "name").strip() == found["id"]
 
 

@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from spinney.cli import listing, output
+from spinney.cli import listing, looking, output
 from spinney.cli.command import Limit, Marker, Use, standing_alone
 from spinney.cli.faults import CliError
 from spinney.cli.lazy import Entry, LazyGroup
 from spinney.cli.output import Column, Format, Row
-from spinney.cli.text import ago, one_line
+from spinney.cli.text import ago, exact, moment, one_line
 
 _HERE = "spinney.cli.autoscale"
 
@@ -44,6 +44,9 @@ Cluster = Annotated[str, typer.Argument(metavar="CLUSTER", help="Name, id or beg
 #: Reasons that are about one metric, and those that are about what is to come.
 _OF_METRICS = ("target", "step", "unknown", "nothing")
 _AHEAD = "ahead"
+_AT_WORK = "enabled"
+#: What may end the work of a policy.
+_ENDINGS = ["CLUSTER_UPDATE_POLICY", "CLUSTER_DETACH_POLICY"]
 
 
 def _number(key: str) -> Any:
@@ -90,13 +93,39 @@ def explain(use: Use, cluster: Cluster) -> None:
         )
     if use.form is Format.NAME:
         output.emit(output.name_of({"id": found[0]["id"]}))
-    elif use.form is not Format.TABLE:
-        output.dump(found[0], use.form)
-    else:
-        _tell(found[0], datetime.now(UTC))
+        return
+    now, policy = datetime.now(UTC), _policy(use, cluster, found[0])
+    if use.form is not Format.TABLE:
+        output.dump({**found[0], "policy": policy}, use.form)
+        return
+    if policy["state"] != _AT_WORK:
+        output.emit(_at_rest(cluster, policy, now))
+    _tell(found[0], now, at_work=policy["state"] == _AT_WORK)
 
 
-def _tell(decision: Row, now: datetime) -> None:
+def _policy(use: Use, cluster: str, decision: Row) -> dict[str, Any]:
+    """How the policy that decided is attached now. ``since``: when it was disabled or detached; None: nobody knows any more,
+    or it is neither."""
+    policy_id, cluster_id = str(decision.get("policy_id")), str(decision.get("cluster_id"))
+    found = looking.found(use.service, "clusters", cluster, "policies", policy_id)
+    state = "detached" if found is None else _AT_WORK if found.get("enabled") else "disabled"
+    told = {"id": policy_id, "name": None if found is None else found.get("policy_name"), "state": state, "since": None}
+    if state != _AT_WORK:
+        query: dict[str, str | list[str]] = {"target": cluster_id, "action": _ENDINGS, "status": "SUCCEEDED"}
+        actions = use.service.get("actions", query=listing.newest_first(query, "created_at"))["actions"]
+        ends = (one.get("end_time") for one in actions if (one.get("inputs") or {}).get("policy_id") == policy_id)
+        at = moment(next(ends, None))
+        told["since"] = None if at is None else at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return told
+
+
+def _at_rest(cluster: str, policy: Row, now: datetime) -> str:
+    name = f"Policy '{one_line(policy['name'])}'" if policy["name"] else f"Policy {one_line(policy['id'])[:8]}"
+    since = f" since {exact(policy['since'])} ({ago(policy['since'], now)})" if policy["since"] else ""
+    return f"{name} is {policy['state']}{since}: nothing is decided about {cluster}. The last decision was:\n"
+
+
+def _tell(decision: Row, now: datetime, *, at_work: bool) -> None:
     output.emit(one_line(decision.get("sentence")))
     output.emit(_when(decision, now))
     reasons: Sequence[Row] = decision.get("reasons") or ()
@@ -105,7 +134,8 @@ def _tell(decision: Row, now: datetime) -> None:
         output.emit("")
         output.show_list(metrics, METRICS, Format.TABLE, "")
     _list("Why:", [one for one in reasons if one.get("kind") != _AHEAD])
-    _list("What would change it:", [one for one in reasons if one.get("kind") == _AHEAD])
+    if at_work:
+        _list("What would change it:", [one for one in reasons if one.get("kind") == _AHEAD])
 
 
 def _when(decision: Row, now: datetime) -> str:
