@@ -396,6 +396,17 @@ def test_the_bounds_of_a_schedule_count_at_once() -> None:
     assert evaluate(of, each(2, 50.0, last_scaled=NOW), State()).order == Order(ActionKind.CLUSTER_RESIZE, 6)
 
 
+def test_what_a_schedule_may_not_have_is_told() -> None:
+    of = rules(schedules=(replace(DAY, cron=Cron("* * * * *"), desired=12),))
+    bounded = evaluate(of, each(2, 50.0, ceiling=4), State())
+    assert (bounded.low, bounded.high) == (4, 4)
+    assert bounded.reasons[0].text.endswith(
+        "4 to 4 members. It says min 6 and max 12, and the cluster may have 4 at most."
+    )
+    sized = evaluate(of, each(7, 50.0, ceiling=8), State(honoured=0.0))
+    assert sized.sentence == "Grows from 7 to 8: schedule 'day' sets 8: it says 12, and 6 to 8 are allowed."
+
+
 def test_an_earlier_schedule_is_not_due_again_when_a_later_one_has_ended() -> None:
     bounds = Bounds(1, 20, Schedule("morning", Cron("0 8 * * *"), desired=30), 100.0)
     assert [due(bounds, honoured) for honoured in (None, 99.0, 100.0, 101.0)] == [None, 20, None, None]

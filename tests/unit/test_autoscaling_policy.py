@@ -38,6 +38,11 @@ def test_what_little_is_needed_and_what_it_comes_to() -> None:
     assert of.targets[0].signal == Signal(Metric.CPU)
 
 
+def test_a_schedule_may_go_beyond_the_policy_with_a_max_of_its_own_and_a_metric_be_looked_at_in_two_ways() -> None:
+    of = rules(max=5, targets=[CPU, {**CPU, "aggregation": "maximum"}], schedules=[{**NIGHT, "min": 8, "max": 9}])
+    assert (of.schedules[0].maximum, len(of.targets)) == (9, 2)
+
+
 def test_signals() -> None:
     scrape = {"port": 9102, "name": "jobs_total", "labels": {"queue": "a", "env": "x"}, "kind": "counter"}
     of = rules(max=5, targets=[{"metric": "scrape", "target": 3, "aggregation": "shared", "scrape": scrape}, REQUESTS])
@@ -88,6 +93,15 @@ def test_signals() -> None:
         ({"max": 5, "schedules": [{**NIGHT, "timezone": "Mars"}]}, "the name of a time zone"),
         ({"max": 5, "schedules": [{**NIGHT, "desired": 9, "max": 4}]}, "desired: 9 is more than max (4): lower it"),
         ({"max": 5, "schedules": [NIGHT, NIGHT]}, "schedules[1].name: 'night' is the name of another one"),
+        ({"max": 5, "schedules": [{**NIGHT, "min": 50}]}, "schedules[0].min: 50 is more than properties.max (5)"),
+        (
+            {"max": 5, "schedules": [{"name": "x", "cron": "* * * * *", "desired": 50}]},
+            "schedules[0].desired: 50 is more than properties.max (5): lower it, raise that, or give the schedule a max",
+        ),
+        (
+            {"max": 5, "targets": [CPU, {**CPU, "target": 50}]},
+            "targets[1]: cpu has a target in targets[0] already (70, here 50)",
+        ),
         ({"max": 5, "targets": [CPU], "up": {"rates": [{"period": 5}]}}, "exactly one of members and percent"),
         ({"max": 5, "targets": [CPU], "min": 0}, "properties.min: 0 is allowed only with scale_to_zero: true"),
         ({"max": 5, "schedules": [{**NIGHT, "min": 0}]}, "schedules[0].min: 0 is allowed only with scale_to_zero"),

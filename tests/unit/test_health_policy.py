@@ -108,6 +108,13 @@ def test_what_is_ours() -> None:
             InvalidSpec,
             "http or https URL",
         ),
+        (
+            "spinney",
+            {"detection_modes": [{"type": "NODE_STATUS_POLL_URL", "options": {"poll_url": "http://{nodenam}/"}}]},
+            {},
+            InvalidSpec,
+            "{nodenam} stands for nothing: write {nodename}",
+        ),
         ("spinney", {}, {"circuit_breaker": {"failed": "101%"}}, ESchema, "circuit_breaker.failed"),
         ("spinney", {}, {"circuit_breaker": {"fails": 3}}, ESchema, "fails"),
     ],

@@ -264,8 +264,33 @@ class AutoscalingProperties(SpecModel):
                 raise Contradiction(
                     f"'{name}' is the name of another one: give it its own", at=f".schedules[{index}].name"
                 )
+        self._check_twice()
+        self._check_bounds()
         self._check_zero()
         return self
+
+    def _check_twice(self) -> None:
+        """Two targets of one metric, looked at alike: only the lower one would ever count."""
+        looked = [(one.signal, one.target) for one in self.targets]
+        for index, (signal, target) in enumerate(looked):
+            first = next((i for i, (other, _) in enumerate(looked[:index]) if other == signal), None)
+            if first is not None:
+                raise Contradiction(
+                    f"{signal.metric} has a target in targets[{first}] already ({looked[first][1]:g}, here {target:g}): leave "
+                    "one of the two out",
+                    at=f".targets[{index}]",
+                )
+
+    def _check_bounds(self) -> None:
+        """A schedule without a max of its own leaves the policy's."""
+        for index, one in enumerate(self.schedules):
+            for key, value in (("min", one.min), ("desired", one.desired)):
+                if one.max is None and value is not None and value > self.max:
+                    raise Contradiction(
+                        f"{value} is more than properties.max ({self.max}): lower it, raise that, or give the schedule a max "
+                        "of its own",
+                        at=f".schedules[{index}].{key}",
+                    )
 
     def _check_zero(self) -> None:
         if not self.scale_to_zero:

@@ -39,6 +39,7 @@ _SENLINS = ("LIFECYCLE_EVENTS", "NODE_STATUS_POLLING", "NODE_STATUS_POLL_URL", "
 OURS = "spinney.policy.health"
 _LIFECYCLE = Detect.LIFECYCLE_EVENTS.value
 _URL = re.compile(r"https?://[^/\s]")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 _LONGEST_INTERVAL = 3600
 
 
@@ -66,6 +67,11 @@ class Mode(SpecModel):
         if self.type == Detect.NODE_STATUS_POLL_URL.value and not _URL.match(self.options.poll_url):
             given = f"{self.options.poll_url!r} is none" if self.options.poll_url else "it was not given"
             raise Contradiction(f"this mode asks an http or https URL, and {given}: give one", at=".options.poll_url")
+        unknown = next((word for word in _PLACEHOLDER.findall(self.options.poll_url) if word != "{nodename}"), None)
+        if unknown is not None:
+            raise Contradiction(
+                f"{unknown} stands for nothing: write {{nodename}}, the only one", at=".options.poll_url"
+            )
         return self
 
 

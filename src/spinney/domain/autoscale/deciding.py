@@ -77,8 +77,11 @@ def _answer(
         return _Answer(By.BOUNDS, asked.size, nearest, because, (*asked.reasons, told))
     set_to = timetable.due(found, state.honoured)
     if set_to is not None and found.schedule is not None:
-        because = f"schedule '{found.schedule.name}' sets {set_to}"
-        told = Reason(Kind.SCHEDULE, f"Schedule '{found.schedule.name}' sets the size to {set_to}.", {"sets": set_to})
+        desired = found.schedule.desired
+        clamped = f": it says {desired}, and {found.low} to {found.high} are allowed" if desired != set_to else ""
+        because = f"schedule '{found.schedule.name}' sets {set_to}{clamped}"
+        text = f"Schedule '{found.schedule.name}' sets the size to {set_to}{clamped}."
+        told = Reason(Kind.SCHEDULE, text, {"sets": set_to})
         return _Answer(By.SCHEDULE, set_to, set_to, because, (*asked.reasons, told))
     if asked.size is None:
         return _Answer(By.METRICS, None, size, asked.because, asked.reasons)

@@ -41,7 +41,7 @@ def bounds(rules: Rules, situation: Situation) -> Bounds:
     ceiling = max(situation.ceiling, situation.floor, 0)
     low = min(max(minimum, situation.floor, least), ceiling)
     high = max(min(maximum, ceiling), low)
-    reasons = () if schedule is None else (_told(schedule, since, low, high),)
+    reasons = () if schedule is None else (_told(schedule, since, low, high, ceiling),)
     return Bounds(low, high, schedule, since, reasons)
 
 
@@ -63,8 +63,11 @@ def due(found: Bounds, honoured: float | None) -> int | None:
     return min(max(found.schedule.desired, found.low), found.high) if found.since > honoured else None
 
 
-def _told(schedule: Schedule, since: float | None, low: int, high: int) -> Reason:
-    text = f"Schedule '{schedule.name}' counts since {iso(since)}: {low} to {high} members."
+def _told(schedule: Schedule, since: float | None, low: int, high: int, ceiling: int) -> Reason:
+    asked = [("min", schedule.minimum), ("max", schedule.maximum)]
+    beyond = [f"{key} {value}" for key, value in asked if value is not None and value > ceiling]
+    clamped = f" It says {' and '.join(beyond)}, and the cluster may have {ceiling} at most." if beyond else ""
+    text = f"Schedule '{schedule.name}' counts since {iso(since)}: {low} to {high} members.{clamped}"
     return Reason(Kind.SCHEDULE, text, {"schedule": schedule.name, "since": iso(since), "low": low, "high": high})
 
 
