@@ -15,8 +15,8 @@ PENDING, REACHED, FAILED = State.PENDING, State.REACHED, State.FAILED
 
 
 def scene(status: str | None, action: str | None, members: str = "", desired: int = 2, **fields: Any) -> Scene:
-    """``members`` is one letter each: A active, E error, C creating."""
-    words = {"A": "ACTIVE", "E": "ERROR", "C": "CREATING", "O": "OPERATING"}
+    """``members`` is one letter each: A active, E error, C creating, O operating, U updating."""
+    words = {"A": "ACTIVE", "E": "ERROR", "C": "CREATING", "O": "OPERATING", "U": "UPDATING"}
     rows = [{"id": f"n{i}", "status": words[m], "profile_id": fields.get("of", "p")} for i, m in enumerate(members)]
     subject = None if status is None else {"status": status, "desired_capacity": desired, **fields}
     return Scene(subject, rows, None if action is None else {"status": action, "status_reason": "why"})
@@ -37,6 +37,12 @@ def scene(status: str | None, action: str | None, members: str = "", desired: in
         (2, "WARNING", "SUCCEEDED", "AE", FAILED),  # the row says yes, the members no
         (2, "ERROR", "FAILED", "EE", FAILED),
         (2, "RESIZING", "SUCCEEDED", "AA", PENDING),  # another action is at it
+        (2, "UPDATING", "SUCCEEDED", "AA", REACHED),  # an update waits for its canary's promotion
+        (None, "UPDATING", "SUCCEEDED", "AU", REACHED),  # or goes on
+        (2, "WARNING", "SUCCEEDED", "AA", REACHED),  # or is paused
+        (3, "UPDATING", "SUCCEEDED", "AA", FAILED),
+        (None, "UPDATING", "FAILED", "AA", FAILED),
+        (2, "UPDATING", "SUCCEEDED", "AC", PENDING),
         (2, None, "SUCCEEDED", "", FAILED),
     ],
 )
@@ -62,6 +68,9 @@ def test_a_cancelled_check_tells_nothing_but_a_recovery_is_judged_by_what_it_lef
     assert waiting.healthy(whatever_the_action=False)(well).state is FAILED
     assert waiting.healthy(whatever_the_action=True)(well).state is REACHED
     assert waiting.healthy(whatever_the_action=True)(scene("WARNING", "SUCCEEDED", "AE")).state is FAILED
+    assert waiting.healthy(whatever_the_action=False)(scene("UPDATING", "SUCCEEDED", "AA")).state is REACHED
+    node = Scene({"status": "WARNING", "physical_id": "x"}, (), {"status": "SUCCEEDED"})
+    assert waiting.healthy(whatever_the_action=False)(node).state is FAILED
 
 
 def test_an_update_is_done_when_no_member_is_left_behind() -> None:
@@ -69,6 +78,7 @@ def test_an_update_is_done_when_no_member_is_left_behind() -> None:
     assert goal(scene("ACTIVE", "SUCCEEDED", "AA", profile_id="q", of="q")).state is REACHED
     assert goal(scene("ACTIVE", "SUCCEEDED", "AA", profile_id="q", of="p")).state is PENDING
     assert goal(scene("ACTIVE", "FAILED", "AA", profile_id="p", of="p")).state is FAILED
+    assert goal(scene("CHECKING", "SUCCEEDED", "AA", profile_id="q", of="q")).state is REACHED
     rename = waiting.matches({"name": "new"}, {})
     assert rename(scene("WARNING", "SUCCEEDED", "AE", name="new")).state is REACHED  # not what was asked about
 

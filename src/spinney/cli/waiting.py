@@ -21,6 +21,8 @@ FINAL_ACTIONS = frozenset({"SUCCEEDED", "FAILED", "CANCELLED"})
 SETTLED_BADLY = frozenset({"WARNING", "ERROR", "CRITICAL"})
 #: States of an update in which it begins nothing.
 _STANDING = frozenset({"paused", "canary", "held"})
+#: What a cluster shows whose size may be another in a moment, or is too small.
+_UNSIZED = frozenset({"CREATING", "RESIZING", "DELETING", "ERROR"})
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
 SLOWEST_PAUSE = 5.0
@@ -53,6 +55,13 @@ class Scene:
     @property
     def active(self) -> int:
         return sum(1 for member in self.members if member.get("status") == "ACTIVE")
+
+    @property
+    def complete(self) -> bool:
+        """All members that the cluster wants are in service, or are being taken to another profile, which is somebody
+        else's business; so the cluster's own status need not be ACTIVE. Never of a single node."""
+        held = sum(1 for member in self.members if member.get("status") in ("ACTIVE", "UPDATING"))
+        return held == (self.subject or {}).get("desired_capacity")
 
     @property
     def desired(self) -> int:
@@ -130,7 +139,7 @@ def _failed(scene: Scene) -> Verdict:
 
 
 def sized(target: int | None = None) -> Goal:
-    """The cluster is ACTIVE with as many ACTIVE members as it wants.
+    """The cluster has as many members in service as it wants, whatever else goes on there.
 
     With a ``target`` that number is what it has to want, and the action's own opinion does not matter. Without one the
     action has to have SUCCEEDED, since nobody else knows which size was meant.
@@ -141,12 +150,9 @@ def sized(target: int | None = None) -> Goal:
             return _failed(scene)
         if scene.working:
             return _pending(scene)
-        if scene.status == "ACTIVE" and scene.active == scene.desired:
-            if target is None and not scene.gave_up:
-                return _reached(scene)
-            if target is not None and scene.desired == target:
-                return _reached(scene)
-            return _failed(scene)
+        if scene.complete and scene.status not in _UNSIZED:
+            meant = not scene.gave_up if target is None else scene.desired == target
+            return _reached(scene) if meant else _failed(scene)
         if scene.status in SETTLED_BADLY or (scene.gave_up and scene.status == "ACTIVE"):
             return _failed(scene)
         return _pending(scene)
@@ -155,7 +161,7 @@ def sized(target: int | None = None) -> Goal:
 
 
 def healthy(whatever_the_action: bool) -> Goal:
-    """The cluster and all its members are ACTIVE, once the action is final.
+    """The cluster and all its members are ACTIVE, or an update goes on with them, once the action is final.
 
     A cancelled check says nothing of the members, so it fails; a recovery that gave up while somebody else healed the cluster
     (``whatever_the_action``) is as good as one that succeeded.
@@ -168,7 +174,7 @@ def healthy(whatever_the_action: bool) -> Goal:
             return _pending(scene)
         if scene.gave_up and not whatever_the_action:
             return _failed(scene)
-        if scene.status == "ACTIVE" and not scene.failing:
+        if (scene.status == "ACTIVE" or (scene.complete and scene.status != "ERROR")) and not scene.failing:
             return _reached(scene)
         if scene.status in SETTLED_BADLY or scene.gave_up:
             return _failed(scene)
@@ -188,7 +194,7 @@ def matches(fields: Mapping[str, Any], members: Mapping[str, Any]) -> Goal:
         right = _holds(scene.subject, fields)
         if members:
             right = right and all(m.get("status") == "ACTIVE" and _holds(m, members) for m in scene.members)
-        if right and (not members or scene.status == "ACTIVE"):
+        if right and (not members or scene.status not in SETTLED_BADLY):
             return _reached(scene)
         if scene.gave_up or scene.status in SETTLED_BADLY:
             return _failed(scene)
