@@ -148,6 +148,25 @@ def test_runs_make_the_members_and_nobody_else(world: World, asked: dict[str, An
     assert status == 409 and "policy 'nightly' does not allow it" in message and "with another parallelism" in message
 
 
+@pytest.mark.parametrize(
+    ("restarts", "asked", "says"),
+    [
+        ("none", {}, "update with profile_only"),
+        ("none", {"profile_only": True}, None),
+        ("always", {"profile_only": True}, "restart_policy none or on-failure"),
+    ],
+)
+def test_an_update_that_its_runs_cannot_have_is_refused_before_it_is_queued(
+    world: World, restarts: str, asked: dict[str, Any], says: str | None
+) -> None:
+    member(world, job_cluster(world), Place(1, 0, 1))
+    properties = {"image": "i", "host_node": "h", "restart_policy": restarts}
+    world.profile("next", spec={"type": "container.dockerinc.docker", "version": "1.0", "properties": properties})
+    answer = ask(world, "PATCH", "clusters/night", {"cluster": {"profile_id": "next", **asked}}, who="admin")
+    assert answer.status == (202 if says is None else 409)
+    assert says is None or (says in answer.error[2] and "policy 'nightly' does not allow it" in answer.error[2])
+
+
 def test_logs_of_one_run(world: World) -> None:
     cluster = job_cluster(world)
     for number in (1, 2):

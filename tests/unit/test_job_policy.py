@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -137,6 +138,12 @@ def test_what_users_may_not_do_to_such_a_cluster(
     found = before(JobProperties(), _look(kind, members, **inputs))
     assert isinstance(found, Failed) is refused
     assert refused or found == {}
+
+
+def test_no_update_is_to_a_profile_that_starts_containers_again() -> None:
+    look = _look(ActionKind.CLUSTER_UPDATE, 0, new_profile_id="q", profile_only=True)
+    found = before(JobProperties(), replace(look, restarts=lambda: "always"))
+    assert isinstance(found, Failed) and "restart_policy none or on-failure" in found.reason
 
 
 @pytest.mark.parametrize(

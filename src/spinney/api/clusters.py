@@ -15,6 +15,7 @@ from spinney.api.bindings import PolicyAttach, attach_all, let_balance
 from spinney.api.deleting import delete_later
 from spinney.api.faults import malformed
 from spinney.api.grants import require_grants
+from spinney.api.policed import check_update
 from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.quotas import require_growth, share_of
 from spinney.api.reading import one_of, read_list
@@ -248,6 +249,7 @@ def order_update(connection: Connection, call: Call, given: Mapping[str, Any], a
         changes["profile_only"] = given["profile_only"]
     if "new_profile_id" in changes:
         changes |= {"supersede": True} if given.get("supersede") else {}
+        check_update(connection, call, row, action_id, changes)
         changes["revision"] = take_revision(connection, call, row, changes["new_profile_id"], action_id, UPDATE)
     submit_on(connection, call, action_id, ActionKind.CLUSTER_UPDATE, row, changes)
     return show(connection, call, row)

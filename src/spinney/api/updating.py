@@ -13,6 +13,7 @@ from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from spinney.api.clusters import check_base, check_usable, submit_on, take_revision
+from spinney.api.policed import check_update
 from spinney.api.values import Bool, Count, Positive, Request
 from spinney.api.wire import Call
 from spinney.domain.action import ActionKind
@@ -53,8 +54,9 @@ def roll_back(connection: Connection, call: Call, data: Rollback, action_id: str
     target = _target(connection, row, data.revision)
     profile = _profile(connection, row, target)
     check_usable(connection, call, row, profile)
-    number = take_revision(connection, call, row, profile.id, action_id, rollback_to(target.number))
-    inputs = {"new_profile_id": profile.id, "rollback": True, "restores": target.number, "revision": number}
+    inputs = {"new_profile_id": profile.id, "rollback": True, "restores": target.number}
+    check_update(connection, call, row, action_id, inputs)
+    inputs["revision"] = take_revision(connection, call, row, profile.id, action_id, rollback_to(target.number))
     inputs |= {"supersede": True} if data.supersede else {}
     submit_on(connection, call, action_id, ActionKind.CLUSTER_UPDATE, row, inputs, "rollback")
     return action_id

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spinney.policies.base import Members, PolicyType
+from spinney.policies.checking import STARTED_AGAIN
 from spinney.policies.merge import conflict
 from spinney.policies.registry import ValidatedPolicy
 
@@ -125,10 +126,7 @@ def _unfit_for_runs(target: Target) -> str | None:
             f"its runs make the members, and {strangers} of the cluster's members {are} of no run: resize it to 0 first"
         )
     if target.restarts() == "always":
-        return (
-            "containers of the cluster's profile are started again whenever they have ended (restart_policy always): give it "
-            "a profile with restart_policy none or on-failure"
-        )
+        return STARTED_AGAIN
     return None
 
 

@@ -27,6 +27,8 @@ class Look:
     limit: int
     now: float
     last_op: float | None = None
+    #: Looks up the restart_policy of the profile that an update is to; None: that has none.
+    restarts: Callable[[], str | None] = lambda: None
 
     @property
     def creation(self) -> Mapping[str, Any]:
@@ -59,6 +61,12 @@ class Change:
     more: int = 0
     fewer: int = 0
 
+
+#: Why runs cannot have containers of a profile with restart_policy always.
+STARTED_AGAIN = (
+    "containers of the cluster's profile are started again whenever they have ended (restart_policy always): give it a profile "
+    "with restart_policy none or on-failure"
+)
 
 Check = Callable[[Any, Look], Mapping[str, Any] | Failed]
 

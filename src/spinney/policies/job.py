@@ -18,7 +18,7 @@ from spinney.domain.runs import RunRules
 from spinney.domain.schema import Boolean, Contradiction, Integer, SpecModel, Text, between, one_of
 from spinney.domain.support import Support
 from spinney.policies.base import Members, PolicyType
-from spinney.policies.checking import Failed, Look
+from spinney.policies.checking import STARTED_AGAIN, Failed, Look
 from spinney.policies.values import CronExpression, TimeZone
 
 _MONTH = 31 * 86400
@@ -151,9 +151,11 @@ def before(properties: JobProperties, look: Look) -> dict[str, object] | Failed:
     action = look.action
     if action.action in _REFUSED:
         return Failed(_WHY)
-    if action.inputs.get("new_profile_id") and not action.inputs.get("profile_only") and look.members:
+    if not action.inputs.get("new_profile_id"):
+        return {}
+    if look.members and not action.inputs.get("profile_only"):
         return Failed("members of runs keep their profile; update with profile_only, and the next run has the new one")
-    return {}
+    return Failed(STARTED_AGAIN) if look.restarts() == "always" else {}
 
 
 JOB = PolicyType(

@@ -62,10 +62,11 @@ def attach_target(name_version: str, spec: Any, cluster: Cluster) -> Target:
     if kind is not None:
         members = Members.CONTAINERS if kind.contained else Members.HOSTS if kind.hosts else None
     sizes = (cluster.min_size, cluster.max_size, cluster.desired_capacity)
-    return Target(name_version, members, *sizes, partial(_restarts, spec))
+    return Target(name_version, members, *sizes, partial(restarts, spec))
 
 
-def _restarts(spec: Any) -> str | None:
+def restarts(spec: Any) -> str | None:
+    """The restart_policy of what is made from the specification; None: it has none."""
     properties = validate_spec(spec).properties
     return properties.restart_policy.condition if isinstance(properties, ContainerProperties) else None
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from spinney.domain.profile import Profile
 from spinney.errors import ResourceInUse
+from spinney.profiles import registry
 from spinney.store import secrets
 from spinney.store.identity import Finder
 from spinney.store.rows import PROFILES
@@ -28,6 +29,12 @@ def insert(connection: Connection, profile: Profile, pins: Mapping[str, str]) ->
     rows = [{"profile_id": profile.id, "kind": kind, "target_id": target} for kind, target in pins.items()]
     if rows:
         connection.execute(pin.insert(), rows)
+
+
+def restarts(connection: Connection, profile_id: str) -> str | None:
+    """The restart_policy of a profile's containers; None: it has none, or is gone."""
+    spec = connection.execute(sa.select(table.c.spec).where(table.c.id == profile_id)).scalar()
+    return None if spec is None else registry.restarts(spec)
 
 
 def update(connection: Connection, profile_id: str, changes: Mapping[str, Any]) -> None:

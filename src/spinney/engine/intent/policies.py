@@ -25,7 +25,7 @@ from spinney.policies.health import HEALTH
 from spinney.policies.loadbalance import NAME as LOADBALANCE
 from spinney.policies.registry import POLICY_TYPES, validate_spec
 from spinney.profiles.registry import attach_target
-from spinney.store import bindings, health_rules, policies, runs
+from spinney.store import bindings, health_rules, policies, profiles, runs
 from spinney.store.members import members
 from spinney.store.rows import CLUSTERS
 from spinney.store.tables import action as action_table
@@ -51,7 +51,8 @@ def before(connection: Connection, cluster: Cluster, action: Action, limit: int,
     """The enabled policies of the cluster, asked before one of its actions."""
     attached = bindings.attached(connection, cluster.id)
     present = pipeline.grouped(members(connection, cluster.id), attached)
-    checked = pipeline.before(attached, Look(cluster, action, present, limit, now))
+    restarts = partial(profiles.restarts, connection, str(action.inputs.get("new_profile_id", "")))
+    checked = pipeline.before(attached, Look(cluster, action, present, limit, now, restarts=restarts))
     return Asked(checked.action, present, checked.fault)
 
 
