@@ -86,3 +86,17 @@ def test_of_absent_clusters_and_without_our_version(world: World) -> None:
     for path in ("scaling-decisions", "metrics"):
         assert get(world, path, "other").error[0] == 404
         assert run(lambda p=path: world.client.get(f"/v1/clusters/c1/{p}")).status == 404
+
+
+def test_a_plan_says_that_autoscaling_sets_the_size_besides(world: World) -> None:
+    host = world.host("metal")
+    spec = {
+        "type": "container.dockerinc.docker",
+        "version": "1.0",
+        "properties": {"image": "web", "host_node": host.node_id},
+    }
+    profile = world.profile(spec=spec, pins={"host_node": host.node_id})
+    world.policy("grow", world.cluster(profile, desired_capacity=2), POLICY, max=10, targets=[CPU])
+    answer = run(lambda: world.client.at(OURS).post("/v1/clusters/c1/plan", {"scale_out": {"count": 1}}))
+    assert answer.status == 200, answer.json
+    assert "Autoscaling is at work on the cluster: it keeps 1 to 10 members" in answer.json["plan"]["summary"]

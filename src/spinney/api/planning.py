@@ -18,11 +18,13 @@ from spinney.api.clusters import new_profile
 from spinney.api.faults import malformed
 from spinney.api.values import Request, String
 from spinney.api.wire import Call, Reply, json_reply
+from spinney.domain.autoscale import timetable
+from spinney.domain.autoscale.values import Situation
 from spinney.domain.placement.decision import explain
 from spinney.domain.plan import Plan, Question, QuestionKind, Unplaceable
 from spinney.domain.schema import SpecModel
 from spinney.errors import BadRequest
-from spinney.store import clusters, nodes, shares, tables
+from spinney.store import autoscaling, clusters, nodes, shares, tables
 
 Ask = Callable[[Connection, Call], Question]
 
@@ -57,7 +59,26 @@ async def answer(call: Call, ask: Ask) -> Reply:
 
 def _answer(connection: Connection, call: Call, ask: Ask) -> Plan:
     viewer = None if call.caller.is_admin else call.owner.project
-    return call.deps.planner(connection, replace(ask(connection, call), viewer=viewer), call.now)
+    question = replace(ask(connection, call), viewer=viewer)
+    found = call.deps.planner(connection, question, call.now)
+    return replace(found, summary=f"{found.summary}{_afterwards(connection, call, question)}")
+
+
+_SIZES = (QuestionKind.RESIZE, QuestionKind.SCALE_OUT, QuestionKind.SCALE_IN)
+
+
+def _afterwards(connection: Connection, call: Call, question: Question) -> str:
+    """Who sets the size of the cluster besides whoever asks."""
+    found = autoscaling.scaled(connection, question.target) if question.kind in _SIZES else []
+    if not found:
+        return ""
+    (one,), limit = found, call.deps.settings.max_nodes_per_cluster
+    ceiling = limit if one.max_size < 0 else min(one.max_size, limit)
+    bounds = timetable.bounds(one.rules, Situation(now=call.now, size=0, floor=one.min_size, ceiling=ceiling))
+    return (
+        f" Autoscaling is at work on the cluster: it keeps {bounds.low} to {bounds.high} members, and brings another size back "
+        "within seconds."
+    )
 
 
 def _of_action(connection: Connection, call: Call, kind: QuestionKind, row: Row[Any], data: Any) -> Question:
