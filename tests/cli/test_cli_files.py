@@ -23,6 +23,7 @@ from spinney.cli.faults import CliError
         ("properties:\n  cpu: [1, -.inf]\n", r"properties.cpu\[1\] is -inf"),
         ("x: 2026-01-01\n", "x is read as date .2026-01-01.: put it in quotes"),
         ("x: 2026-13-01\n", "not valid YAML: month"),
+        ("a: 1\n  b: 2\n", "not valid YAML: line 2: mapping values are not allowed here"),
         ("x: {2026-01-01: 3}\n", "the key 2026-01-01 in x is no text"),
         ("a: &a [*a]\n", r"a\[0\] contains itself"),
         ("[" * 5000, "nests too deep"),

@@ -17,6 +17,7 @@ from typing import Any
 
 from spinney.cli.faults import CliError
 from spinney.cli.transport import LightTransport, Service, SessionTransport, Transport, no_answer
+from spinney.cli.yaml_file import problem
 
 LOCAL_CLOUD = "spinney"
 SERVICE_TYPE = "clustering"
@@ -90,7 +91,7 @@ def _read_clouds(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise CliError(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CliError(f"{path} is not valid YAML: {error}") from error
+        raise CliError(f"{path} is not valid YAML: {problem(error)[1]}") from error
     clouds = content.get("clouds") if isinstance(content, dict) else None
     return clouds if isinstance(clouds, dict) else {}
 

@@ -31,11 +31,21 @@ def read(path: str, what: str) -> Any:
         _refuse_repeated(root, what)
         found = loader.construct_document(root)
     except (yaml.YAMLError, ValueError) as error:  # a date such as 2026-13-01 is a ValueError
-        raise CliError(f"{what} is not valid YAML: {' '.join(str(error).split())}") from error
+        line, says = problem(error)
+        raise CliError(f"{what} is not valid YAML: {'' if line is None else f'line {line}: '}{says}") from error
     except RecursionError as error:
         raise CliError(f"{what} nests too deep: make it flatter") from error
     _refuse_strange(found, "", what, ())
     return found
+
+
+def problem(error: Exception) -> tuple[int | None, str]:
+    """Line and words of what PyYAML refused."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return None, " ".join(str(error).split())
+    words = [getattr(error, "problem", None), getattr(error, "context", None)]
+    return mark.line + 1, " ".join(word for word in words if word)
 
 
 def _refuse_repeated(root: Any, what: str) -> None:

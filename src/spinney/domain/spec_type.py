@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from spinney.domain.schema import NotAllowed, to_text
-from spinney.errors import ESchema, SpinneyError
+from spinney.errors import ESchema, ResourceNotFound, SpinneyError
 
 
 class SpecType(Protocol):
@@ -28,6 +29,17 @@ class SpecType(Protocol):
 
 
 K = TypeVar("K", bound=SpecType)
+
+
+def the(noun: str, types: Mapping[str, K], name_version: str) -> K:
+    """``noun``: what clients call such types. Raises: ResourceNotFound."""
+    kind = types.get(name_version)
+    if kind is not None:
+        return kind
+    given = name_version[:255]
+    near = difflib.get_close_matches(given, list(types), n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(sorted(types))}."
+    raise ResourceNotFound(f"The {noun} '{given}' could not be found. {hint}")
 
 
 def listed(types: Mapping[str, K], *, with_ours: bool) -> list[K]:

@@ -18,7 +18,7 @@ from spinney.domain import spec_type
 from spinney.domain.dialect import since
 from spinney.domain.schema import Contradiction, SpecModel, explain
 from spinney.domain.spec_type import word
-from spinney.errors import ESchema, InvalidSpec, ResourceNotFound
+from spinney.errors import ESchema, InvalidSpec
 from spinney.policies.affinity import AFFINITY
 from spinney.policies.autoscaling import AUTOSCALING
 from spinney.policies.base import Contribution, PolicyType
@@ -79,10 +79,7 @@ def listed_types(*, with_ours: bool) -> list[PolicyType]:
 
 def policy_type(name_version: str) -> PolicyType:
     """Raises ResourceNotFound."""
-    found = POLICY_TYPES.get(name_version)
-    if found is None:
-        raise ResourceNotFound(f"The policy_type '{name_version[:255]}' could not be found.")
-    return found
+    return spec_type.the("policy_type", POLICY_TYPES, name_version)
 
 
 def support_status(name: str) -> dict[str, list[dict[str, str]]]:

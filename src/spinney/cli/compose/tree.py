@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from spinney.cli import yaml_file
 from spinney.cli.compose.places import Faults, Items, Part, Scalar, Spot, Substitute, Table, Unfit
 
 MOST = 100_000
@@ -40,13 +41,9 @@ def parse(text: str, file: str, substitute: Substitute, faults: Faults) -> Part 
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = 1 if mark is None else mark.line + 1
-        says = " ".join(word for word in (error.problem, error.context) if word)
-        raise Unfit(Spot(file, line), f"this is not valid YAML: {says}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise Unfit(Spot(file, 1), f"this is not valid YAML: {' '.join(str(error).split())}") from error
+        line, says = yaml_file.problem(error)
+        raise Unfit(Spot(file, line or 1), f"this is not valid YAML: {says}") from error
     except RecursionError as error:
         raise Unfit(Spot(file, 1), "this nests too deep: make it flatter") from error
     return None if root is None else _Builder(loader, substitute, faults).part(root, Spot(file, 1), ())
