@@ -258,6 +258,15 @@ class TestWishes:
         assert status == 409 and "no update under way" in message
         assert act(world, wish, now=True).status == 400
 
+    def test_how_to_leave_an_update_that_waits_for_its_promotion(self, world: World, cluster: Cluster) -> None:
+        self.update(world, state="canary", canary=True)
+        world.change(tables.cluster, cluster.id, status="UPDATING")
+        status, _, message = patch(world, profile_id="v1").error
+        assert status == 409 and "abort that: `spinney cluster abort site`" in message
+        status, _, message = run(lambda: world.client.at(OURS).delete("/v1/clusters/site")).error
+        assert status == 409 and "`spinney cluster promote site`" in message and "or delete with force" in message
+        assert "`spinney cluster abort site`" in message
+
     def test_resuming_what_is_about_to_pause(self, world: World, cluster: Cluster) -> None:
         action_id = self.update(world, state="updating")
         act(world, "pause")

@@ -31,6 +31,7 @@ from spinney.domain.fanout import machines_fault
 from spinney.domain.host import HelperMode
 from spinney.domain.quota import CLUSTERS, ClusterUse
 from spinney.domain.revision import UPDATE
+from spinney.domain.rollout.model import Progress
 from spinney.domain.schema import Since, at_most
 from spinney.errors import (
     ActionInProgress,
@@ -52,6 +53,7 @@ from spinney.store import (
     quotas,
     revisions,
     tables,
+    updates,
 )
 from spinney.store.clusters import MemberCount
 from spinney.store.dependents import Dependents
@@ -244,6 +246,8 @@ def order_update(connection: Connection, call: Call, given: Mapping[str, Any], a
     elif given.get("supersede"):
         raise BadRequest("supersede: it says what becomes of another update to a profile; give profile_id too.")
     if not changes:
+        if "profile_id" in given:
+            _check_not_leaving(connection, row)
         raise BadRequest("Nothing would change: give at least one value that differs from what the cluster has.")
     if given.get("profile_only") is not None:
         changes["profile_only"] = given["profile_only"]
@@ -253,6 +257,16 @@ def order_update(connection: Connection, call: Call, given: Mapping[str, Any], a
         changes["revision"] = take_revision(connection, call, row, changes["new_profile_id"], action_id, UPDATE)
     submit_on(connection, call, action_id, ActionKind.CLUSTER_UPDATE, row, changes)
     return show(connection, call, row)
+
+
+def _check_not_leaving(connection: Connection, row: Row[Any]) -> None:
+    """Whether the profile that the cluster has is also the one that it goes to. Raises: FeatureNotSupported."""
+    under_way = updates.under_way(connection, row.id)
+    if under_way:
+        raise FeatureNotSupported(
+            f"profile_id: the cluster '{row.name}' has this profile, and its update {under_way[-1].id} takes its members to "
+            f"another; to take them back, abort that: `spinney cluster abort {row.name}`."
+        )
 
 
 def new_profile(connection: Connection, call: Call, row: Row[Any], word: str) -> dict[str, Any]:
@@ -301,15 +315,26 @@ async def delete(call: Call) -> Reply:
 def order_deletion(connection: Connection, call: Call, force: bool, action_id: str) -> None:
     row = clusters.FINDER.get(connection, call.word, call.scope)
     if row.status in TRANSIENT_STATUSES and not force:
+        remedy = _how_it_ends(connection, row)
         raise ActionInProgress(
-            f"The cluster '{row.name}' cannot be deleted while it is {row.status}; wait until that has ended, or delete "
-            f"with force."
+            f"The cluster '{row.name}' cannot be deleted while it is {row.status}; {remedy}, or delete with force."
         )
     what = f"The cluster '{row.name}'"
     if not force:
         check_not_being_deleted(connection, what, row.id)
     check_unused(connection, call, what, [row.id], of_cluster=row.id)
     submit_on(connection, call, action_id, ActionKind.CLUSTER_DELETE, row, {"force": True} if force else {})
+
+
+def _how_it_ends(connection: Connection, row: Row[Any]) -> str:
+    """What goes on with the cluster, told as what to do until that is over."""
+    for action in updates.under_way(connection, row.id):
+        if action.outputs.get("state") == Progress.CANARY:
+            return (
+                f"its update {action.id} waits for its canary's promotion: give that (`spinney cluster promote {row.name}`), "
+                f"abort the update (`spinney cluster abort {row.name}`)"
+            )
+    return "wait until that has ended"
 
 
 def check_not_being_deleted(connection: Connection, what: str, target: str) -> None:
