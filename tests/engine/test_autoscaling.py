@@ -169,6 +169,21 @@ def test_what_containers_tell_of_themselves() -> None:
     run_virtually(story())
 
 
+def test_a_scrape_that_never_works_is_told_with_why() -> None:
+    async def story() -> None:
+        world = World(1)
+        load = {"metric": "scrape", "target": 10, "scrape": {"port": 9102, "name": "load"}}
+        async with world.engine():
+            await scaled_cluster(world, 1, **QUICK | {"targets": [load]})
+            (only,) = world.running()
+            world.host_engine(0).core.services.put(only.id, Service(9102, status=404))
+            await until(
+                world, lambda: any("because: it answered 404." in one.body["sentence"] for one in decisions(world))
+            )
+
+    run_virtually(story())
+
+
 def test_to_zero_and_back() -> None:
     def count(world: World, rate: float) -> None:
         stats = {"stats": {"rate": rate, "at": world.clock.now() + 1e6}}

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinney.domain.autoscale.prometheus import LARGEST, figure
+from spinney.domain.autoscale.prometheus import LARGEST, figure, read
 from spinney.domain.autoscale.rules import Scrape
+from spinney.domain.probe import ProbeAnswer
 
 TOLD = rb"""# HELP http_requests_total Requests.
 # TYPE http_requests_total counter
@@ -52,6 +53,20 @@ nan_value NaN
 )
 def test_one_metric_of_what_is_told(scrape: Scrape, value: float | None) -> None:
     assert figure(TOLD, scrape) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ProbeAnswer(True, 200, b"queue 4\n"), 4.0),
+        (ProbeAnswer(False, text="port 1 refused the connection"), "port 1 refused the connection"),
+        (ProbeAnswer(True, 404, b"queue 4\n"), "it answered 404"),
+        (ProbeAnswer(True, 200, b"other 4\n"), "its answer has no queue with a finite value"),
+        (ProbeAnswer(True, 200, b"#" * LARGEST), f"its answer is longer than {LARGEST} bytes"),
+    ],
+)
+def test_a_figure_or_why_there_is_none(answer: ProbeAnswer, told: float | str) -> None:
+    assert read(answer, Scrape(1, "queue")) == told
 
 
 def test_what_was_cut_off_is_not_read() -> None:

@@ -133,7 +133,7 @@ def _row(one: Usage) -> dict[str, Any]:
         "memory": one.memory,
         "rx_rate": one.rx_rate,
         "tx_rate": one.tx_rate,
-        "scraped": dict(one.scraped),
+        "scraped": {**one.unread, **one.scraped},
         "sampled_at": one.sampled_at,
     }
 
@@ -154,7 +154,11 @@ def _usage(values: Sequence[Any]) -> Usage | None:
     node_id, cpu, memory, rx_rate, tx_rate, scraped, sampled_at = values
     if node_id is None:
         return None
-    return Usage(cpu=cpu, memory=memory, rx_rate=rx_rate, tx_rate=tx_rate, scraped=scraped, sampled_at=sampled_at)
+    told = {key: value for key, value in scraped.items() if not isinstance(value, str)}
+    unread = {key: value for key, value in scraped.items() if isinstance(value, str)}
+    return Usage(
+        cpu=cpu, memory=memory, rx_rate=rx_rate, tx_rate=tx_rate, scraped=told, unread=unread, sampled_at=sampled_at
+    )
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------

@@ -173,7 +173,8 @@ def _unknown(reading: Reading, size: int) -> Opinion:
     if reading.signal.metric is Metric.REQUESTS:
         text = f"{name} is unknown: no load balancer of the cluster has counted any just now."
     elif reading.missing:
-        text = f"{name} is unknown: there is no fresh sample of any of {wording.members(reading.missing)}."
+        why = f"; one told nothing because: {reading.why.rstrip('.')}" if reading.why else ""
+        text = f"{name} is unknown: there is no fresh sample of any of {wording.members(reading.missing)}{why}."
     else:
         coming = f", {reading.coming} are coming" if reading.coming else ""
         text = f"{name} is unknown: no member is ready and long enough so{coming}."

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from spinney.domain.autoscale.rules import Scrape
-from spinney.domain.probe import LARGEST_BODY
+from spinney.domain.probe import LARGEST_BODY, ProbeAnswer
 
 #: Bytes of an answer at most.
 LARGEST = LARGEST_BODY
@@ -26,6 +26,21 @@ _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\\n]|\\.)*)"\s*
 _VALUE = re.compile(r"\s*(\S+)(?:\s+-?[0-9.]+)?\s*(?:#.*)?")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n"}
+
+
+def read(answer: ProbeAnswer, scrape: Scrape) -> float | str:
+    """The figure, or why there is none."""
+    if answer.status is None:
+        return answer.text or "no answer"
+    if answer.status != 200:
+        return f"it answered {answer.status}"
+    if answer.text:
+        return answer.text
+    if len(answer.body) >= LARGEST:
+        return f"its answer is longer than {LARGEST} bytes"
+    found = figure(answer.body, scrape)
+    labelled = " with those labels" if scrape.labels else ""
+    return f"its answer has no {scrape.name}{labelled} with a finite value" if found is None else found
 
 
 def figure(body: bytes, scrape: Scrape) -> float | None:

@@ -24,6 +24,8 @@ class Reading:
     coming: int
     #: Of a shared signal: what the whole cluster has.
     whole: float | None = None
+    #: Why it is unknown of the first of those that are missing; empty: nobody knows.
+    why: str = ""
 
     @property
     def ready(self) -> int:
@@ -51,20 +53,21 @@ def take(signal: Signal, rules: Rules, situation: Situation) -> Reading:
             value = member.values.get(signal.key)
             known += [] if value is None else [value]
             missing += value is None
+    why = next((text for member in situation.members if (text := member.unread.get(signal.key))), "")
     if signal.shared:
-        return _shared(signal, situation, known, missing, coming)
+        return _shared(signal, situation, known, missing, coming, why)
     figure = None
     if known:
         figure = max(known) if signal.aggregation is Aggregation.MAXIMUM else math.fsum(known) / len(known)
-    return Reading(signal, figure, len(known), missing, coming)
+    return Reading(signal, figure, len(known), missing, coming, why=why)
 
 
-def _shared(signal: Signal, situation: Situation, known: list[float], missing: int, coming: int) -> Reading:
+def _shared(signal: Signal, situation: Situation, known: list[float], missing: int, coming: int, why: str) -> Reading:
     whole = situation.requests if signal.metric is Metric.REQUESTS else max(known, default=None)
     ready = len(known) + missing
     counted = ready if whole is not None else 0
     figure = None if whole is None else whole / max(1, ready)
-    return Reading(signal, figure, counted, ready - counted, coming, whole)
+    return Reading(signal, figure, counted, ready - counted, coming, whole, why)
 
 
 def _coming(member: MemberSample, signal: Signal, rules: Rules, now: float) -> bool:

@@ -44,24 +44,28 @@ def needs(rules: Rules) -> Needs:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at a container. ``way``: how its counters were read; ``scraped``: what was told, by the keys of scrapes."""
+    """One look at a container. ``way``: how its counters were read; ``scraped``: what was told, by the keys of scrapes;
+    ``unread``: why it was not, by the same."""
 
     container_id: str
     now: float
     way: str = ""
     reading: ContainerReading | None = None
     scraped: Mapping[str, float] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """CPU in cores, memory in bytes, networks in bytes per second; None: unknown."""
+    """CPU in cores, memory in bytes, networks in bytes per second; None: unknown. ``unread``: why a scrape told nothing, by
+    its key."""
 
     cpu: float | None = None
     memory: int | None = None
     rx_rate: float | None = None
     tx_rate: float | None = None
     scraped: Mapping[str, float] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
     sampled_at: float
 
 
@@ -80,6 +84,7 @@ def used(before: Look | None, look: Look, scrapes: Iterable[Scrape]) -> Usage:
         rx_rate=received,
         tx_rate=sent,
         scraped=_scraped(before, look, scrapes),
+        unread=look.unread,
         sampled_at=look.now,
     )
 

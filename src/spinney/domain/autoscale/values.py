@@ -13,7 +13,8 @@ from spinney.domain.autoscale.rules import Direction
 
 @dataclass(frozen=True, slots=True)
 class MemberSample:
-    """``values``: by the keys of signals; what is missing there is unknown, never zero."""
+    """``values``: by the keys of signals; what is missing there is unknown, never zero. ``unread``: why, where
+    that is known, by the same."""
 
     id: str
     #: Since when it is ready; None: it is not.
@@ -21,6 +22,7 @@ class MemberSample:
     #: Since when it is expected to become ready; None: it is ready, or nobody expects it to.
     coming_since: float | None = None
     values: Mapping[str, float] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

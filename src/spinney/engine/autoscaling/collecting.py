@@ -15,7 +15,7 @@ from spinney.domain.autoscale import prometheus
 from spinney.domain.autoscale.rules import Scrape
 from spinney.domain.autoscale.usage import Look, Needs, used
 from spinney.domain.host import Host
-from spinney.domain.probe import ProbeKind, ProbeRequest
+from spinney.domain.probe import ProbeAnswer, ProbeKind, ProbeRequest
 from spinney.domain.utilization import ContainerReading
 from spinney.engine.carrying.hosts import HostPool
 from spinney.engine.context import EngineContext
@@ -74,8 +74,10 @@ class Collector:
     async def _look_at(self, one: Watched, need: Needs) -> None:
         async with self._gate:
             way, reading = await self._counters(one, need)
-            scraped = await self._scraped(one, need.scrapes)
-        look = Look(one.physical_id, self._context.clock.now(), way, reading, scraped)
+            told = await self._scraped(one, need.scrapes)
+        scraped = {key: value for key, value in told.items() if not isinstance(value, str)}
+        unread = {key: value for key, value in told.items() if isinstance(value, str)}
+        look = Look(one.physical_id, self._context.clock.now(), way, reading, scraped, unread)
         self._context.wanted.note(one.node_id, used(self._looks.get(one.node_id), look, need.scrapes))
         self._looks[one.node_id] = look
 
@@ -95,24 +97,22 @@ class Collector:
             log.info("container %s on %s has no sample: %s", one.physical_id[:12], self._host.name, error)
             return "", None
 
-    async def _scraped(self, one: Watched, scrapes: Iterable[Scrape]) -> dict[str, float]:
-        """Each place is asked once, however many metrics are wanted of it."""
+    async def _scraped(self, one: Watched, scrapes: Iterable[Scrape]) -> dict[str, float | str]:
+        """Figures, or why there are none. Each place is asked once, however many metrics are wanted of it."""
         places: dict[tuple[int, str], list[Scrape]] = {}
         for scrape in scrapes:
             places.setdefault((scrape.port, scrape.path), []).append(scrape)
-        found: dict[str, float] = {}
+        found: dict[str, float | str] = {}
         for (port, path), wanted in places.items():
-            body = await self._told(one, port, path)
-            told = {scrape.key: prometheus.figure(body, scrape) for scrape in wanted}
-            found |= {key: value for key, value in told.items() if value is not None}
+            answer = await self._answer(one, port, path)
+            found |= {scrape.key: prometheus.read(answer, scrape) for scrape in wanted}
         return found
 
-    async def _told(self, one: Watched, port: int, path: str) -> bytes:
-        """Empty: nothing that counts."""
+    async def _answer(self, one: Watched, port: int, path: str) -> ProbeAnswer:
+        """What fails about a host is not told to users, whose host it need not be."""
         request = ProbeRequest(ProbeKind.HTTP, port, path=path, timeout=_PATIENCE, body=prometheus.LARGEST)
         try:
-            answer = await self._pool.get(self._host).docker.probe(one.physical_id, request)
+            return await self._pool.get(self._host).docker.probe(one.physical_id, request)
         except HostError as error:
             log.info("container %s on %s tells nothing: %s", one.physical_id[:12], self._host.name, error)
-            return b""
-        return answer.body if answer.status == 200 else b""
+            return ProbeAnswer(False, text="it could not be asked on its host")

@@ -65,7 +65,7 @@ def _member(node: Node, last: Usage | None, share: Share | None, rules: Rules, n
     since = now if node.ready_at is None else node.ready_at
     if last is None or share is None or not _fresh(last, since, rules, now):
         return MemberSample(node.id, ready_since=since)
-    return MemberSample(node.id, ready_since=since, values=usage.figures(last, share))
+    return MemberSample(node.id, ready_since=since, values=usage.figures(last, share), unread=last.unread)
 
 
 def _fresh(last: Usage, ready_since: float, rules: Rules, now: float) -> bool:

@@ -16,7 +16,7 @@ usage = Table(
     Column("memory", BigInteger),  # bytes
     Column("rx_rate", Double),  # bytes per second
     Column("tx_rate", Double),
-    #: What was scraped from it: name of the metric to value.
+    #: What was scraped from it: name of the metric to value, or to why there is none.
     Column("scraped", JSON, nullable=False),
     Column("sampled_at", Double, nullable=False),
 )
