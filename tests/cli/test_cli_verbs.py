@@ -164,8 +164,11 @@ def test_cancelling_uses_the_whole_id_and_waits_for_the_end(spinney: Any, stub: 
 
 
 def test_what_waits_for_a_hook_is_completed_by_its_whole_id(spinney: Any, stub: Stub) -> None:
-    stub.on("GET /v1/actions/a1", {"action": {"id": "a1-whole", "cluster_id": "c1"}})
+    waiting = {"id": "a1-whole", "cluster_id": "c1", "status": "WAITING_LIFECYCLE_COMPLETION"}
+    stub.on("GET /v1/actions/a1", {"action": waiting})
+    stub.on("GET /v1/actions/a2", {"action": {**waiting, "status": "SUCCEEDED"}})
     stub.on("POST /v1/clusters/c1/actions", Answer({"action": "a1-whole"}, 202))
+    assert "nothing was done" in spinney("action", "complete", "a2").stderr and not stub.sent("POST")
     assert "may go on" in spinney("action", "complete", "a1").stdout
     assert spinney("action", "complete", "a1", "-o", "name").stdout == "a1-whole\n"
     assert stub.sent("POST")[0].body == {"complete_lifecycle": {"lifecycle_action_token": "a1-whole"}}

@@ -213,7 +213,7 @@ def at_most(count: int, what: str) -> Rule:
 
     def check(value: Any) -> Any:
         if len(value) > count:
-            raise NotAllowed(says)
+            raise NotAllowed(f"{says}, and here are {len(value)}")
         return value
 
     return Rule(says, check)

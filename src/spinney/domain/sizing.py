@@ -82,11 +82,11 @@ def _check_desired(
     if desired > max_nodes:
         return f"{wanted}greater than the number of nodes that any cluster may have ({max_nodes})"
     if min_size is not None and desired < min_size:
-        return f"{wanted}less than the specified min_size ({min_size})"
+        return f"{wanted}less than the specified min_size ({min_size}); give one of them anew"
     if cluster is not None and min_size is None and strict and desired < cluster.min_size:
         return f"{wanted}less than the cluster's min_size ({cluster.min_size}); lower min_size too"
     if max_size is not None and 0 <= max_size < desired:
-        return f"{wanted}greater than the specified max_size ({max_size})"
+        return f"{wanted}greater than the specified max_size ({max_size}); give one of them anew"
     if cluster is not None and max_size is None and strict and 0 <= cluster.max_size < desired:
         return f"{wanted}greater than the cluster's max_size ({cluster.max_size}); raise max_size too"
     return None
@@ -99,7 +99,7 @@ def _check_min(
         return None
     wanted = f"The specified min_size ({min_size}) is greater than "
     if max_size is not None and 0 <= max_size < min_size:
-        return f"{wanted}the specified max_size ({max_size})"
+        return f"{wanted}the specified max_size ({max_size}); give one of them anew"
     if cluster is None:
         return None
     if max_size is None and 0 <= cluster.max_size < min_size:

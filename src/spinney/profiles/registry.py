@@ -20,7 +20,7 @@ from spinney.domain import spec_type
 from spinney.domain.cluster import Cluster
 from spinney.domain.schema import explain
 from spinney.domain.spec_type import word
-from spinney.errors import InvalidSpec, ResourceNotFound
+from spinney.errors import InvalidSpec
 from spinney.policies.attaching import Target
 from spinney.policies.base import Members
 from spinney.profiles.base import ProfileProperties, ProfileType
@@ -49,10 +49,7 @@ def listed_types(*, with_ours: bool) -> list[ProfileType]:
 
 def profile_type(name_version: str) -> ProfileType:
     """Raises ResourceNotFound."""
-    found = PROFILE_TYPES.get(name_version)
-    if found is None:
-        raise ResourceNotFound(f"The profile_type '{name_version[:255]}' could not be found.")
-    return found
+    return spec_type.the("profile_type", PROFILE_TYPES, name_version)
 
 
 def attach_target(name_version: str, spec: Any, cluster: Cluster) -> Target:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from spinney.domain.action import Action
 from spinney.engine.rollout.looking import Progressing
 
-ASKED = "somebody has asked for that; resume the update to go on, or abort it to go back"
+ASKED = "It was paused by request; resume the update to go on, or abort it to go back"
 
 
 def heed(action: Action, progress: Progressing, now: float) -> Progressing:
