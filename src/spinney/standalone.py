@@ -128,16 +128,14 @@ def _write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def find_local_engine(environment: Mapping[str, str]) -> Path | None:
-    """The socket of the machine's own Docker engine: ``DOCKER_HOST``, else the first usual one that exists."""
+def local_sockets(environment: Mapping[str, str]) -> list[Path]:
+    """Where the machine's own Docker engine may answer: at ``DOCKER_HOST`` alone, else at the usual places."""
     named = environment.get("DOCKER_HOST", "")
-    if named.startswith("unix://"):
-        return Path(named.removeprefix("unix://"))
-    usual = [Path("/var/run/docker.sock"), Path("/run/docker.sock")]
+    if named:
+        return [Path(named.removeprefix("unix://"))] if named.startswith("unix://") else []
     runtime = environment.get("XDG_RUNTIME_DIR")
-    if runtime:
-        usual.insert(0, Path(runtime) / "docker.sock")
-    return next((path for path in usual if path.is_socket() and os.access(path, os.W_OK)), None)
+    usual = [Path("/var/run/docker.sock")]
+    return [Path(runtime) / "docker.sock", *usual] if runtime else usual
 
 
 def deployment_id(connection: Connection, fresh: str) -> str:
@@ -151,7 +149,7 @@ def deployment_id(connection: Connection, fresh: str) -> str:
 
 
 def register_local_host(connection: Connection, socket: Path, ids: Ids, now: float) -> None:
-    """At the first start: a host cluster ``local`` whose only member is the machine's own Docker engine.
+    """The first time: a host cluster ``local`` whose only member is the machine's own Docker engine.
 
     Later, if that host never joined, it is tried again; if its owner removed it, it stays removed.
     """

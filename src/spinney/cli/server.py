@@ -49,17 +49,10 @@ def standalone(
 ) -> None:
     """Run the whole service in one process: API, engine, SQLite."""
     settings = _settings(state_dir, config_file, host, port, tuple(unix_socket or ()))
-    local = None if no_local_host else state.find_local_engine(os.environ)
-    named = os.environ.get("DOCKER_HOST", "")
-    if local is None and not no_local_host:
-        if named:
-            _say(
-                f"DOCKER_HOST is {named!r}, which is no unix:// socket, so it is not registered: use `spinney host add`"
-            )
-        else:
-            _say("no Docker engine was found on this machine: containers need one; start it, then start spinney again")
-    elif local is not None and not local.is_socket():
-        _say(f"DOCKER_HOST names {local}, where nothing answers: start the Docker engine, then start spinney again")
+    local = [] if no_local_host else state.local_sockets(os.environ)
+    if not local and not no_local_host:
+        named = os.environ["DOCKER_HOST"]
+        _say(f"DOCKER_HOST is {named!r}, which is no unix:// socket, so it is not registered: use `spinney host add`")
     _run(wiring.run_standalone(settings, local, _say), verbose)
 
 

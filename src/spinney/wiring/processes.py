@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from spinney.wiring.engines import (
     running,
     watching,
 )
+from spinney.wiring.local_engine import register_when_there
 from spinney.wiring.parts import link_tls, open_store
 
 #: Seconds for which a thread keeps the interpreter while others want it.
@@ -43,25 +44,31 @@ def settle_memory() -> None:
     sys.setswitchinterval(_TURN)
 
 
-async def run_standalone(settings: Settings, local_engine: Path | None, say: Callable[[str], None]) -> None:
+async def run_standalone(settings: Settings, local_sockets: Sequence[Path], say: Callable[[str], None]) -> None:
     """API and engine in one process, until SIGTERM or SIGINT. Raises: standalone.StateDirInUse, OSError."""
     with standalone.exclusive(settings.state_dir):
         clock, ids = SystemClock(), Ids()
-        if local_engine is not None:
-            permitted = (*settings.driver.unix_sockets, str(local_engine))
-            settings = replace(settings, driver=replace(settings.driver, unix_sockets=permitted))
+        permitted = (*settings.driver.unix_sockets, *map(str, local_sockets))
+        settings = replace(settings, driver=replace(settings.driver, unix_sockets=permitted))
         store = open_store(settings, clock)
         try:
             # Whoever held a claim on this state directory is dead: nobody else can have the lock.
             store.run(engines.take_over, everything=True)
             connector, bell = make_connector(settings, store, clock), LocalDoorbell()
             context = engine_context(settings, store, connector, bell, clock, ids)
-            if local_engine is not None:
-                store.run(standalone.register_local_host, local_engine, ids, clock.now())
+
+            async def register(socket: Path) -> None:
+                await store.transact(standalone.register_local_host, socket, ids, clock.now())
+                bell.ring()
+
+            waiting = await register_when_there(local_sockets, register, say) if local_sockets else None
             access = local_access(context)
             deps = api_deps(settings, store, access, bell.ring, clock, ids)
             async with running(Engine(context)):
-                await _serve_api(settings, deps, say)
+                try:
+                    await _serve_api(settings, deps, say)
+                finally:
+                    await _stopped(waiting)
             await access.close()
         finally:
             store.close()
@@ -111,6 +118,12 @@ async def _serve_api(settings: Settings, deps: Deps, say: Callable[[str], None])
     settle_memory()
     _stop_signal()  # the server has handlers of its own, and hands the signal back to these when it has ended
     await serving.serve(settings, deps, say)
+
+
+async def _stopped(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _stop_signal() -> asyncio.Event:
