@@ -110,3 +110,8 @@ def test_hosts_are_named_by_the_service_or_the_option_or_the_file() -> None:
     assert hosts(read(text, host_cluster="option")) == ["option", "own"]
     (told,) = faults("services: {a: {image: i}}")
     assert told.startswith("c.yaml:1: services.a: nothing says where it runs")
+
+
+def test_a_service_without_an_image_is_told_once() -> None:
+    (told,) = faults("x-spinney-host-cluster: metal\nservices: {b: {}}")
+    assert told == "c.yaml:2: services.b: image is missing: name the image to run"

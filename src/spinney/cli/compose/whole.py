@@ -227,7 +227,7 @@ def _wanted(name: str, at: Spot, reading: Reading, host_cluster: str | None, fau
         draft.put(("profile", "host_cluster"), host_cluster, at)
     if not draft.has(("profile", "image")):
         faults.add(at, "image is missing: name the image to run")
-        draft.put(("profile", "image"), "-", at)
+        draft.put(("profile", "image"), "missing", at)  # a fit one, so that nothing more is said of it
     properties = check_profile(draft, at, faults)
     cluster = draft.value(("cluster",)) or {}
     own = [one for kind in _POLICIES if (one := _own_policy(kind, draft, at, faults)) is not None]
