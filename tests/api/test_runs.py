@@ -148,6 +148,13 @@ def test_runs_make_the_members_and_nobody_else(world: World, asked: dict[str, An
     assert status == 409 and "policy 'nightly' does not allow it" in message and "with another parallelism" in message
 
 
+def test_nobody_makes_a_node_in_such_a_cluster(world: World) -> None:
+    job_cluster(world)
+    made = {"name": "n", "profile_id": "web", "cluster_id": "night"}
+    status, _, message = ask(world, "POST", "nodes", {"node": made}).error
+    assert status == 409 and "cluster_id: the cluster 'night' takes no such node: policy 'nightly'" in message
+
+
 @pytest.mark.parametrize(
     ("restarts", "asked", "says"),
     [

@@ -14,6 +14,7 @@ from spinney.api.clusters import check_not_being_deleted, check_unused
 from spinney.api.deleting import delete_later
 from spinney.api.grants import require_grants
 from spinney.api.insight import node_details
+from spinney.api.policed import check_joining
 from spinney.api.profiles import require_hosts, require_operator
 from spinney.api.quotas import require_dearer, share_of
 from spinney.api.reading import one_of, read_list, read_switch
@@ -92,6 +93,7 @@ def _create(connection: Connection, call: Call, data: NodeCreate, node: Node, ac
             )
         if action_requests.being_deleted(connection, cluster.id):
             raise ResourceIsLocked(f"The cluster '{cluster.name}' is being deleted; it takes no new nodes.")
+        check_joining(connection, cluster)
         index = clusters.take_index(connection, cluster.id)
         name = node_name(cluster.config, index, call.deps.ids.token)
         node = replace(node, cluster_id=cluster.id, index=index, name=name)

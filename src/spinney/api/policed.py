@@ -1,6 +1,6 @@
-"""What a cluster's policies refuse of an update before it is queued.
+"""What the policy of a cluster whose members runs make refuses before anything is queued.
 
-Only those are asked for whom runs make the members. The engine asks all of them again when the update begins.
+Of updates the engine asks all policies again when they begin.
 """
 
 from __future__ import annotations
@@ -18,6 +18,13 @@ from spinney.policies import pipeline
 from spinney.policies.checking import Look
 from spinney.store import bindings, clusters, profiles
 from spinney.store.members import members
+
+
+def check_joining(connection: Connection, row: Row[Any]) -> None:
+    """A node that is to be made in the cluster of the row. Raises: FeatureNotSupported."""
+    refused = pipeline.refusal(bindings.attached(connection, row.id), ActionKind.CLUSTER_ADD_NODES)
+    if refused is not None:
+        raise FeatureNotSupported(f"cluster_id: the cluster '{row.name}' takes no such node: {refused}.")
 
 
 def check_update(connection: Connection, call: Call, row: Row[Any], action_id: str, inputs: Mapping[str, Any]) -> None:
