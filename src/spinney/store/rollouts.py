@@ -14,6 +14,7 @@ from spinney.domain.node import Node
 from spinney.store import actions
 from spinney.store.rows import NODES
 from spinney.store.tables import action as table
+from spinney.store.tables import event
 from spinney.store.tables import node as node_table
 
 
@@ -77,6 +78,18 @@ def members(connection: Connection, cluster_id: str) -> list[Node]:
     """The tainted first, then in the order of their indexes."""
     found = NODES.all(connection, node_table.c.cluster_id == cluster_id)
     return sorted(found, key=lambda node: (not node.tainted, node.index, node.id))
+
+
+def last_ailment(connection: Connection, node_id: str, until: float) -> str:
+    """What was the matter with the node's container when that was found out last; empty: nothing is known of it."""
+    c = event.c
+    found = connection.execute(
+        sa.select(c.status_reason)
+        .where(c.oid == node_id, c.action.startswith("CONTAINER_", autoescape=True), c.timestamp <= until)
+        .order_by(c.timestamp.desc())
+        .limit(1)
+    ).scalar()
+    return "" if found is None else str(found).rstrip(".")
 
 
 def call_off(connection: Connection, ids: Collection[str]) -> None:

@@ -138,6 +138,8 @@ class _Eyes:
         self._strict = not starts_first(cluster.config)
         self._profiles = profiles
         self._now = scene.now
+        self._batch = progress.batch
+        self._connection = scene.connection
         ours = {part.id for part in parts}
         self._working = standing.at_work(scene.connection, [node.id for node in nodes], without=ours)
         #: By profile: whether what it differs in from the new one can be changed in place.
@@ -157,7 +159,11 @@ class _Eyes:
         out = out or under_way in (Manner.STOP_FIRST, Manner.REPLACE)
         in_reach = node.host_id not in self.silent
         ready = node.ready and node.power is PowerState.RUNNING
-        repaired = attempt is not None and node.repaired_at is not None and node.repaired_at > attempt.ended_at
+        ailment, repaired = _ailment(node), False
+        if attempt is not None and node.repaired_at is not None and node.repaired_at > attempt.ended_at:
+            repaired = True
+            if attempt.batch == self._batch:
+                ailment = rollouts.last_ailment(self._connection, node.id, node.repaired_at) or ailment
         return Member(
             id=node.id,
             name=node.name,
@@ -168,7 +174,7 @@ class _Eyes:
             ready_at=node.ready_at or node.placed_at or node.init_at,
             broken=node.status is NodeStatus.ERROR,
             repaired=repaired,
-            ailment=_ailment(node),
+            ailment=ailment,
             excused=_excuse(node, in_reach=in_reach),
             busy=working[0].value if working else "",
             under_way=under_way,
