@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from spinney.cli import waiting
+from spinney.cli.command import Use
 from spinney.cli.faults import Refused, Unreachable
-from spinney.cli.progress import live_text
+from spinney.cli.output import Format
+from spinney.cli.progress import await_goal, live_text
 from spinney.cli.waiting import Scene, State, Verdict
 
 PENDING, REACHED, FAILED = State.PENDING, State.REACHED, State.FAILED
@@ -212,3 +214,25 @@ def test_a_refusal_while_waiting_is_not_hidden() -> None:
 
     with pytest.raises(Refused):
         waiting.wait_for(look, never, 60.0, Silent(), Clock().now, Clock().sleep)
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ("RUNNING", "follow it with `spinney action show 985ae160`, cancel it with `spinney action cancel 985ae160`"),
+        ("SUCCEEDED", "its action has ended"),
+        (None, "`spinney action list` shows it"),
+    ],
+)
+def test_who_stops_waiting_is_told_that_work_goes_on(
+    action: str | None, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = None if action is None else {"id": "985ae160-aaaa", "status": action}
+
+    def goal(_: Scene) -> Verdict:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await_goal(Use(None, Format.TABLE), "web", lambda: Scene({"status": "RESIZING"}, (), seen), goal)
+    told = capsys.readouterr().err
+    assert told.startswith("web: no longer waited for; ") and says in told

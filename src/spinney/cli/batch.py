@@ -10,7 +10,7 @@ from spinney.cli import output
 from spinney.cli.command import Use
 from spinney.cli.faults import EXIT_FAILED, CliError, Refused
 from spinney.cli.lazy import complain
-from spinney.cli.progress import await_goal, failure
+from spinney.cli.progress import await_goal, failure, interrupted
 from spinney.cli.text import duration, harmless
 from spinney.cli.transport import Service
 from spinney.cli.waiting import Goal, Scene
@@ -56,9 +56,14 @@ class _Ended(CliError):
 def _wait_for_all(use: Use, begun: Sequence[Begun], look: Look, goal: Goal) -> list[int]:
     codes = []
     started = monotonic()
-    for one in begun:
+    for number, one in enumerate(begun, 1):
         left = replace(use, timeout=max(use.timeout - (monotonic() - started), 0.0))
-        outcome = await_goal(left, one.word, look(use.service, one.id, one.action), goal)
+        try:
+            outcome = await_goal(left, one.word, look(use.service, one.id, one.action), goal)
+        except KeyboardInterrupt:
+            for other in begun[number:]:
+                output.note(interrupted(other.word, other.action or ""))
+            raise
         fault = failure(one.word, outcome)
         if fault is None:
             output.note(f"{one.word}: {outcome.verdict.says}, done in {duration(outcome.elapsed)}")

@@ -20,6 +20,8 @@ from spinney.cli.waiting import Goal, News, Outcome, Scene, State, describe, rea
 if TYPE_CHECKING:
     from rich.text import Text
 
+#: Of an id, what tables show.
+SHORT_ID = 8
 #: The spinner and the space after it.
 SPINNER_WIDTH = 2
 
@@ -94,8 +96,30 @@ def progress_for(name: str) -> PlainProgress | LiveProgress:
 
 
 def await_goal(use: Use, name: str, look: Callable[[], Scene], goal: Goal) -> Outcome:
-    with progress_for(name) as progress:
-        return wait_for(look, goal, use.timeout, progress)
+    last = Scene(None)
+
+    def remembering() -> Scene:
+        nonlocal last
+        last = look()
+        return last
+
+    try:
+        with progress_for(name) as progress:
+            return wait_for(remembering, goal, use.timeout, progress)
+    except KeyboardInterrupt:
+        note(interrupted(name, str((last.action or {}).get("id") or "") if last.working or last.action is None else None))
+        raise
+
+
+def interrupted(name: str, action: str | None) -> str:
+    """What becomes of what is not waited for any more. ``action``: empty where it is not known, None where it has ended."""
+    if action is None:
+        return f"{name}: no longer waited for; its action has ended"
+    began = f"{name}: no longer waited for; what was ordered goes on: "
+    if not action:
+        return f"{began}`spinney action list` shows it, and `spinney action cancel ID` cancels it"
+    short = action[:SHORT_ID]
+    return f"{began}follow it with `spinney action show {short}`, cancel it with `spinney action cancel {short}`"
 
 
 def failure(name: str, outcome: Outcome) -> CliError | None:
