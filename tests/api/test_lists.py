@@ -201,12 +201,15 @@ class TestIdentity:
 
     def test_several_that_fit(self, world: World) -> None:
         profile = world.profile()
-        world.cluster(profile, "twin")
-        world.cluster(profile, "twin")
-        assert self.show(world, "twin").error[:2] == (400, "MultipleChoices")
-        for letter in ("a", "b"):
-            world.cluster(profile, letter, id=f"abcdef01-0000-4000-8000-00000000000{letter}")
-        assert self.show(world, "abcdef01").error[:2] == (400, "MultipleChoices")
+        twins = [world.cluster(profile, "twin").id[:8] for _ in range(7)]
+        code, kind, said = self.show(world, "twin").error
+        assert (code, kind) == (400, "MultipleChoices") and sum(one in said for one in twins) == 5
+        assert said.count("(twin, created at ") == 5 and said.endswith(" and more.")
+        ids = [f"abcdef01-0000-4000-8000-00000000000{letter}" for letter in "ab"]
+        for one in ids:
+            world.cluster(profile, one[-1], id=one)
+        code, kind, said = self.show(world, "abcdef01").error
+        assert (code, kind) == (400, "MultipleChoices") and all(f"{one} ({one[-1]}, " in said for one in ids)
 
     def test_wildcards_mean_themselves(self, world: World) -> None:
         world.cluster(world.profile(), "web")

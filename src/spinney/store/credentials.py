@@ -18,7 +18,7 @@ from spinney.domain.credential import Credential, CredentialType
 from spinney.errors import Conflict, MultipleChoices, ResourceInUse
 from spinney.sealing import PublicKey, SecretKeys, WrongKey
 from spinney.store import sealed
-from spinney.store.identity import as_uuid
+from spinney.store.identity import LISTED, as_uuid, several
 from spinney.store.rows import Mapper
 from spinney.store.tables import credential as table
 from spinney.store.tables import host, meta, node, profile
@@ -62,11 +62,9 @@ def find(connection: Connection, word: str) -> Row[Any] | None:
     exact = connection.execute(SHOWN.where(sa.or_(table.c.id == (uuid or word), table.c.name == word))).all()
     if exact:
         return next((row for row in exact if row.id == uuid), exact[0])
-    begun = connection.execute(SHOWN.where(table.c.id.startswith(word.lower(), autoescape=True)).limit(2)).all()
+    begun = connection.execute(SHOWN.where(table.c.id.startswith(word.lower(), autoescape=True)).limit(LISTED + 1)).all()
     if len(begun) > 1:
-        raise MultipleChoices(
-            f"'{word[:255]}' fits more than one credential; give the full id of the one that is meant."
-        )
+        raise MultipleChoices(several("credential", word, begun))
     return begun[0] if begun else None
 
 

@@ -16,11 +16,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Row, Table
 from sqlalchemy.sql.elements import ColumnElement
 
+from spinney.clock import iso
 from spinney.errors import BadRequest, MultipleChoices, ResourceNotFound
 
 _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}", re.IGNORECASE)
 _ID_START = re.compile(r"[0-9a-f][0-9a-f-]{0,35}", re.IGNORECASE)
 _SHOWN = 255
+#: Of those that a word fits.
+LISTED = 5
+#: Of an id, what tables show; the beginning of an id is accepted in its place.
+SHORT_ID = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,8 @@ class Finder:
         own = table.c.project == sa.bindparam("project")
         self._by_id = select.where(table.c.id == sa.bindparam("word"))
         self._by_own_id = self._by_id.where(own)
-        self._by_start = select.where(own, table.c.id.startswith(sa.bindparam("word"))).limit(2)
-        self._by_name = select.where(own, table.c.name == sa.bindparam("word")).limit(2) if named else None
+        self._by_start = select.where(own, table.c.id.startswith(sa.bindparam("word"))).limit(LISTED + 1)
+        self._by_name = select.where(own, table.c.name == sa.bindparam("word")).limit(LISTED + 1) if named else None
 
     def find(self, connection: Connection, word: str, scope: Scope) -> Row[Any] | None:
         """Raises: MultipleChoices."""
@@ -110,10 +115,28 @@ class Finder:
             return None
         rows = connection.execute(statement, _parameters(word, scope, True)).all()
         if len(rows) > 1:
-            raise MultipleChoices(
-                f"'{word[:_SHOWN]}' fits more than one {self.kind}; give the full id of the one that is meant."
-            )
+            raise MultipleChoices(several(self.kind, word, rows))
         return rows[0] if rows else None
+
+
+def several(kind: str, word: str, rows: Sequence[Row[Any]]) -> str:
+    """What is said of a word that fits several: their ids, as long as tells them apart, and since when they are there.
+    ``rows``: up to one more than are listed."""
+    ids = [row.id for row in rows]
+    length = next(n for n in range(SHORT_ID, 37) if len({one[:n] for one in ids}) == len(ids))
+    told = ", ".join(_one_of(row, length) for row in sorted(rows[:LISTED], key=_since))
+    more = " and more" if rows[LISTED:] else ""
+    return f"'{word[:_SHOWN]}' fits more than one {kind}; give the full id of the one that is meant. They are: {told}{more}."
+
+
+def _one_of(row: Row[Any], length: int) -> str:
+    name = row._mapping.get("name")
+    return f"{row.id[:length]} ({f'{name}, ' if name else ''}created at {iso(_since(row))})"
+
+
+def _since(row: Row[Any]) -> float:
+    known = (row._mapping.get(column) for column in ("init_at", "created_at", "timestamp"))
+    return float(next((moment for moment in known if moment is not None), 0.0))
 
 
 def _parameters(word: str, scope: Scope, own: bool) -> dict[str, str]:
