@@ -76,7 +76,7 @@ def test_a_policy_from_creation_to_deletion(world: World) -> None:
             {"name": "x", "spec": spec("spinney.policy.health-1.0", detection={"interval": 59}, recovery={})},
             400,
             "InvalidSpec",
-            "properties.detection.interval: 59 is not allowed: at least 60 seconds",
+            "properties.detection.interval: 59 is not allowed: give 60 or more, which",
         ),
         ({"name": "x", "spec": spec(AFFINITY, enable_drs_extension=True)}, 400, "InvalidSpec", "vSphere"),
     ],
