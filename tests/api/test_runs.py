@@ -141,7 +141,9 @@ def test_a_run_is_cancelled(world: World, given: dict[str, Any], status: int, sa
         assert (shown["action"], shown["inputs"]) == ("CLUSTER_CANCEL_RUN", {"number": 1})
 
 
-@pytest.mark.parametrize("asked", [{"scale_out": {}}, {"scale_in": {"count": 1}}, {"resize": {"max_size": 5}}, {"recover": {}}])
+@pytest.mark.parametrize(
+    "asked", [{"scale_out": {}}, {"scale_in": {"count": 1}}, {"resize": {"max_size": 5}}, {"recover": {}}]
+)
 def test_runs_make_the_members_and_nobody_else(world: World, asked: dict[str, Any]) -> None:
     job_cluster(world)
     status, _, message = ask(world, "POST", "clusters/night/actions", asked).error
