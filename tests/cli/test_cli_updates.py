@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cli.stub import Answer, Stub, accepted, cluster, fault, node
+from spinney.cli.transport import refusal
 from spinney.cli.waiting import Scene, describe
 
 REVISIONS = [
@@ -200,3 +201,17 @@ def test_options_that_make_no_sense(spinney: Any, stub: Stub, words: tuple[str, 
 def test_how_far_an_update_is(outputs: dict[str, Any], says: str) -> None:
     seen = {"status": "UPDATING", "desired_capacity": 4}
     assert describe(Scene(seen, (), {"status": "WAITING", "outputs": outputs})) == says
+
+
+@pytest.mark.parametrize(
+    ("advice", "offered"),
+    [
+        ("at work on it; wait for it, cancel it or supersede it.", True),
+        ("queued before it; wait for it or cancel it.", False),
+    ],
+)
+def test_what_is_in_the_way_comes_with_the_commands_for_it(advice: str, offered: bool) -> None:
+    said = f"CLUSTER_UPDATE on the cluster 'web' is refused: CLUSTER_UPDATE 985ae160 (WAITING) is {advice}"
+    told = refusal(409, {"error": {"message": said, "type": "ResourceIsLocked"}}, "http://here").message
+    assert told.startswith(said[:-1]) and "`spinney action cancel 985ae160` cancels it" in told
+    assert ("--supersede" in told) is offered

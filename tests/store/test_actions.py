@@ -47,7 +47,7 @@ def test_against_a_users_action_on_the_same_object(store: Store, kind: ActionKin
         assert _get(store, other.id).cancel_requested == (kind in _DELETIONS)
         return
     refusal = ResourceIsLocked if at_work else ActionConflict
-    with pytest.raises(refusal, match=other.id):
+    with pytest.raises(refusal, match=other.id[:8]):
         store.run(actions.submit, submitted)
     assert [a.id for a in store.run(ACTIONS.all)] == [other.id]
     assert not _get(store, other.id).cancel_requested

@@ -12,6 +12,7 @@ from __future__ import annotations
 import http
 import http.client
 import json
+import re
 import socket
 import ssl
 import time
@@ -324,6 +325,8 @@ _REMEDIES = {
     403: "ask somebody with the role for it",
     406: "this client is newer or older than the service",
 }
+#: How the service names the action that another one is refused for.
+_IN_THE_WAY = re.compile(r"refused: [A-Z_]+ (?P<action>[0-9a-f-]{8,36}) \([A-Z_]+\) is (?P<advice>.*)")
 
 
 def refusal(status: int, value: Any, base: str) -> Refused:
@@ -334,7 +337,18 @@ def refusal(status: int, value: Any, base: str) -> Refused:
     if not said:
         said = f"{base} answered {status} {http.client.responses.get(status, '')}".rstrip()
     remedy = _REMEDIES.get(status) if kind not in _TOLD_WHOLE else None
+    remedy = remedy or _about_what_is_at_work(kind, said)
     return Refused(f"{said.rstrip('.')}: {remedy}" if remedy else said, status, kind)
+
+
+def _about_what_is_at_work(kind: str, said: str) -> str:
+    """The commands for what the service advises where another action is in the way."""
+    found = _IN_THE_WAY.search(said) if kind in ("ResourceIsLocked", "ActionConflict") else None
+    if found is None:
+        return ""
+    action = found["action"]
+    superseding = ", `--supersede` with the update supersedes it" if "supersede" in found["advice"] else ""
+    return f"`spinney action show {action}` follows it, `spinney action cancel {action}` cancels it{superseding}"
 
 
 def _path(path: Sequence[str], query: Query | None) -> str:

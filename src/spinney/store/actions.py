@@ -21,8 +21,10 @@ from sqlalchemy import Connection
 from spinney.domain.action import LIVE_STATUSES, Action, ActionKind, ActionStatus, Cause, rolls
 from spinney.errors import ActionConflict, ActionImmutable, ResourceIsLocked, ResourceNotFound
 from spinney.store import database, lifecycle, windows
+from spinney.store.identity import SHORT_ID
 from spinney.store.rows import ACTIONS
 from spinney.store.tables import action as table
+from spinney.store.tables import cluster, node
 
 _LIVE = [status.value for status in LIVE_STATUSES]
 
@@ -50,7 +52,7 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
             if not action.action.about_policy:
                 request_cancel(connection, _with_whoever_waits(other.id))
             continue
-        what = f"{other.action} {other.id} ({other.status})"
+        what = f"{other.action} {other.id[:SHORT_ID]} ({other.status})"
         rolling = rolls(ActionKind(other.action), other.inputs)
         if rolling and not _of_profile(action):
             continue
@@ -59,10 +61,16 @@ def _refuse_conflict(connection: Connection, action: Action) -> None:
             continue
         if rolling or other.running_target is not None:
             remedy = "wait for it, cancel it or supersede it" if rolling else "wait for it or cancel it"
-            raise ResourceIsLocked(f"{action.action} on {action.target} is refused: {what} is at work on it; {remedy}.")
-        raise ActionConflict(
-            f"{action.action} on {action.target} is refused: {what} is queued before it; wait for it or cancel it."
-        )
+            raise ResourceIsLocked(f"{_refused(connection, action)}: {what} is at work on it; {remedy}.")
+        raise ActionConflict(f"{_refused(connection, action)}: {what} is queued before it; wait for it or cancel it.")
+
+
+def _refused(connection: Connection, action: Action) -> str:
+    nouns = (("cluster", cluster), ("node", node))
+    named = (sa.select(sa.literal(noun), one.c.name).where(one.c.id == action.target) for noun, one in nouns)
+    found = connection.execute(sa.union_all(*named)).first()
+    target = action.target if found is None else f"the {found[0]} '{found[1]}'"
+    return f"{action.action} on {target} is refused"
 
 
 def _with_whoever_waits(action_id: str) -> sa.ColumnElement[bool]:
