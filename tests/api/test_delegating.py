@@ -106,7 +106,9 @@ def test_whoever_has_a_cluster_balanced_by_octavia_lets_the_service_ask_it(
     assert (answer.status, len(keystone.asked)) == (status, asked)
 
 
-@pytest.mark.parametrize(("trusted", "kind", "status"), [(False, "octavia", 403), (False, "auto", 202), (True, "octavia", 202)])
+@pytest.mark.parametrize(
+    ("trusted", "kind", "status"), [(False, "octavia", 403), (False, "auto", 202), (True, "octavia", 202)]
+)
 def test_somebody_elses_trust_is_not_asked_for_a_cluster(world: World, trusted: bool, kind: str, status: int) -> None:
     keystone = Keystone()
     policy = world.policy(type="senlin.policy.loadbalance-1.0", pool={"subnet": "s"}, vip={"subnet": "s"})

@@ -26,7 +26,9 @@ def test_the_second_begins_when_the_first_has_stopped(begun: bool) -> None:
             first = world.submit(UPDATE, cluster_id, {"new_profile_id": second})
             if begun:
                 await world.until(lambda: bool(world.action(first).outputs.get("done")))
-            with pytest.raises(ResourceIsLocked, match=rf"on the cluster '.+' is refused: CLUSTER_UPDATE {first[:8]} \("):
+            with pytest.raises(
+                ResourceIsLocked, match=rf"on the cluster '.+' is refused: CLUSTER_UPDATE {first[:8]} \("
+            ):
                 world.submit(UPDATE, cluster_id, {"new_profile_id": third})
             then = world.submit(UPDATE, cluster_id, {"new_profile_id": third, "supersede": True})
             await world.until(lambda: world.action(then).data.get("begun") is True)

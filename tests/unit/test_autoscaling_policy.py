@@ -87,7 +87,10 @@ def test_signals() -> None:
             {"max": 5, "steps": [{**STEP, "adjustment": {"type": "EXACT_CAPACITY", "number": -1}}]},
             "-1 is no size: give 0 or more",
         ),
-        ({"max": 5, "steps": [STEP] * 21}, "properties.steps: a list is not allowed: at most 20 steps, and here are 21"),
+        (
+            {"max": 5, "steps": [STEP] * 21},
+            "properties.steps: a list is not allowed: at most 20 steps, and here are 21",
+        ),
         ({"max": 5, "schedules": [{"name": "x", "cron": "0 8 * * *"}]}, "give min, max or desired"),
         ({"max": 5, "schedules": [{**NIGHT, "cron": "0 25 * * *"}]}, "its hour '25' is not understood"),
         ({"max": 5, "schedules": [{**NIGHT, "timezone": "Mars"}]}, "the name of a time zone"),

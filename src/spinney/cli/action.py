@@ -92,7 +92,9 @@ def complete(use: Use, action: Action) -> None:
     """Let an action go on that waits for a lifecycle hook (status WAITING_LIFECYCLE_COMPLETION)."""
     found = looking.unwrapped(use.service.get("actions", action))
     if found["status"] != "WAITING_LIFECYCLE_COMPLETION":
-        output.note(f"{output.name_of({'name': action})}: waits for no hook (it is {found['status']}); nothing was done")
+        output.note(
+            f"{output.name_of({'name': action})}: waits for no hook (it is {found['status']}); nothing was done"
+        )
         return
     body = {"complete_lifecycle": {"lifecycle_action_token": found["id"]}}
     use.service.post("clusters", found["cluster_id"] or found["target"], "actions", body=body)

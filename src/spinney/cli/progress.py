@@ -107,7 +107,9 @@ def await_goal(use: Use, name: str, look: Callable[[], Scene], goal: Goal) -> Ou
         with progress_for(name) as progress:
             return wait_for(remembering, goal, use.timeout, progress)
     except KeyboardInterrupt:
-        note(interrupted(name, str((last.action or {}).get("id") or "") if last.working or last.action is None else None))
+        note(
+            interrupted(name, str((last.action or {}).get("id") or "") if last.working or last.action is None else None)
+        )
         raise
 
 

@@ -134,9 +134,7 @@ class Engine:
                 log.info("pruned %d finished actions and old events", removed)
 
 
-def _hosts_and_engines(
-    connection: Connection, since: float
-) -> tuple[list[Host], list[str], list[tuple[str, str]]]:
+def _hosts_and_engines(connection: Connection, since: float) -> tuple[list[Host], list[str], list[tuple[str, str]]]:
     alive = [row.id for row in engines.alive(connection)]
     return hosts.find(connection), alive, adjusting.updated(connection, since)
 

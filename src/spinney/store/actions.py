@@ -77,9 +77,7 @@ def _with_whoever_waits(action_id: str) -> sa.ColumnElement[bool]:
     """The action, and of what it has ordered that which waits for somebody's answer before it begins: nobody is to wait for
     that, too."""
     held = table.c.status == ActionStatus.WAITING_LIFECYCLE_COMPLETION.value
-    return sa.or_(
-        table.c.id == action_id, sa.and_(table.c.parent_id == action_id, held, table.c.start_time.is_(None))
-    )
+    return sa.or_(table.c.id == action_id, sa.and_(table.c.parent_id == action_id, held, table.c.start_time.is_(None)))
 
 
 def _of_profile(action: Action) -> bool:

@@ -62,7 +62,9 @@ def find(connection: Connection, word: str) -> Row[Any] | None:
     exact = connection.execute(SHOWN.where(sa.or_(table.c.id == (uuid or word), table.c.name == word))).all()
     if exact:
         return next((row for row in exact if row.id == uuid), exact[0])
-    begun = connection.execute(SHOWN.where(table.c.id.startswith(word.lower(), autoescape=True)).limit(LISTED + 1)).all()
+    begun = connection.execute(
+        SHOWN.where(table.c.id.startswith(word.lower(), autoescape=True)).limit(LISTED + 1)
+    ).all()
     if len(begun) > 1:
         raise MultipleChoices(several("credential", word, begun))
     return begun[0] if begun else None

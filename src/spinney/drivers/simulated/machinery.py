@@ -302,4 +302,6 @@ class Machinery:
         return self._hash(str(self.count_up()))
 
     def _hash(self, what: str) -> str:
-        return hashlib.sha256(f"{self.settings.fleet}{self.settings.name}/{self.settings.seed}/{what}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.settings.fleet}{self.settings.name}/{self.settings.seed}/{what}".encode()
+        ).hexdigest()
