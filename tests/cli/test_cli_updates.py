@@ -196,6 +196,10 @@ def test_options_that_make_no_sense(spinney: Any, stub: Stub, words: tuple[str, 
             {"state": "updating", "batch": 0, "of": 3, "done": 1, "total": 4, "rolling_back": True},
             "UPDATING, 0 of 4 members ACTIVE, 1 of 4 restored",
         ),
+        (
+            {"state": "updating", "batch": 0, "of": 3, "done": 0, "total": 4, "reason": "The image is fetched: no"},
+            "UPDATING, 0 of 4 members ACTIVE, 0 of 4 updated, The image is fetched: no",
+        ),
     ],
 )
 def test_how_far_an_update_is(outputs: dict[str, Any], says: str) -> None:

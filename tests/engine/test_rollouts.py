@@ -17,7 +17,7 @@ from spinney.domain.container import ContainerState
 from spinney.domain.host import HostState
 from spinney.domain.node import Node, NodeStatus
 from spinney.drivers.simulated.faults import Operation
-from spinney.errors import ResourceIsLocked
+from spinney.errors import HostBroken, ResourceIsLocked
 from spinney.store import tables, updates
 from virtual_time import run_virtually
 
@@ -188,6 +188,26 @@ def test_an_image_that_cannot_be_had_ends_the_update_with_nothing_touched() -> N
         assert "the image sim/no-such-web:v2 cannot be had on host h" in done.status_reason
         assert {node.physical_id for node in world.members(cluster_id)} == before
         check_whole(world, cluster_id, 3)
+
+    play(story)
+
+
+def test_each_try_to_fetch_the_image_is_told_with_its_reason() -> None:
+    async def story(world: World) -> None:
+        cluster_id = await started(world, 3)
+
+        def refuse(operation: Operation, host: str) -> None:
+            if operation is Operation.PULL:
+                raise HostBroken("the registry is away")
+
+        world.hooks.before = refuse
+        action_id = world.submit(UPDATE, cluster_id, to(world, "sim/web:v2", pull_policy="always"))
+        told = set()
+        while not world.action(action_id).final:
+            told.add(str(world.action(action_id).outputs.get("reason", "")))
+            await world.clock.sleep(0.5)
+        tries = {one for one in told if one.startswith("The image is fetched to 3 hosts: the registry is away (try ")}
+        assert len(tries) > 1, told
 
     play(story)
 

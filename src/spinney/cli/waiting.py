@@ -118,6 +118,8 @@ def _update(action: Seen | None) -> list[str]:
         words.append(f"{told['failed']} failed")
     if told["state"] in _STANDING:
         words.append(f"{told['state']}: {told.get('reason')}")
+    elif not told["batch"] and told.get("reason"):  # nothing was begun yet: this is all there is to tell
+        words.append(str(told["reason"]))
     return words
 
 

@@ -22,10 +22,12 @@ from spinney.store.rollouts import Part
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """``order``: what is still to be asked for; ``waiting``: how many hosts have not answered; ``fault``: why it is over."""
+    """``order``: what is still to be asked for; ``waiting``: how many hosts have not answered; ``trouble``: why one of them is
+    tried again; ``fault``: why it is over."""
 
     order: tuple[Child, ...] = ()
     waiting: int = 0
+    trouble: str = ""
     fault: str = ""
 
 
@@ -37,6 +39,7 @@ def fetch(scene: Scene, sight: Sight) -> Fetching:
     latest = {str(part.inputs["host"]): part for part in sight.parts if part.kind is ActionKind.NODE_FETCH}
     order = []
     waiting = 0
+    trouble = ""
     for node in _one_each(sight):
         assert node.host_id is not None
         part = latest.get(node.host_id)
@@ -45,9 +48,10 @@ def fetch(scene: Scene, sight: Sight) -> Fetching:
             order.append(Child(ActionKind.NODE_FETCH, node.id, inputs))
         elif not part.final:
             waiting += 1
+            trouble = trouble or (part.reason.rstrip(".") if part.begun else "")
         elif part.status is ActionStatus.FAILED:
             return Fetching(fault=_fault(scene, sight, profile, part))
-    return Fetching(tuple(order), waiting)
+    return Fetching(tuple(order), waiting, trouble)
 
 
 def _one_each(sight: Sight) -> Sequence[Node]:

@@ -88,7 +88,8 @@ class _Step:
             self._order(fetched.order)
         if fetched.order or fetched.waiting:
             count = len(fetched.order) + fetched.waiting
-            reason = f"The image is fetched to {count} host{'s' * (count > 1)}"
+            trouble = f": {fetched.trouble}" if fetched.trouble else ""
+            reason = f"The image is fetched to {count} host{'s' * (count > 1)}{trouble}"
             self._wait(sight, Next(Progress.UPDATING, sight.situation.batch, reason))
             return
         self._progress = replace(self._progress, fetched=True)
