@@ -114,6 +114,21 @@ def test_the_words_of_the_service_are_shown_and_the_exit_code_is_1(spinney: Any,
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"spinney: {said}\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "said", "told"),
+    [
+        ("cluster create web --profile p", "profile_id: The specified profile 'p'", "--profile: The specified"),
+        ("cluster create web --profile p", "policies[0].policy_id: The specified policy", "--policy: The specified"),
+        ("cluster create web --profile p", "host_id: The specified host", "host_id: The specified"),
+    ],
+)
+def test_a_field_is_told_as_the_option_it_came_from(
+    spinney: Any, stub: Stub, command: str, said: str, told: str
+) -> None:
+    stub.on("POST /v1/clusters", fault(400, said, "BadRequest"))
+    assert spinney(*command.split()).stderr.startswith(f"spinney: {told}")
+
+
 def test_wrong_credentials_say_what_to_check(spinney: Any, stub: Stub) -> None:
     stub.on("GET /v1/clusters", Answer(None, 401, raw=b"<html>"))
     result = spinney("cluster", "list")
@@ -156,6 +171,19 @@ def test_wrong_use_exits_1_and_sends_nothing(spinney: Any, stub: Stub, words: li
         ("clutser list", "No such command 'clutser'. Did you mean 'cluster'? See `spinney --help`."),
         ("cluster lits", "No such command 'lits'. Did you mean 'list'? See `spinney cluster --help`."),
         ("--nope", "No such option: --nope. See `spinney --help`."),
+        ("logs web --tail x", "--tail 'x' is not allowed: a whole number. See `spinney logs --help`."),
+        (
+            "cluster create web --profile p --desired -1",
+            "--desired '-1' is not allowed: 0 or more. See `spinney cluster create --help`.",
+        ),
+        (
+            "cluster resize web --capacity 100%",
+            "--capacity '100%' is not allowed: a whole number. See `spinney cluster resize --help`.",
+        ),
+        (
+            "standalone --port 70000",
+            "--port '70000' is not allowed: 65535 or less. See `spinney standalone --help`.",
+        ),
         ("cluster create web", "Missing option '--profile'. See `spinney cluster create --help`."),
         (
             "cluster list --limt 3",

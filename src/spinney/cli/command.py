@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Concatenate, ParamSpec
+from typing import Annotated, Any, Concatenate, ParamSpec, get_args
 
 import typer
 
 from spinney.cli.connection import connect
-from spinney.cli.faults import CliError
+from spinney.cli.faults import CliError, Refused
 from spinney.cli.output import Format
 from spinney.cli.transport import Service
 
@@ -88,6 +89,7 @@ def _with_common_options(function: Callable[Concatenate[Use, P], None], waits: b
     if waits:
         common += [("wait", WaitFlag, False), ("timeout", WaitLimit, None)]
     common += [("output", Output, Format.TABLE), ("os_cloud", Cloud, None)]
+    options = {parameter.name for parameter in own if _is_option(parameter)}
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter("ctx", keyword, annotation=typer.Context),
@@ -107,12 +109,29 @@ def _with_common_options(function: Callable[Concatenate[Use, P], None], waits: b
             use.timeout = DEFAULT_WAIT if limit is None else limit
         try:
             function(use, **given)  # type: ignore[call-arg]  # Typer calls by name what ParamSpec knows by position
+        except Refused as error:
+            error.message = in_options(error.message, options)
+            raise
         finally:
             use.close()
 
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect reads it; typeshed does not know it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def _is_option(parameter: inspect.Parameter) -> bool:
+    return any(isinstance(mark, typer.models.OptionInfo) for mark in get_args(parameter.annotation))
+
+
+#: A field of a request that names another object, at the beginning of a refusal.
+_FIELD = re.compile(r"^(?:policies\[[0-9]+\]\.)?([a-z]+)_id: ")
+
+
+def in_options(said: str, options: Collection[str]) -> str:
+    """The same, with the option that the user gave for the field that the service names."""
+    found = _FIELD.match(said)
+    return f"--{found[1]}: {said[found.end() :]}" if found is not None and found[1] in options else said
 
 
 def pairs(given: Sequence[str] | None, option: str) -> dict[str, str]:

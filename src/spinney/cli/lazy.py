@@ -62,7 +62,7 @@ class LazyGroup(TyperGroup):
 
 def _wrong_use(error: typer.TyperException) -> Exception:
     """What to raise instead. An error without words has shown the help of a group already."""
-    said = " ".join(error.format_message().split())
+    said = " ".join((_wrong_value(error) or error.format_message()).split())
     if not said:
         error.exit_code = EXIT_REFUSED
         return error
@@ -70,6 +70,27 @@ def _wrong_use(error: typer.TyperException) -> Exception:
     remedy = f" See `{ctx.command_path} --help`." if ctx is not None else ""
     complain(f"{said if said.endswith(('.', '?')) else said + '.'}{remedy}")
     return typer.Exit(EXIT_REFUSED)
+
+
+#: What is allowed, by the kind of the fault that pydantic has found.
+_ALLOWED = {
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "float_parsing": "a number",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than_equal": "{le:g} or less",
+}
+
+
+def _wrong_value(error: typer.TyperException) -> str:
+    """The option or argument, its value and what is allowed; empty where Typer's own words have to do."""
+    found: list[Any] = getattr(error.__cause__, "errors", list)()
+    parameter = getattr(error, "param", None)
+    allowed = _ALLOWED.get(found[0]["type"]) if found else None
+    if allowed is None or parameter is None:
+        return ""
+    name = parameter.get_error_hint().replace("'", "")
+    return f"{name} {found[0]['input']!r} is not allowed: {allowed.format_map(found[0].get('ctx', {}))}"
 
 
 def complain(message: str) -> None:

@@ -29,7 +29,10 @@ StateDir = Annotated[
 ]
 ConfigFile = Annotated[list[Path] | None, typer.Option("--config-file", help="Configuration file; may be repeated.")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to serve at; default: 127.0.0.1.")]
-Port = Annotated[int | None, typer.Option("--port", help="TCP port to serve at, 0 for any free one; default: 8777.")]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65535, help="TCP port to serve at, 0 for any free one; default: 8777."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log what is done, not only what goes wrong.")]
 
 
