@@ -138,7 +138,7 @@ class TestConditions:
     def test_a_second_update_names_the_running_one(self, world: World, cluster: Cluster) -> None:
         first = patch(world, profile_id=web(world, "v2").id).action
         status, _, message = patch(world, profile_id=web(world, "v3").id).error
-        assert status == 409 and first in message
+        assert status == 409 and first[:8] in message
         assert [one["number"] for one in listed(world)] == [2, 1], "what is refused takes no number"
 
     def test_a_second_update_supersedes_when_asked_to(self, world: World, cluster: Cluster) -> None:
@@ -180,7 +180,7 @@ class TestRollback:
     def test_it_can_supersede_the_update_that_goes_wrong(self, world: World, cluster: Cluster) -> None:
         updated(world, web(world, "v2"))
         wrong = patch(world, profile_id=web(world, "v3").id).action
-        assert wrong in act(world, "rollback").error[2]
+        assert wrong[:8] in act(world, "rollback").error[2]
         back = world.action(act(world, "rollback", supersede=True).action)
         assert world.action(wrong).cancel_requested and back.inputs["restores"] == 2
 
