@@ -1,6 +1,6 @@
 """Kill an engine at its k-th step, for every k; let another take over; demand the same final world.
 
-The first tier of tests kills at some of the steps, the second at each. The steps are counted on a run without a kill. Fewer
+The tests kill at some of the steps, ``./run campaign kills`` at each. The steps are counted on a run without a kill. Fewer
 than expected means that steps have escaped the counting, and is a failure of this test.
 """
 
@@ -237,7 +237,8 @@ def _judge(world: World, cluster_id: str, story: Story) -> None:
     story.also(world)
 
 
-#: The first tier of tests plays some of the deaths, fewer of the long stories; the second tier plays all.
+#: The first tier of tests plays some of the deaths, fewer of the long stories; the second tier more. ``./run campaign kills``
+#: plays all.
 _LONG = (
     "scale-in, told before",
     "scale-in, stopped first",
@@ -263,14 +264,15 @@ def _stride(name: str) -> int:
     return 25 if name in _LONGEST else 12 if name in _LONG else 5
 
 
-#: Of these the second tier leaves some out, too: waiting takes most of their time.
-_WAITING = {"scale-in, asked before": 4, "scale-out, asked after": 4, "update, asked before and after": 12}
+def _finer(name: str) -> int:
+    """The stride of the second tier."""
+    return 8 if name in _LONGEST else 2 if name in _LONG else 1
 
 
 @pytest.mark.parametrize(
     ("name", "stride"),
     [(name, _stride(name)) for name in STORIES]
-    + [pytest.param(name, _WAITING.get(name, 1), marks=pytest.mark.integration) for name in STORIES],
+    + [pytest.param(name, _finer(name), marks=pytest.mark.integration) for name in STORIES],
 )
 def test_the_world_ends_the_same_wherever_the_engine_dies(name: str, stride: int) -> None:
     logging.disable(logging.CRITICAL)  # hundreds of deaths, each told at length
