@@ -27,7 +27,7 @@ from spinney.api.clusters import submit_on
 from spinney.api.faults import malformed
 from spinney.api.quotas import require_growth
 from spinney.api.recovering import ClusterRecover, recover_inputs
-from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Object, Positive, Request, String
+from spinney.api.values import Bool, Count, IdList, JsonNumber, Limit, Nothing, Object, Positive, Request, String
 from spinney.api.wire import Call, Reply, queued
 from spinney.domain import sizing
 from spinney.domain.action import ActionKind
@@ -327,7 +327,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "rollback": Verb(None, "Go back to an earlier revision.", updating.Rollback, does=updating.roll_back, ours=True),
     **{
-        wish.value: Verb(None, says, updating.Nothing, does=updating.saying(wish), ours=True)
+        wish.value: Verb(None, says, Nothing, does=updating.saying(wish), ours=True)
         for wish, says in updating.WISHES.items()
     },
     "run": Verb(ActionKind.CLUSTER_RUN, "Begin a run of a job.", runs.Begin, runs.begin_inputs, ours=True),

@@ -17,7 +17,7 @@ from spinney.api import nodes as api_nodes
 from spinney.api import planning
 from spinney.api.cluster_actions import the_one
 from spinney.api.faults import malformed
-from spinney.api.values import LARGEST, Bool, Positive, Request
+from spinney.api.values import LARGEST, Bool, Nothing, Positive, Request
 from spinney.api.wire import Call, Reply, queued
 from spinney.domain import event as events
 from spinney.domain.action import Action, ActionKind, ActionStatus, Cause
@@ -28,10 +28,6 @@ from spinney.domain.plan import Question, QuestionKind
 from spinney.errors import ResourceNotFound
 from spinney.store import actions, duties, nodes, tables
 from spinney.store.rows import ACTIONS, EVENTS
-
-
-class Nothing(Request):
-    """Takes no parameters."""
 
 
 class Drain(Request):

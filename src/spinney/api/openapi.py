@@ -220,9 +220,10 @@ def _add(model: type[BaseModel], schemas: dict[str, Any], mode: Any) -> str:
     """Where the model's schema is, now that it is there. Models of requests and answers may bear the same name."""
     own = {"serialization": "Shown", "validation": ""}[mode]
     found = TypeAdapter(model).json_schema(ref_template=_PLACE + own + "{model}", mode=mode, by_alias=True)
-    for name, schema in found.pop("$defs", {}).items():
-        schemas[own + name] = _tidy(schema)
-    schemas[own + model.__name__] = _tidy(found)
+    for name, schema in {**found.pop("$defs", {}), model.__name__: found}.items():
+        tidy = _tidy(schema)
+        if schemas.setdefault(own + name, tidy) != tidy:
+            raise ValueError(f"two models of the API are named {name}: rename one of them")
     return f"{_PLACE}{own}{model.__name__}"
 
 

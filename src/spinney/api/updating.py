@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 
 from spinney.api.clusters import check_base, check_usable, submit_on, take_revision
 from spinney.api.policed import check_update
-from spinney.api.values import Bool, Count, Positive, Request
+from spinney.api.values import Bool, Count, Nothing, Positive, Request
 from spinney.api.wire import Call
 from spinney.domain.action import ActionKind
 from spinney.domain.revision import Revision, earlier, rollback_to
@@ -33,10 +33,6 @@ WISHES: Mapping[Wish, str] = {
     Wish.PROMOTE: "Let the other members follow the canary of an update.",
     Wish.ABORT: "Let an update take its members back to the profile that the cluster has.",
 }
-
-
-class Nothing(Request):
-    """It takes no parameters."""
 
 
 class Rollback(Request):

@@ -31,6 +31,10 @@ class Request(SpecModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
+class Nothing(Request):
+    """Takes no parameters."""
+
+
 def to_string(value: Any) -> str:
     if not isinstance(value, str) or "\x00" in value:
         raise NotAllowed("a string")

@@ -69,13 +69,13 @@ class Credential(Owned):
     updated_at: Time | None = Field(description="Null: never.")
 
 
-class Revision(Answer):
+class Built(Answer):
     revision: str
 
 
 class BuildInfo(Answer):
-    api: Revision
-    engine: Revision
+    api: Built
+    engine: Built
 
 
 class Service(Answer):
