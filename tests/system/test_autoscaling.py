@@ -12,6 +12,7 @@ from system.running import Service, fresh, spinney
 
 #: It is always busy, and tells how much waits for it.
 BUSY = "mkdir -p /tmp/www; echo 'waiting{queue=\"a\"} 9' > /tmp/www/metrics; httpd -p 9102 -h /tmp/www; while :; do :; done"
+WAITING = 'scrape:9102/metrics#waiting{queue="a"}:shared'
 QUEUE = {"port": 9102, "name": "waiting", "labels": {"queue": "a"}}
 TARGETS = [
     {"metric": "cpu", "target": 200},
@@ -55,12 +56,15 @@ def test_what_containers_use_and_tell_makes_them_more(service: Service) -> None:
         reasons = latest(service, cluster)["reasons"]
         return {one["data"]["metric"]: one["data"]["figure"] for one in reasons if one["kind"] in ("target", "unknown")}
 
-    figures = service.until(known, lambda found: len(found) == 4 and None not in found.values())
+    def of_three(found: dict[str, float | None]) -> bool:
+        """Not yet those that have made it grow."""
+        return len(found) == 4 and None not in found.values() and found[WAITING] == 3.0
+
+    figures = service.until(known, of_three)
     assert 50 < (figures["cpu"] or 0) < 150, "of a tenth of a core"
     assert 0 < (figures["memory"] or 0) < 50
-    assert figures['scrape:9102/metrics#waiting{queue="a"}:shared'] == 3.0
     assert (figures["network_in"] or 0.0) >= 0
-    name = urllib.parse.quote('scrape:9102/metrics#waiting{queue="a"}:shared')
+    name = urllib.parse.quote(WAITING)
     history = service.api.get(f"/clusters/{cluster}/metrics?name={name}")
     assert {one["value"] for one in history} <= {9.0, None} and 9.0 in {one["value"] for one in history}
     told = spinney(service, "autoscale", "explain", cluster)
