@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import csv
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from spinney.cli import looking
+from spinney.cli import looking, yaml_file
 from spinney.cli.command import Use
 from spinney.cli.faults import CliError
 from spinney.domain.autoscale.rules import Rules
@@ -61,13 +59,7 @@ def recorded(use: Use, word: str) -> Load:
 
 def table(path: str) -> Load:
     what = f"--metrics {path!r}"
-    try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise CliError(f"{what} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"{what} is no text in UTF-8: save it as CSV in UTF-8") from error
-    rows = _rows(text, what)
+    rows = _rows(yaml_file.text(path, what, "CSV"), what)
     _, header = next(rows, (0, []))
     names = _named([name.strip() for name in header], what)
     found: dict[str, list[Sample]] = {name: [] for name in names if name != "time"}

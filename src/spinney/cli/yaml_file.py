@@ -17,12 +17,7 @@ def read(path: str, what: str) -> Any:
     """``path`` may be ``-``, standard input. ``what`` names the file in refusals. Raises: CliError."""
     import yaml
 
-    try:
-        content = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise CliError(f"{what} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CliError(f"{what} is no text in UTF-8: save it as YAML in UTF-8") from error
+    content = text(path, what, "YAML")
     try:
         loader = yaml.SafeLoader(content)
         root = loader.get_single_node()
@@ -37,6 +32,16 @@ def read(path: str, what: str) -> Any:
         raise CliError(f"{what} nests too deep: make it flatter") from error
     _refuse_strange(found, "", what, ())
     return found
+
+
+def text(path: str, what: str, form: str) -> str:
+    """As ``read``. ``form``: what the text should have been saved as. Raises: CliError."""
+    try:
+        return sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CliError(f"{what} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CliError(f"{what} is no text in UTF-8: save it as {form} in UTF-8") from error
 
 
 def problem(error: Exception) -> tuple[int | None, str]:
